@@ -1,0 +1,141 @@
+// G, M and P: a goroutine, a thread, and the right to run goroutines (reference, section 3).
+//
+// A *G* is a goroutine: its stack, its saved context, what it waits for. An *M* is a thread of the
+// operating system with a g0, the system goroutine whose stack is the thread's own and on which
+// the scheduler runs. A *P* holds what an M needs to run goroutines; native mode has gomaxprocs of
+// them. In controlled modes goroutines that are not locked to a thread all run on m0, one at a
+// time, and the ready set lives in the seam (runtime/seam/seam.h).
+//
+// Fields name their guard. `sched.lock` is the scheduler's, "owner" the M that runs the G.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "asm/context.h"
+#include "runtime/sched/lock.h"
+#include "runtime/seam/decision.h"
+
+namespace reprise::rt {
+
+struct G;
+struct M;
+struct P;
+struct Sudog;
+struct Timer;
+
+// Go's status names. Transitions are asserted (casgstatus).
+enum class GStatus : uint32_t {
+  idle,       // just allocated
+  runnable,   // on a run queue or in the ready set, not running
+  running,    // owned by an M with a P
+  syscall,    // in a system call, owned by an M without a P
+  waiting,    // parked; somebody must goready() it
+  dead,       // exited, or not yet initialised; on a free list
+};
+
+// Why a goroutine waits; the texts in wait_reason_text() are the reference's.
+enum class WaitReason : uint8_t {
+  none, chan_receive, chan_send, chan_receive_nil, chan_send_nil, select, select_no_cases,
+  sleep, semacquire, sync_mutex_lock, sync_rwmutex_rlock, sync_rwmutex_lock, sync_cond_wait,
+  sync_wait_group_wait, io_wait, syscall, timer, locked_thread, pthread_lock, pthread_cond,
+  pthread_join, atomic_wait, preempted, finished,
+};
+const char* wait_reason_text(WaitReason reason);
+
+// The C++ exception globals (__cxa_eh_globals): per thread in libstdc++, per goroutine here.
+struct EhGlobals {
+  void* caught = nullptr;
+  unsigned uncaught = 0;
+};
+
+struct G {
+  asm_::GContext ctx;            // offsets known to the assembler; owner
+  std::atomic<GStatus> status{GStatus::idle};
+  uint64_t goid = 0;             // 1 is main; never reused
+  seam::GoId name;               // survives other schedules
+  uint64_t parent_goid = 0;
+  uint64_t spawns = 0;           // children so far; owner
+  uint64_t objects = 0;          // named objects so far; owner
+  seam::Site spawn_site = 0;
+  void (*entry)(void*) = nullptr;
+  void* entry_arg = nullptr;
+  void (*entry_drop)(void*) = nullptr;  // destroys entry_arg if the goroutine never starts
+
+  G* schedlink = nullptr;        // next on whatever queue holds it; that queue's lock
+  G* alllink = nullptr;          // allgs, append only
+  M* locked_m = nullptr;         // lock_os_thread
+  uint32_t locked_count = 0;
+
+  WaitReason wait_reason = WaitReason::none;
+  int64_t wait_since_ns = 0;     // 0 unless the wait is long enough to matter
+  seam::Site wait_site = 0;
+  uint64_t ready_step = 0;       // step at which it last became runnable
+
+  // The announced operation: what it does when it next runs.
+  seam::OpKind op = seam::OpKind::start;
+  seam::Site op_site = 0;
+  seam::Access accesses[4];
+  uint32_t access_count = 0;
+
+  void* param = nullptr;         // handed over by goready(): the Sudog that fired, or null
+  Sudog* waiting = nullptr;      // sudogs it is enqueued on, in lock order; channel locks
+  std::atomic<uint32_t> select_done{0};  // first to turn 0 into 1 wins the select
+  std::atomic<bool> parking_on_chan{false};
+  Timer* sleep_timer = nullptr;  // cached by sleep_for
+
+  int saved_errno = 0;           // swapped at switches
+  EhGlobals eh;                  // swapped at switches
+  void* panic = nullptr;         // runtime/panic
+  void* locals = nullptr;        // GoLocal
+  size_t stack_bytes = 0;
+  uint32_t no_preempt = 0;       // >0: stays on this M until it drops to 0
+  bool system = false;           // runtime's own: not counted for deadlock or leaks
+};
+
+struct M {
+  asm_::MContext ctx;            // g0, curg: offsets known to the assembler
+  int64_t id = 0;
+  G* gsignal = nullptr;
+  P* p = nullptr;                // owner; null when idle or in a system call
+  P* oldp = nullptr;             // the P it had before the system call
+  G* locked_g = nullptr;
+  int32_t locks = 0;             // runtime locks held; >0 forbids preemption
+  int32_t mallocing = 0;
+  bool spinning = false;
+  std::atomic<int32_t> dying{0};
+  M* alllink = nullptr;
+  M* schedlink = nullptr;
+  uint64_t tid = 0;
+  std::atomic<uint32_t> park{0};  // futex note
+  bool (*wait_unlock_f)(G*, void*) = nullptr;  // gopark's commit, run on g0
+  void* wait_lock = nullptr;
+};
+
+// Per-P run queue of the reference: a ring of 256 with one owner and many thieves.
+inline constexpr uint32_t kRunqSize = 256;
+
+struct P {
+  int32_t id = 0;
+  std::atomic<uint32_t> status{0};
+  M* m = nullptr;
+  uint32_t schedtick = 0;
+  uint32_t syscalltick = 0;
+  std::atomic<uint32_t> runqhead{0};
+  std::atomic<uint32_t> runqtail{0};
+  std::atomic<G*> runq[kRunqSize] = {};
+  std::atomic<G*> runnext{nullptr};
+  G* gfree = nullptr;
+  int32_t gfree_count = 0;
+  struct TimerHeap* timers = nullptr;  // runtime/time
+};
+
+// The current goroutine, thread and processor. Never inlined: a compiler may not cache them across
+// a switch. getg() is g0 on the scheduler's stack, null on a thread that the runtime does not know.
+G* getg();
+G* curg();   // the user goroutine even when called on g0; null if there is none
+M* getm();
+P* getp();
+
+}  // namespace reprise::rt

@@ -1,0 +1,68 @@
+// The scheduler's interface to the rest of the runtime: park, ready, spawn, yield, die.
+//
+// Everything here runs on a goroutine unless it says "g0". Blocking a goroutine blocks neither its
+// M nor its P: another goroutine goes on.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "runtime/sched/g_m_p.h"
+
+namespace reprise::rt {
+
+// Parks the current goroutine. On g0, with the goroutine already `waiting`, calls
+// unlockf(gp, lock); if that returns false the goroutine goes on at once. Null unlockf: nothing to
+// commit. Returns after somebody's goready(). `traceback` wants the site of the user's call.
+void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason);
+// The same, releasing `lock` as the commit.
+void goparkunlock(Lock* lock, WaitReason reason);
+// Makes a waiting goroutine runnable. Any goroutine or g0; the caller may hold runtime locks.
+void goready(G* gp);
+
+struct SpawnOptions {
+  size_t stack_bytes = 0;  // 0: the default, 256 KiB of address space
+  bool system = false;     // the runtime's own: no deadlock and leak accounting
+};
+// Starts a goroutine that calls fn(arg). It owns arg; if it never starts, drop(arg) is called.
+G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*) = nullptr, SpawnOptions options = {});
+
+void gosched();                 // yields to the scheduler; stays runnable
+[[noreturn]] void goexit();     // ends the current goroutine
+int gomaxprocs(int n);          // sets if n > 0; returns the value before
+uint64_t num_goroutine();       // user goroutines alive
+
+void lock_os_thread();
+void unlock_os_thread();
+
+// Fatal errors and panics (runtime/panic). Both print Go-like text to stderr, exit status 2.
+[[noreturn]] void throw_(std::string_view message);     // "fatal error: ...", cannot be recovered
+[[noreturn]] void gopanic(std::string_view message);    // "panic: ..." then the goroutine's traceback
+
+// Names of objects for policies: (current goroutine, its next index). Deterministic.
+seam::ObjectId new_object_id();
+
+// ---- the scheduling points ----
+// Announces the next operation of this goroutine and lets the policy decide whether it goes on
+// (controlled modes); one predicted branch in native mode. Call it before the operation, holding
+// no runtime lock. May switch goroutines.
+void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses);
+extern bool seam_active;  // a policy is installed; set once during boot
+
+inline void seam_point(seam::OpKind op, std::span<const seam::Access> accesses) {
+  if (__builtin_expect(seam_active, 0)) seam_point_slow(op, accesses);
+}
+inline void seam_point(seam::OpKind op, seam::ObjectId object, bool write) {
+  if (__builtin_expect(seam_active, 0)) {
+    const seam::Access access{object, write};
+    seam_point_slow(op, {&access, 1});
+  }
+}
+// Chooses among candidates; built-in behaviour (index 0, or random as the reference has it, from
+// the runtime's own generator) in native mode. Any stack; takes the decision on g0.
+size_t seam_choose(seam::DecisionKind kind, std::span<const seam::Candidate> candidates);
+// 64 random bits, by decision in controlled modes.
+uint64_t seam_draw();
+
+}  // namespace reprise::rt

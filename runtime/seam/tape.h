@@ -1,0 +1,119 @@
+// The tape: the shared mapping through which a controlled program talks to the `reprise` parent.
+//
+// One file, mapped by both sides. A control page, then a ring of bytes. While recording, the
+// program's stage is the producer and the parent (the scribe) the consumer; while replaying the
+// parent produces and the stage consumes. The ring carries *records*: a fixed 16-byte head, then
+// `segments` times { uint32_t length; bytes padded to 4 }, the whole padded to 8. The stage maps
+// the ring twice in a row, so that a record never wraps for it.
+//
+// Thread safety: one producer and one consumer. The producer alone stores `written`, the consumer
+// alone stores `read`; each publishes with release and reads the other's with acquire. Inside the
+// program the baton makes the stage one producer whatever the number of threads.
+//
+// This header is read by freestanding code: nothing but fixed-size types.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace reprise::tape {
+
+inline constexpr uint64_t kMagic = 0x3145'5041'545a'5052;  // "RPZTAPE1"
+inline constexpr uint32_t kVersion = 1;
+
+// Everything of ours lies from 0x7e80'0000'0000 up; everything of the program's below.
+inline constexpr uint64_t kProgramEnd = 0x7e80'0000'0000;
+inline constexpr uint64_t kStageBase = 0x7e90'0000'0000;
+inline constexpr uint64_t kTapeBase = 0x7ea0'0000'0000;
+inline constexpr uint64_t kThreadBase = 0x7eb0'0000'0000;  // the stage's per-thread blocks
+inline constexpr uint64_t kRuntimeArena = 0x7ec0'0000'0000;  // malloc on g0
+inline constexpr uint64_t kProgramArena = 0x7c80'0000'0000;  // malloc on goroutines and threads
+inline constexpr uint64_t kStackArena = 0x7800'0000'0000;    // goroutine stacks
+
+inline constexpr size_t kControlBytes = 64 << 10;
+inline constexpr size_t kDefaultRingBytes = 64u << 20;  // a power of two
+
+// What a run is. `off` is a forked child that left the tape.
+enum class Mode : uint32_t { off = 0, run = 1, record = 2, replay = 3 };
+
+// Record kinds. Below 0x400 the kind is a system call number, `check` a hash of its arguments and
+// input bytes, `value` its result, the segments what the kernel wrote, in the model's order.
+enum Kind : uint16_t {
+  kFirstDecision = 0x400,  // + DecisionKind: value is the choice, or the 64 bits drawn
+  kLastDecision = 0x41f,
+  kStart = 0x420,         // segments: executable, interpreter, working directory, initial stack image
+  kSignalBefore = 0x421,  // value: signal; segment: siginfo. Delivered before the next call of `thread`
+  kSignalAfter = 0x422,   // delivered after the call just recorded
+  kThreadStart = 0x423,   // value: thread id
+  kClock = 0x424,         // check: clock id; value: nanoseconds
+  kRdtsc = 0x425,         // value: the counter
+  kRdrand = 0x426,        // value: the number
+  kCheckpoint = 0x427,    // check: events so far, low bits; value: the fingerprint so far
+  kGoroutine = 0x428,     // value: goid; segment: its 128-bit name, its parent's goid, spawn site
+  kMark = 0x429,          // any deterministic event that the runtime wants compared: check, value
+  kLeave = 0x42a,         // the program left the tape on purpose (exec refused, detach)
+  kContinue = 0x42b,      // more bytes of the record before it: one segment
+  kEnd = 0x42f,           // value: exit status; the stage saw the end. Followed by nothing
+};
+
+struct Record {
+  uint16_t kind;
+  uint8_t segments;
+  uint8_t thread;   // index in order of creation, 0 the first
+  uint32_t check;   // compared on replay
+  int64_t value;    // imposed on replay
+};
+static_assert(sizeof(Record) == 16);
+
+// Options of a run, set by the parent before the stage starts.
+enum Option : uint32_t {
+  kHashMemory = 1,    // hash all writable memory of the program at its end
+  kVerbose = 2,
+  kReplayQuiet = 4,   // replay writes nothing to stdout and stderr
+  kStrictClock = 8,   // trap rdtsc
+};
+
+// Why the stage ended a run by itself; the parent turns it into a message and a status.
+enum class Verdict : uint32_t {
+  none = 0,         // the program ended by itself
+  divergence = 1,   // replay: `message` holds expected and actual; exit 70
+  unmodelled = 2,   // a system call that the World does not model; exit 70
+  cut_off = 3,      // replay reached the end of an unfinished tape; exit 74
+  broken = 4,       // an invariant of the stage failed
+  bad_start = 5,    // the program could not be loaded; exit 64
+  detached = 6,     // recording went on without a scribe
+};
+
+// Offset 0 of the tape file.
+struct Control {
+  uint64_t magic;
+  uint32_t version;
+  Mode mode;
+  uint32_t options;
+  int32_t parent_pid;  // the scribe; gone means: go on without it
+  uint64_t ring_bytes;
+  char policy[256];    // catalog name or path of a shared object
+  uint64_t seed;
+  uint64_t until_event;  // replay: stop there; ~0 for never
+
+  alignas(64) uint64_t written;      // bytes ever produced; atomic, producer stores
+  uint32_t written_seq;              // futex word, bumped by the producer if `consumer_waits`
+  uint32_t consumer_waits;
+  uint32_t finished;                 // producer: nothing more will come
+  alignas(64) uint64_t read;         // bytes ever consumed; atomic, consumer stores
+  uint32_t read_seq;                 // futex word, bumped by the consumer if `producer_waits`
+  uint32_t producer_waits;
+  uint32_t detached;                 // the consumer is gone; the producer drops
+
+  alignas(64) uint64_t events;       // records so far; stage stores
+  uint64_t fingerprint;              // over every record, argument hash and output byte
+  uint64_t memory_hash;              // at the end, if kHashMemory
+  uint64_t input_bytes;              // bytes in segments
+  Verdict verdict;
+  int32_t exit_status;               // as the program gave it, -1 before
+  uint32_t final;                    // 1: fingerprint and memory_hash are of the end of the run
+  char message[8192];                // one line or a report, NUL-terminated
+};
+static_assert(sizeof(Control) <= kControlBytes);
+
+}  // namespace reprise::tape

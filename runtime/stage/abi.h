@@ -1,0 +1,50 @@
+// What the stage offers to the Reprise runtime inside the program it loaded.
+//
+// The stage is the program's loader and the resident handler of its system calls
+// (runtime/stage/README.md). A program finds the table by getauxval(kAuxTable); zero means that
+// the program was started directly, and that it is native.
+//
+// Every entry may be called from a goroutine's stack or from g0: the entry stub switches to the
+// stage's own stack and clears the caller-saved registers before it returns, so that what the
+// stage does differently in record and in replay leaves no trace (DESIGN: what determinism rests
+// on). The caller holds the baton; entries marked "passes the baton" may let another thread of
+// the program run.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/seam/tape.h"
+
+namespace reprise::stage {
+
+inline constexpr unsigned long kAuxTable = 0x5250'5a01;  // auxiliary vector type of the table
+inline constexpr uint32_t kAbiVersion = 1;
+
+struct Table {
+  uint32_t abi_version;
+  uint32_t reserved;
+  const tape::Control* control;  // policy, seed, options, mode at start
+
+  // The mode now: a forked child turns to off.
+  tape::Mode (*mode)();
+
+  // A system call, recorded or replayed exactly as if it had been trapped, without the trap.
+  // Returns the kernel's value (-errno). Passes the baton if the call may block.
+  long (*syscall)(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
+
+  // A decision or a mark. run and record: appends {kind, check, value}, returns `value`.
+  // Replay: the next record must have this kind, thread and check; returns its value. Anything
+  // else is a divergence and does not return.
+  int64_t (*note)(uint32_t kind, uint32_t check, int64_t value);
+
+  // The same with bytes: record appends them, replay compares them.
+  void (*note_bytes)(uint32_t kind, uint32_t check, int64_t value, const void* bytes, uint32_t size);
+
+  // Nanoseconds of a clock (CLOCK_REALTIME, CLOCK_MONOTONIC, ...).
+  int64_t (*clock)(int clock_id);
+
+  // Ends the run as diverged or broken, with this text for the parent. Does not return.
+  void (*fail)(tape::Verdict verdict, const char* message);
+};
+
+}  // namespace reprise::stage
