@@ -1,0 +1,33 @@
+// fair: first in, first out in slices, like Go's run queue. The default policy.
+//
+// The goroutine that became ready first runs first. Most slices are long; one in four ends within a
+// few ticks, at a seeded place, so that a slice can end between any two synchronisation points and
+// a run under `fair` meets atomicity bugs with a small but real probability at every chance.
+// Selects pick among ready cases at random, as Go's do. Thread safety and ownership: Policy's.
+#pragma once
+
+#include "runtime/seam/policy.h"
+#include "scheduler-policies/rng.h"
+
+namespace reprise::seam {
+
+class FairPolicy final : public Policy {
+ public:
+  static constexpr uint64_t kLongSlice = 1024;  // ticks
+  static constexpr uint64_t kShortSliceMax = 16;
+  static constexpr uint64_t kShortSliceOneIn = 4;
+
+  explicit FairPolicy(uint64_t seed) : seed_(seed), rng_(seed) {}
+
+  bool begin_run(const RunInfo& info) override;
+  size_t choose(const Decision& decision) override;
+  uint64_t draw(const Decision& decision) override;
+  void executed(const Event&) override {}
+  void end_run(const Outcome&) override {}
+
+ private:
+  uint64_t seed_;
+  Rng rng_;
+};
+
+}  // namespace reprise::seam
