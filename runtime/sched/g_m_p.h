@@ -92,6 +92,8 @@ struct G {
   size_t stack_bytes = 0;
   uint32_t no_preempt = 0;       // >0: stays on this M until it drops to 0
   bool system = false;           // runtime's own: not counted for deadlock or leaks
+  bool exiting = false;          // goexit is unwinding it
+  alignas(16) unsigned char exit_token[32] = {};  // goexit's _Unwind_Exception
 };
 
 struct M {
@@ -111,6 +113,10 @@ struct M {
   std::atomic<uint32_t> park{0};  // futex note
   bool (*wait_unlock_f)(G*, void*) = nullptr;  // gopark's commit, run on g0
   void* wait_lock = nullptr;
+  G* next_g = nullptr;           // handed over with the P by whoever wakes `park`
+  int* errno_location = nullptr;     // this thread's; where a goroutine's errno is swapped in
+  EhGlobals* eh_location = nullptr;  // the same for the C++ exception globals
+  bool exiting = false;          // the thread ends once it has handed the P over; owner
 };
 
 // Per-P run queue of the reference: a ring of 256 with one owner and many thieves.

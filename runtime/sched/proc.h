@@ -28,6 +28,13 @@ struct SpawnOptions {
 // Starts a goroutine that calls fn(arg). It owns arg; if it never starts, drop(arg) is called.
 G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*) = nullptr, SpawnOptions options = {});
 
+// newproc in two halves, for a caller that builds the argument on the new goroutine's own stack and
+// so allocates nothing: begin returns a goroutine whose entry_arg is `bytes` of room, start runs it,
+// abandon gives it back (the argument could not be built).
+G* newproc_begin(size_t bytes, size_t align, SpawnOptions options = {});
+void newproc_start(G* gp, void (*fn)(void*), void (*drop)(void*) = nullptr);
+void newproc_abandon(G* gp);
+
 void gosched();                 // yields to the scheduler; stays runnable
 [[noreturn]] void goexit();     // ends the current goroutine
 int gomaxprocs(int n);          // sets if n > 0; returns the value before

@@ -1,0 +1,48 @@
+// The routines written in assembly, as C++ calls them. Each .S file says what it saves and what not.
+//
+// Thread safety: each acts on the calling thread alone.
+#pragma once
+
+#include <cstdint>
+
+#include "asm/context.h"
+
+extern "C" {
+
+// The current goroutine of this thread: g0 on the scheduler's stack, null on a thread that the
+// runtime does not know. Initial-exec; read it through rt::getg() only, so that no compiler keeps
+// its address across a switch.
+extern __thread reprise::rt::G* reprise_tls_g __attribute__((tls_model("initial-exec")));
+
+// What a switch clears besides the general registers: 0 xmm, 1 also the upper halves (AVX), 2 also
+// zmm16 to zmm31 and the masks (AVX-512). Written once, by the processor probe of rt0_go.
+extern uint32_t reprise_vector_level;
+// cpuid(1).ecx, cpuid(1).edx, cpuid(7).ebx and xgetbv(0).eax, as rt0_go found them; 0 if absent.
+extern uint32_t reprise_cpuid[4];
+
+// Continues a goroutine where its context was saved, or at its start. Call it on g0.
+[[noreturn]] void reprise_gogo(reprise::rt::G* gp);
+
+// Saves the current goroutine and calls fn(gp) on g0, which must not return; gogo(gp) makes mcall
+// return. REQUIRES: not on g0.
+void reprise_mcall(void (*fn)(reprise::rt::G*));
+
+// Calls fn(arg) on g0 and comes back. On g0 already: a plain call. Caller-saved registers are
+// cleared before it returns, so that nothing of what fn did shows on the goroutine.
+void reprise_systemstack(void (*fn)(void*), void* arg);
+
+// Notes where the caller of gosave is, as a context that a traceback can start from.
+void reprise_gosave(reprise::asm_::Gobuf* buf);
+
+// Makes the caller's stack, from here down, the g0 stack of this thread, and calls fn. Returns only
+// through reprise_mexit().
+void reprise_mstart(void (*fn)());
+// Makes this thread's reprise_mstart return. REQUIRES: on g0.
+[[noreturn]] void reprise_mexit();
+
+// First frame of every goroutine; newproc() makes a context that starts there.
+void reprise_gostart();
+// What it calls: runs the goroutine's function and ends it (runtime/sched/newproc.cc).
+[[noreturn]] void reprise_goroutine_main(reprise::rt::G* gp);
+
+}  // extern "C"

@@ -1,0 +1,80 @@
+// schedinit: the runtime comes up, in the reference's order, each step asserting its predecessor.
+//
+// Of the reference's fourteen steps these have no subject yet and are absent: mallocinit (4; the
+// collected heap), alginit (6; hash functions), typelinksinit (9), itabsinit (10; interfaces) and
+// gcinit (13). seaminit is ours: the policy must be there before the first goroutine is named.
+//
+// The order bears load: cpuinit reads REPRISE_DEBUG's cpu.* before anything may pick code by
+// feature; nothing may allocate a goroutine before stackinit; after procresize m0 owns the P, and the
+// next newproc() is the first.
+#include <csignal>
+
+#include "runtime/boot/boot_internal.h"
+#include "runtime/mem/stack.h"
+#include "runtime/panic/fatal.h"
+#include "runtime/sched/m.h"
+#include "runtime/sched/sched.h"
+#include "runtime/seam/seam.h"
+
+namespace reprise::rt {
+
+namespace {
+
+sigset_t init_sigmask;
+
+void lock_init() {
+  boot_advance(BootStep::osinit, BootStep::lock_init);
+  // Locks are constant-initialised with their ranks; what is left is that none is held.
+  if (sched.lock.held_for_test()) throw_("schedinit: sched.lock is held");
+}
+
+void sigsave() {
+  boot_advance(BootStep::lock_init, BootStep::sigsave);
+  sigprocmask(SIG_SETMASK, nullptr, &init_sigmask);
+  install_fault_handler();
+}
+
+void goargs() {
+  boot_advance(BootStep::modulesinit, BootStep::goargs);
+  if (boot_state.argc < 0 || boot_state.argv[boot_state.argc] != nullptr) {
+    throw_("goargs: argv does not end where argc says");
+  }
+}
+
+void seaminit() {
+  boot_advance(BootStep::parsedebugvars, BootStep::seaminit);
+  seam_install();
+}
+
+void procresize(int32_t procs) {
+  boot_advance(BootStep::seaminit, BootStep::procresize);
+  sched.gomaxprocs = procs;
+  allp0.m = &reprise_m0;
+  reprise_m0.p = &allp0;
+  if (!ready_empty()) throw_("unknown runnable goroutine during bootstrap");
+}
+
+}  // namespace
+}  // namespace reprise::rt
+
+extern "C" void reprise_schedinit() {
+  using namespace reprise::rt;
+  lock_init();
+  sigsave();
+  boot_advance(BootStep::sigsave, BootStep::stackinit);
+  stackinit();
+  boot_advance(BootStep::stackinit, BootStep::cpuinit);
+  cpuinit();
+  boot_advance(BootStep::cpuinit, BootStep::mcommoninit);
+  mcommoninit(&reprise_m0);
+  boot_advance(BootStep::mcommoninit, BootStep::modulesinit);
+  modulesinit();
+  goargs();
+  boot_advance(BootStep::goargs, BootStep::parsedebugvars);
+  parsedebugvars();
+  seaminit();
+  procresize(parse_gomaxprocs());
+  boot_advance(BootStep::procresize, BootStep::done);
+  install_terminate_handler();
+  sched.booted = true;
+}

@@ -1,0 +1,95 @@
+// Fatal errors and unrecovered panics: the reference's texts on stderr, exit status 2.
+//
+// Invariants: a report is printed once; a second fatal error while one is being printed prints one
+// line and aborts. Everything here is safe on a broken heap up to the point where symbols are looked
+// up, and the message is out before that.
+#include "runtime/panic/fatal.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "asm/asm.h"
+#include "runtime/panic/report.h"
+#include "runtime/sched/sched.h"
+#include "runtime/seam/seam.h"
+
+namespace reprise::rt {
+
+namespace {
+
+constexpr int kExitPanic = 2;
+
+// Claims the right to report. A nested failure ends the process at once.
+void begin_dying(std::string_view message) {
+  if (!sched.dying) {
+    sched.dying = true;
+    return;
+  }
+  report_text("fatal error during a fatal error: ");
+  report_text(message);
+  report_text("\n");
+  std::abort();
+}
+
+[[noreturn]] void end_dying(seam::Outcome::Kind kind, std::string_view message) {
+  seam_finish({kind, kExitPanic, message});
+  _exit(kExitPanic);
+}
+
+struct Death {
+  const char* heading;
+  std::string_view message;
+  seam::Outcome::Kind kind;
+};
+
+// On g0, with the goroutine's context saved by systemstack.
+[[noreturn]] void report_death(void* arg) {
+  const auto& death = *static_cast<const Death*>(arg);
+  std::fflush(stdout);
+  begin_dying(death.message);
+  report_text(death.heading);
+  report_text(death.message);
+  report_text("\n");
+  report_current();
+  end_dying(death.kind, death.message);
+}
+
+[[noreturn]] void die(const Death& death) {
+  if (getg() == nullptr || getm() == nullptr) report_death(const_cast<Death*>(&death));
+  reprise_systemstack([](void* arg) { report_death(arg); }, const_cast<Death*>(&death));
+  __builtin_unreachable();
+}
+
+}  // namespace
+
+void throw_(std::string_view message) {
+  die({"fatal error: ", message, seam::Outcome::Kind::crash});
+}
+
+void gopanic(std::string_view message) { die({"panic: ", message, seam::Outcome::Kind::panic}); }
+
+void deadlock() {
+  static constexpr std::string_view kMessage = "all goroutines are asleep - deadlock!";
+  std::fflush(stdout);
+  begin_dying(kMessage);
+  report_text("fatal error: ");
+  report_text(kMessage);
+  report_text("\n");
+  report_all(nullptr);
+  end_dying(seam::Outcome::Kind::deadlock, kMessage);
+}
+
+void stack_overflow(G* gp) {
+  char text[128];
+  std::snprintf(text, sizeof text, "runtime: goroutine stack exceeds %zu-byte limit\n", gp->stack_bytes);
+  begin_dying("stack overflow");
+  report_text(text);
+  report_text("fatal error: stack overflow\n");
+  report_goroutine(gp, "running");
+  end_dying(seam::Outcome::Kind::crash, "stack overflow");
+}
+
+}  // namespace reprise::rt

@@ -1,0 +1,23 @@
+// Ways to die: reports that end the process with status 2, and the signal that tells of overflows.
+//
+// Thread safety: any thread; the first report wins, a second one during it aborts.
+#pragma once
+
+#include "runtime/sched/g_m_p.h"
+
+namespace reprise::rt {
+
+// All goroutines are asleep: each with its wait reason and stack. g0.
+[[noreturn]] void deadlock();
+// A goroutine ran out of its stack. Any stack but the one that is full.
+[[noreturn]] void stack_overflow(G* gp);
+
+// SIGSEGV and SIGBUS on a stack of their own, one a thread.
+void install_fault_handler();
+void install_fault_stack(M* mp);
+void remove_fault_stack(M* mp);
+
+// std::terminate on a goroutine: an uncaught exception dies as a panic with its text.
+void install_terminate_handler();
+
+}  // namespace reprise::rt

@@ -1,0 +1,91 @@
+// Fault signals: a touched guard is a stack overflow with the goroutine's name, anything else is told
+// and then left to kill the process as it would have.
+//
+// The handler runs on a stack of its own, one a thread, since the goroutine's may be what is full.
+// It is the one signal handler of the runtime so far. After the report of a plain fault the default
+// action is restored and the instruction runs again: the process dies of the same signal at the same
+// instruction, with a core of the state at the fault.
+#include <signal.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "runtime/mem/stack.h"
+#include "runtime/panic/fatal.h"
+#include "runtime/panic/report.h"
+#include "runtime/sched/sched.h"
+
+namespace reprise::rt {
+
+namespace {
+
+constexpr size_t kFaultStackBytes = 256 << 10;  // symbols are looked up on it
+
+thread_local void* fault_stack_base __attribute__((tls_model("initial-exec"))) = nullptr;
+
+bool in_guard(const G* gp, uint64_t address) {
+  return gp->ctx.stack_guard < gp->ctx.stack_lo && address >= gp->ctx.stack_guard &&
+         address < gp->ctx.stack_lo;
+}
+
+// The context that a traceback starts from: where the fault happened.
+void save_fault_context(G* gp, const ucontext_t& context) {
+  gp->ctx.sched.sp = static_cast<uint64_t>(context.uc_mcontext.gregs[REG_RSP]);
+  gp->ctx.sched.pc = static_cast<uint64_t>(context.uc_mcontext.gregs[REG_RIP]);
+  gp->ctx.sched.bp = static_cast<uint64_t>(context.uc_mcontext.gregs[REG_RBP]);
+}
+
+void report_fault(int signal, const siginfo_t& info, const ucontext_t& context) {
+  char text[160];
+  std::snprintf(text, sizeof text,
+                "fatal error: unexpected signal\n[signal %s: code=0x%x addr=0x%llx pc=0x%llx]\n",
+                signal == SIGBUS ? "SIGBUS: bus error" : "SIGSEGV: segmentation violation",
+                static_cast<unsigned>(info.si_code),
+                static_cast<unsigned long long>(reinterpret_cast<uint64_t>(info.si_addr)),
+                static_cast<unsigned long long>(context.uc_mcontext.gregs[REG_RIP]));
+  report_text(text);
+}
+
+void on_fault(int signal, siginfo_t* info, void* raw_context) {
+  const auto& context = *static_cast<const ucontext_t*>(raw_context);
+  G* gp = getg();
+  const bool on_goroutine = gp != nullptr && gp == curg();
+  if (on_goroutine) save_fault_context(gp, context);
+  if (on_goroutine && in_guard(gp, reinterpret_cast<uint64_t>(info->si_addr))) stack_overflow(gp);
+  ::signal(signal, SIG_DFL);
+  if (sched.dying) return;
+  sched.dying = true;
+  report_fault(signal, *info, context);
+  if (on_goroutine) report_goroutine(gp, "running");
+}
+
+}  // namespace
+
+void install_fault_handler() {
+  struct sigaction action {};
+  action.sa_sigaction = on_fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGSEGV, &action, nullptr);
+  sigaction(SIGBUS, &action, nullptr);
+}
+
+void install_fault_stack(M*) {
+  void* base = mmap(nullptr, kFaultStackBytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (base == MAP_FAILED) throw_("out of memory (signal stack)");
+  const stack_t stack{.ss_sp = base, .ss_flags = 0, .ss_size = kFaultStackBytes};
+  if (sigaltstack(&stack, nullptr) != 0) throw_("sigaltstack failed");
+  fault_stack_base = base;
+}
+
+void remove_fault_stack(M*) {
+  const stack_t off{.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
+  sigaltstack(&off, nullptr);
+  munmap(fault_stack_base, kFaultStackBytes);
+  fault_stack_base = nullptr;
+}
+
+}  // namespace reprise::rt

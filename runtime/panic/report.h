@@ -1,0 +1,22 @@
+// Reports about goroutines, on stderr: the header line of each and its stack.
+//
+// Thread safety: one report at a time (fatal.cc). REQUIRES: on g0, other goroutines standing.
+#pragma once
+
+#include <string_view>
+
+#include "runtime/sched/g_m_p.h"
+
+namespace reprise::rt {
+
+// Writes to stderr without buffers and without the heap.
+void report_text(std::string_view text);
+
+// "goroutine 7 [state]:" and its stack, from its saved context.
+void report_goroutine(const G* gp, std::string_view state);
+// The goroutine that called, if any.
+void report_current();
+// Every goroutine that is alive, but for `except`.
+void report_all(const G* except);
+
+}  // namespace reprise::rt

@@ -1,0 +1,88 @@
+// The runtime's internal lock: a futex word of three states, after Drepper's "Futexes are tricky".
+//
+// Invariant: word_ is 2 whenever a thread sleeps on it. A thread that slept takes the lock as 2,
+// since it cannot know whether others still sleep; one superfluous wake is the price.
+//
+// Debug builds keep the ranks that a thread holds and refuse to take a lower one (an equal one
+// only for channels, which select takes in a fixed order of its own).
+#include "runtime/sched/lock.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "runtime/sched/g_m_p.h"
+#include "runtime/sched/proc.h"
+
+namespace reprise::rt {
+
+namespace {
+
+constexpr int kSpins = 30;
+
+// The word is private to the process. errno belongs to the goroutine, not to its locks.
+void futex(std::atomic<uint32_t>* word, int op, uint32_t value) {
+  const int saved = errno;
+  syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
+  errno = saved;
+}
+
+#ifndef NDEBUG
+constexpr int kMaxHeld = 64;
+thread_local LockRank held_ranks[kMaxHeld] __attribute__((tls_model("initial-exec")));
+thread_local int held_count __attribute__((tls_model("initial-exec"))) = 0;
+
+void note_acquired(LockRank rank) {
+  if (held_count > 0) {
+    const LockRank top = held_ranks[held_count - 1];
+    const bool ordered = top < rank || (top == rank && rank == LockRank::chan);
+    if (!ordered) throw_("lock rank order violated");
+  }
+  if (held_count == kMaxHeld) throw_("too many runtime locks held");
+  held_ranks[held_count++] = rank;
+}
+
+void note_released(LockRank rank) {
+  for (int i = held_count - 1; i >= 0; --i) {
+    if (held_ranks[i] != rank) continue;
+    for (int k = i; k + 1 < held_count; ++k) held_ranks[k] = held_ranks[k + 1];
+    --held_count;
+    return;
+  }
+  throw_("unlock of a runtime lock that this thread does not hold");
+}
+#else
+void note_acquired(LockRank) {}
+void note_released(LockRank) {}
+#endif
+
+void lock_slow(std::atomic<uint32_t>* word) {
+  for (int i = 0; i < kSpins; ++i) {
+    uint32_t free = 0;
+    if (word->compare_exchange_weak(free, 1, std::memory_order_acquire)) return;
+    __builtin_ia32_pause();
+  }
+  while (word->exchange(2, std::memory_order_acquire) != 0) futex(word, FUTEX_WAIT, 2);
+}
+
+}  // namespace
+
+void Lock::lock() {
+  note_acquired(rank_);
+  if (M* mp = getm()) ++mp->locks;
+  uint32_t free = 0;
+  if (word_.compare_exchange_strong(free, 1, std::memory_order_acquire)) [[likely]] return;
+  lock_slow(&word_);
+}
+
+void Lock::unlock() {
+  const uint32_t was = word_.exchange(0, std::memory_order_release);
+  if (was == 2) futex(&word_, FUTEX_WAKE, 1);
+  if (was == 0) throw_("unlock of unlocked runtime lock");
+  if (M* mp = getm()) --mp->locks;
+  note_released(rank_);
+}
+
+}  // namespace reprise::rt

@@ -1,0 +1,139 @@
+// Birth and death of goroutines: newproc, the first C++ frame, goexit.
+//
+// Invariant: a goroutine is counted in sched.user_goroutines from newproc_start() until goexit0().
+// The goroutine's name is fixed at birth: a hash of its parent's name and of how many children the
+// parent had; two runs in which the parent does the same give the same names, whatever the schedule.
+#include <unwind.h>
+
+#include <new>
+
+#include "asm/asm.h"
+#include "runtime/sched/sched.h"
+#include "runtime/seam/names.h"
+#include "runtime/seam/seam.h"
+
+namespace reprise::rt {
+
+namespace {
+
+// Who counts as parent on g0: the system goroutine of the first thread, whatever the M.
+G* parent_of_spawn() {
+  G* gp = curg();
+  return gp != nullptr ? gp : &reprise_g0;
+}
+
+void reset(G* gp) {
+  gp->spawns = 0;
+  gp->objects = 0;
+  gp->entry_drop = nullptr;
+  gp->wait_reason = WaitReason::none;
+  gp->wait_since_ns = 0;
+  gp->op = seam::OpKind::start;
+  gp->access_count = 0;
+  gp->param = nullptr;
+  gp->waiting = nullptr;
+  gp->select_done.store(0, std::memory_order_relaxed);
+  gp->saved_errno = 0;
+  gp->eh = {};
+  gp->panic = nullptr;
+  gp->locals = nullptr;
+  gp->no_preempt = 0;
+  gp->exiting = false;
+}
+
+void christen(G* gp, G* parent, seam::Site site) {
+  gp->goid = ++sched.goidgen;
+  gp->parent_goid = parent->goid;
+  gp->name = seam::child_name(parent->name, parent->spawns++);
+  gp->spawn_site = site;
+  gp->op_site = site;
+}
+
+void goexit0(G* gp) {
+  save_thread_state(gp);
+  casgstatus(gp, GStatus::running, GStatus::dead);
+  M* mp = getm();
+  mp->ctx.curg = nullptr;
+  gp->ctx.m = nullptr;
+  if (!gp->system) sched.user_goroutines.fetch_sub(1, std::memory_order_relaxed);
+  seam_note_exit(gp);
+  if (gp->locked_m != nullptr) {
+    // The thread's state may be anything by now, so the thread ends with its goroutine.
+    mp->locked_g = nullptr;
+    mp->exiting = true;
+    gp->locked_m = nullptr;
+    gp->locked_count = 0;
+  }
+  gfput(gp);
+  reprise_schedule();
+}
+
+_Unwind_Reason_Code stop_at_first_frame(int, _Unwind_Action actions, _Unwind_Exception_Class,
+                                        _Unwind_Exception*, _Unwind_Context*, void*) {
+  if (actions & _UA_END_OF_STACK) reprise_mcall(goexit0);
+  return _URC_NO_REASON;
+}
+
+void goexit_was_swallowed(_Unwind_Reason_Code, _Unwind_Exception*) {
+  throw_("goexit: a catch (...) did not rethrow");
+}
+
+}  // namespace
+
+G* newproc_begin(size_t bytes, size_t align, SpawnOptions options) {
+  require_booted("go");
+  G* gp = gfget(options.stack_bytes);
+  reset(gp);
+  gp->system = options.system;
+  if (bytes > (gp->ctx.stack_hi - gp->ctx.stack_lo) / 2) gopanic("go: argument larger than half the stack");
+  const uint64_t room = (gp->ctx.stack_hi - bytes) & ~(uint64_t{align < 16 ? 16 : align} - 1);
+  gp->entry_arg = reinterpret_cast<void*>(room);
+  gp->ctx.sched.sp = room;
+  gp->ctx.sched.pc = reinterpret_cast<uint64_t>(&reprise_gostart);
+  gp->ctx.sched.bp = 0;
+  return gp;
+}
+
+void newproc_start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
+  const seam::Site site = seam::site_of(__builtin_return_address(0));
+  if (getg() == curg() && getg() != nullptr) seam_point(seam::OpKind::spawn, {});
+  christen(gp, parent_of_spawn(), site);
+  gp->entry = fn;
+  gp->entry_drop = drop;
+  if (!gp->system) sched.user_goroutines.fetch_add(1, std::memory_order_relaxed);
+  seam_note_spawn(gp);
+  casgstatus(gp, GStatus::dead, GStatus::runnable);
+  ready_put(gp);
+}
+
+void newproc_abandon(G* gp) { gfput(gp); }
+
+G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*), SpawnOptions options) {
+  G* gp = newproc_begin(0, 16, options);
+  gp->entry_arg = arg;
+  newproc_start(gp, fn, drop);
+  return gp;
+}
+
+// Runs the deferred and the destructors of every frame, then ends the goroutine: a forced unwinding,
+// which catch (...) must pass on, as with pthread_exit.
+void goexit() {
+  G* gp = getg();
+  if (gp == nullptr || gp != curg()) throw_("goexit outside of a goroutine");
+  gp->exiting = true;
+  static_assert(sizeof(_Unwind_Exception) <= sizeof gp->exit_token);
+  auto* token = new (gp->exit_token) _Unwind_Exception{};
+  token->exception_cleanup = goexit_was_swallowed;
+  _Unwind_ForcedUnwind(token, stop_at_first_frame, nullptr);
+  throw_("goexit: unwinding came back");
+}
+
+uint64_t num_goroutine() { return sched.user_goroutines.load(std::memory_order_relaxed); }
+
+}  // namespace reprise::rt
+
+extern "C" void reprise_goroutine_main(reprise::rt::G* gp) {
+  gp->entry(gp->entry_arg);
+  reprise_mcall(reprise::rt::goexit0);
+  __builtin_unreachable();
+}

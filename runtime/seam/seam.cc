@@ -1,0 +1,249 @@
+// The seam's runtime side: asks the policy where there is a choice, and tells it what happened.
+//
+// Invariants:
+//  - The policy is called on g0, or before any goroutine runs; never reentered.
+//  - A question is asked only when there is more than one answer. The slice of a goroutine (its
+//    ticks) is drawn at its first scheduling point with competition, not when it is chosen: as long
+//    as nothing else is ready the slice does not matter, and a draw that does not matter costs a
+//    record on the tape.
+//  - A scheduling point counts as a step whether or not anything is decided there, so step numbers
+//    do not depend on the policy's answers being asked for.
+//
+// A goroutine that runs alone through kPointsPerRound points gives way once to timers and the
+// poller: they could make others ready, and without a round nobody would notice.
+#include "runtime/seam/seam.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "asm/asm.h"
+#include "runtime/boot/boot.h"
+#include "runtime/sched/sched.h"
+#include "runtime/seam/catalog.h"
+#include "runtime/seam/names.h"
+#include "runtime/seam/ready_set.h"
+
+namespace reprise::rt {
+
+bool seam_active = false;
+
+namespace {
+
+constexpr uint64_t kPointsPerRound = 1024;
+constexpr size_t kMaxAccesses = sizeof(G::accesses) / sizeof(seam::Access);
+
+struct SeamState {
+  seam::Policy* policy = nullptr;  // owned; never destroyed, the process ends with the run
+  bool wants_events = false;
+  bool finished = false;
+  bool slice_drawn = false;
+  uint64_t ticks = 0;              // left of the slice, if drawn
+  uint64_t step = 0;
+  uint64_t points_alone = 0;
+  ReadySet ready;
+};
+constinit SeamState state;
+
+constinit uint64_t native_random = 0;  // the built-in generator of programs without a policy
+
+seam::Decision decision_of(seam::DecisionKind kind, std::span<const seam::Candidate> candidates) {
+  G* gp = curg();
+  return {kind, gp != nullptr ? gp->name : seam::GoId{}, state.step, gp != nullptr ? gp->op_site : 0,
+          candidates};
+}
+
+// Runs f on g0 and returns what it returns.
+template <class F>
+auto on_g0(F f) {
+  using Result = decltype(f());
+  struct Call {
+    F* f;
+    Result result;
+  } call{&f, {}};
+  reprise_systemstack([](void* arg) {
+    auto* c = static_cast<Call*>(arg);
+    c->result = (*c->f)();
+  }, &call);
+  return call.result;
+}
+
+size_t ask_choice(const seam::Decision& decision) {
+  const size_t choice = state.policy->choose(decision);
+  if (choice >= decision.candidates.size()) {
+    char text[160];
+    std::snprintf(text, sizeof text, "policy chose %zu of %zu candidates at step %llu (%s)", choice,
+                  decision.candidates.size(), static_cast<unsigned long long>(decision.step),
+                  name_of(decision.kind));
+    throw_(text);
+  }
+  return choice;
+}
+
+void tell(const seam::Event& event) {
+  on_g0([&event] {
+    state.policy->executed(event);
+    return 0;
+  });
+}
+
+// The slice of the current goroutine, drawn if it has none yet. False: it is over.
+bool spend_tick() {
+  if (!state.slice_drawn) {
+    state.ticks = on_g0([] { return state.policy->draw(decision_of(seam::DecisionKind::preempt, {})); });
+    state.slice_drawn = true;
+    if (state.ticks == 0) throw_("policy drew a slice of 0 ticks");
+  }
+  if (state.ticks == seam::Policy::kUnbounded) return true;
+  return --state.ticks != 0;
+}
+
+void announce(G* gp, seam::OpKind op, std::span<const seam::Access> accesses, seam::Site site) {
+  gp->op = op;
+  gp->op_site = site;
+  gp->access_count = static_cast<uint32_t>(std::min(accesses.size(), kMaxAccesses));
+  std::copy_n(accesses.begin(), gp->access_count, gp->accesses);
+}
+
+void activate(seam::Policy* policy) {
+  state.policy = policy;
+  state.wants_events = policy->wants_events();
+  seam_active = true;
+}
+
+void note_goroutine(const stage::Table& table, const G* gp) {
+  const struct {
+    seam::GoId name;
+    uint64_t parent;
+    seam::Site site;
+  } record{gp->name, gp->parent_goid, gp->spawn_site};
+  table.note_bytes(tape::kGoroutine, 0, static_cast<int64_t>(gp->goid), &record, sizeof record);
+}
+
+}  // namespace
+
+void seam_install() {
+  const stage::Table* table = stage_table();
+  if (table == nullptr) return;
+  std::string error;
+  std::unique_ptr<seam::Policy> policy = seam::wire_policy(*table, &error);
+  if (policy == nullptr) boot_usage_error(error);
+  if (!policy->begin_run({table->control->seed, 0})) boot_usage_error("policy: nothing to run");
+  activate(policy.release());
+}
+
+void seam_set_policy_for_test(seam::Policy* policy) {
+  if (!ready_empty()) throw_("seam_set_policy_for_test with goroutines ready");
+  state.slice_drawn = false;
+  if (policy != nullptr) return activate(policy);
+  seam_active = false;
+  state.policy = nullptr;
+}
+
+void seam_finish(const seam::Outcome& outcome) {
+  if (!seam_active || std::exchange(state.finished, true)) return;
+  on_g0([&outcome] {
+    state.policy->end_run(outcome);
+    return 0;
+  });
+}
+
+void ready_put(G* gp) {
+  if (__builtin_expect(seam_active, 0)) return state.ready.insert(gp, state.step);
+  runqput(getp(), gp);
+}
+
+G* ready_take() {
+  if (__builtin_expect(!seam_active, 1)) return runqget(getp());
+  if (state.ready.empty()) return nullptr;
+  size_t choice = 0;
+  if (state.ready.size() > 1) {
+    choice = ask_choice({seam::DecisionKind::run, {}, state.step, 0, state.ready.candidates()});
+  }
+  ++state.step;
+  state.slice_drawn = false;
+  G* gp = state.ready.remove_at(choice);
+  // Whatever it announced it does now; if it parks, it comes back as a resumption.
+  gp->op = seam::OpKind::resume;
+  gp->access_count = 0;
+  return gp;
+}
+
+bool ready_empty() { return seam_active ? state.ready.empty() : runqempty(getp()); }
+
+uint64_t seam_step() { return state.step; }
+
+void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses) {
+  G* gp = getg();
+  if (gp == nullptr || gp != curg()) return;  // g0 and foreign threads decide nothing
+  ++state.step;
+  announce(gp, op, accesses, seam::site_of(__builtin_return_address(0)));
+  if (state.wants_events) {
+    tell({seam::Event::Kind::step, gp->name, {}, state.step, op, gp->op_site, accesses});
+  }
+  if (gp->no_preempt != 0) return;
+  if (state.ready.empty()) {
+    if (++state.points_alone < kPointsPerRound) return;
+    sched.poll_soon = true;
+  } else if (spend_tick()) {
+    return;
+  }
+  state.points_alone = 0;
+  gosched_announced();
+}
+
+size_t seam_choose(seam::DecisionKind kind, std::span<const seam::Candidate> candidates) {
+  if (candidates.size() <= 1) return 0;
+  if (seam_active) return on_g0([&] { return ask_choice(decision_of(kind, candidates)); });
+  // The reference tries the ready cases of a select in random order; all else is in order.
+  return kind == seam::DecisionKind::select ? seam_draw() % candidates.size() : 0;
+}
+
+uint64_t seam_draw() {
+  if (seam_active) {
+    return on_g0([] { return state.policy->draw(decision_of(seam::DecisionKind::draw, {})); });
+  }
+  if (native_random == 0) native_random = boot_random();
+  native_random += 0x9e3779b97f4a7c15;
+  return seam::mix(native_random);
+}
+
+seam::ObjectId new_object_id() {
+  G* gp = curg();
+  if (gp == nullptr) gp = &reprise_g0;
+  return seam::object_name(gp->name, gp->objects++);
+}
+
+void seam_note_spawn(G* gp) {
+  if (!seam_active) return;
+  if (const stage::Table* table = stage_table()) note_goroutine(*table, gp);
+  if (!state.wants_events) return;
+  G* parent = curg();
+  tell({seam::Event::Kind::spawn, parent != nullptr ? parent->name : seam::GoId{}, gp->name,
+        state.step, seam::OpKind::spawn, gp->spawn_site, {}});
+}
+
+void seam_note_exit(G* gp) {
+  if (!seam_active || !state.wants_events) return;
+  tell({seam::Event::Kind::exit, gp->name, {}, state.step, seam::OpKind::exit, 0, {}});
+}
+
+void seam_note_block(G* gp) {
+  if (!seam_active) return;
+  if (!state.wants_events) return;
+  tell({seam::Event::Kind::block, gp->name, {}, state.step, gp->op, gp->wait_site,
+        {gp->accesses, gp->access_count}});
+}
+
+void seam_note_wake(G* gp) {
+  if (!seam_active || !state.wants_events) return;
+  G* waker = curg();
+  tell({seam::Event::Kind::wake, waker != nullptr ? waker->name : seam::GoId{}, gp->name, state.step,
+        seam::OpKind::resume, 0, {}});
+}
+
+}  // namespace reprise::rt

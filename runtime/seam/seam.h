@@ -1,0 +1,44 @@
+// The seam's runtime side: the ready set, the ticks, and the questions put to the policy.
+//
+// With a policy (seam_active) the ready set is an array of candidates in order of goroutine id, kept
+// as goroutines come and go, and every choice goes to the policy. Without one the ready set is the
+// P's run queue, and nothing here is called but for the two branches in ready_put and ready_take.
+//
+// Where decisions fall: `run` in ready_take(), on g0, when more than one goroutine is ready;
+// `preempt` at the first scheduling point of a slice at which another goroutine is ready; the other
+// kinds in seam_choose() and seam_draw(), called by the part of the runtime that offers the choice.
+//
+// Thread safety: called by the thread that holds the P (and so the baton).
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/sched/g_m_p.h"
+#include "runtime/seam/policy.h"
+
+namespace reprise::rt {
+
+// Makes the policy of a controlled run, if this is one. g0, in schedinit.
+void seam_install();
+// Tells the policy how the run ended. Once; later calls do nothing. Any stack.
+void seam_finish(const seam::Outcome& outcome);
+
+// Adds a runnable goroutine to the ready set.
+void ready_put(G* gp);
+// Takes out the goroutine that goes next, null if none is ready. g0.
+G* ready_take();
+bool ready_empty();
+
+// Events that are no scheduling points.
+void seam_note_spawn(G* gp);
+void seam_note_exit(G* gp);
+void seam_note_block(G* gp);
+void seam_note_wake(G* gp);
+
+// Steps of the run so far: scheduling points and run decisions.
+uint64_t seam_step();
+
+// Installs a policy of the test's. REQUIRES: nothing is ready but the caller.
+void seam_set_policy_for_test(seam::Policy* policy);
+
+}  // namespace reprise::rt

@@ -1,0 +1,128 @@
+// The scheduler: order, yielding, parking, goexit, errno and exceptions across switches, threads.
+#include "runtime/sched/proc.h"
+
+#include <gtest/gtest.h>
+#include <reprise/go.h>
+
+#include <cerrno>
+#include <string>
+#include <vector>
+
+namespace reprise::rt {
+namespace {
+
+void wait_until_alone() {
+  while (num_goroutine() > 1) gosched();
+}
+
+TEST(Proc, goroutines_run_in_order_of_spawning) {
+  std::vector<int> order;
+  for (int i = 0; i < 5; ++i) go([&order, i] { order.push_back(i); });
+  wait_until_alone();
+  EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4}));
+}
+
+TEST(Proc, yield_lets_every_other_goroutine_run_once) {
+  std::string trace;
+  go([&] { trace += 'a'; gosched(); trace += 'b'; });
+  go([&] { trace += 'A'; gosched(); trace += 'B'; });
+  wait_until_alone();
+  EXPECT_EQ(trace, "aAbB");
+}
+
+TEST(Proc, more_goroutines_than_the_ring_holds_keep_their_order) {
+  std::vector<int> order;
+  for (int i = 0; i < 1000; ++i) go([&order, i] { order.push_back(i); });
+  wait_until_alone();
+  ASSERT_EQ(order.size(), 1000u);
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(order[i], i);
+}
+
+TEST(Proc, parked_goroutine_goes_on_after_goready) {
+  G* parked = nullptr;
+  bool went_on = false;
+  go([&] {
+    parked = getg();
+    gopark(nullptr, nullptr, WaitReason::semacquire);
+    went_on = true;
+  });
+  gosched();
+  ASSERT_NE(parked, nullptr);
+  EXPECT_FALSE(went_on);
+  EXPECT_EQ(parked->wait_reason, WaitReason::semacquire);
+  goready(parked);
+  wait_until_alone();
+  EXPECT_TRUE(went_on);
+}
+
+TEST(Proc, park_whose_commit_fails_goes_on_at_once) {
+  bool went_on = false;
+  go([&] {
+    gopark([](G*, void*) { return false; }, nullptr, WaitReason::semacquire);
+    went_on = true;
+  });
+  gosched();
+  EXPECT_TRUE(went_on);
+  wait_until_alone();
+}
+
+TEST(Proc, errno_is_the_goroutines_own) {
+  go([] {
+    errno = 11;
+    gosched();
+    EXPECT_EQ(errno, 11);
+  });
+  errno = 22;
+  gosched();
+  EXPECT_EQ(errno, 22);
+  wait_until_alone();
+}
+
+TEST(Proc, exception_in_flight_survives_switches) {
+  std::string caught[2];
+  for (int i = 0; i < 2; ++i) {
+    go([&caught, i] {
+      try {
+        throw std::runtime_error(i == 0 ? "zero" : "one");
+      } catch (const std::exception& e) {
+        gosched();
+        try {
+          throw std::logic_error("inner");
+        } catch (...) {
+          gosched();
+        }
+        caught[i] = e.what();
+        EXPECT_THROW(throw, std::runtime_error);
+      }
+    });
+  }
+  wait_until_alone();
+  EXPECT_EQ(caught[0], "zero");
+  EXPECT_EQ(caught[1], "one");
+}
+
+TEST(Proc, goexit_runs_destructors_and_ends_the_goroutine) {
+  bool destroyed = false, after = false;
+  go([&] {
+    struct Mark {
+      bool* flag;
+      ~Mark() { *flag = true; }
+    } mark{&destroyed};
+    goexit();
+    after = true;
+  });
+  wait_until_alone();
+  EXPECT_TRUE(destroyed);
+  EXPECT_FALSE(after);
+}
+
+TEST(Proc, function_object_is_destroyed_when_its_goroutine_ends) {
+  auto token = std::make_shared<int>(7);
+  go([token] { gosched(); });
+  EXPECT_EQ(token.use_count(), 2);
+  wait_until_alone();
+  EXPECT_EQ(token.use_count(), 1);
+}
+
+}  // namespace
+}  // namespace reprise::rt
