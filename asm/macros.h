@@ -1,6 +1,8 @@
 // Macros of the assembly files: symbols, the thread-local g, saved and cleared registers.
 #pragma once
 
+#ifdef __ASSEMBLER__
+
 // Opens a global function: type, visibility, alignment, landing pad, call frame information.
 .macro FUNC name
   .text
@@ -106,3 +108,5 @@
   xorl %r11d, %r11d
   xorl %eax, %eax
 .endm
+
+#endif  // __ASSEMBLER__

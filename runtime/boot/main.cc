@@ -8,7 +8,7 @@
 #include "runtime/boot/boot_internal.h"
 #include "runtime/mem/stack.h"
 #include "runtime/sched/sched.h"
-#include "runtime/seam/seam.h"
+#include "runtime/sched/seam.h"
 
 namespace reprise::rt {
 

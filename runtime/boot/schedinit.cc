@@ -14,7 +14,7 @@
 #include "runtime/panic/fatal.h"
 #include "runtime/sched/m.h"
 #include "runtime/sched/sched.h"
-#include "runtime/seam/seam.h"
+#include "runtime/sched/seam.h"
 
 namespace reprise::rt {
 

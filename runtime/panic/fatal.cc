@@ -14,7 +14,7 @@
 #include "asm/asm.h"
 #include "runtime/panic/report.h"
 #include "runtime/sched/sched.h"
-#include "runtime/seam/seam.h"
+#include "runtime/sched/seam.h"
 
 namespace reprise::rt {
 

@@ -4,7 +4,7 @@
 // operating system with a g0, the system goroutine whose stack is the thread's own and on which
 // the scheduler runs. A *P* holds what an M needs to run goroutines; native mode has gomaxprocs of
 // them. In controlled modes goroutines that are not locked to a thread all run on m0, one at a
-// time, and the ready set lives in the seam (runtime/seam/seam.h).
+// time, and the ready set lives in the seam (runtime/sched/seam.h).
 //
 // Fields name their guard. `sched.lock` is the scheduler's, "owner" the M that runs the G.
 #pragma once

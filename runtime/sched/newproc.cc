@@ -10,7 +10,7 @@
 #include "asm/asm.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/names.h"
-#include "runtime/seam/seam.h"
+#include "runtime/sched/seam.h"
 
 namespace reprise::rt {
 

@@ -24,7 +24,7 @@
 #include "runtime/sched/idle.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/names.h"
-#include "runtime/seam/seam.h"
+#include "runtime/sched/seam.h"
 
 namespace reprise::rt {
 

@@ -11,7 +11,7 @@
 //
 // A goroutine that runs alone through kPointsPerRound points gives way once to timers and the
 // poller: they could make others ready, and without a round nobody would notice.
-#include "runtime/seam/seam.h"
+#include "runtime/sched/seam.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -26,7 +26,7 @@
 #include "runtime/sched/sched.h"
 #include "runtime/seam/catalog.h"
 #include "runtime/seam/names.h"
-#include "runtime/seam/ready_set.h"
+#include "runtime/sched/ready_set.h"
 
 namespace reprise::rt {
 

@@ -1,7 +1,7 @@
 // The ready set: two sorted arrays in mapped memory, doubled when full.
 //
 // Invariant: candidates_[i] describes goroutines_[i], and goids ascend strictly.
-#include "runtime/seam/ready_set.h"
+#include "runtime/sched/ready_set.h"
 
 #include <sys/mman.h>
 
