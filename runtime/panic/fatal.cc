@@ -72,25 +72,23 @@ void throw_(std::string_view message) {
 void gopanic(std::string_view message) { die({"panic: ", message, seam::Outcome::Kind::panic}); }
 
 void deadlock() {
-  const std::string_view message = num_goroutine() == 0
-                                        ? "no goroutines (main called goexit) - deadlock!"
-                                        : "all goroutines are asleep - deadlock!";
+  static constexpr std::string_view kMessage = "all goroutines are asleep - deadlock!";
   std::fflush(stdout);
-  begin_dying(message);
+  begin_dying(kMessage);
   report_text("fatal error: ");
-  report_text(message);
+  report_text(kMessage);
   report_text("\n");
   report_all(nullptr);
-  end_dying(seam::Outcome::Kind::deadlock, message);
+  end_dying(seam::Outcome::Kind::deadlock, kMessage);
 }
 
-void stack_overflow(G* gp, const Registers* at) {
+void stack_overflow(G* gp) {
   char text[128];
   std::snprintf(text, sizeof text, "runtime: goroutine stack exceeds %zu-byte limit\n", gp->stack_bytes);
   begin_dying("stack overflow");
   report_text(text);
   report_text("fatal error: stack overflow\n");
-  report_goroutine(gp, "running", at);
+  report_goroutine(gp, "running");
   end_dying(seam::Outcome::Kind::crash, "stack overflow");
 }
 

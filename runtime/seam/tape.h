@@ -135,6 +135,7 @@ enum class Verdict : uint32_t {
   broken = 4,       // an invariant of the stage failed
   bad_start = 5,    // the program could not be loaded; exit 64
   detached = 6,     // recording went on without a scribe
+  reached = 7,      // replay: stopped at until_event; `message` holds where each thread is
 };
 
 // Offset 0 of the tape file.

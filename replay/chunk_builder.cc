@@ -1,0 +1,135 @@
+// Records to columns.
+//
+// Invariant: order_[i] names the shape of the i-th record, and that record is the next unread entry
+// of every column of its shape. A shape is (kind, thread, number of segments): within one, the
+// fields are alike, so each column compresses; across shapes nothing is compared.
+//
+// Checks below kKeptCheck stay; the rest become 0, see runtime/seam/tape.h.
+#include "replay/chunk_builder.h"
+
+#include <capnp/message.h>
+
+#include <cstring>
+
+#include "replay/wire.h"
+
+namespace reprise::trace {
+namespace {
+
+constexpr uint32_t kKeptCheck = 256;
+
+uint32_t key_of(const tape::Record& head) {
+  return uint32_t{head.kind} << 16 | uint32_t{head.segments} << 8 | head.thread;
+}
+
+void put_column(schema::Column::Builder to, const EncodedColumn& from) {
+  to.setEncoding(static_cast<schema::Column::Encoding>(from.encoding));
+  to.setBase(from.base);
+  to.setBytes({reinterpret_cast<const kj::byte*>(from.bytes.data()), from.bytes.size()});
+}
+
+}  // namespace
+
+ChunkBuilder::ChunkBuilder() = default;
+ChunkBuilder::~ChunkBuilder() = default;
+
+uint16_t ChunkBuilder::shape_of(const tape::Record& head) {
+  uint32_t key = key_of(head);
+  if (key == last_key_ && shapes_ > 0) return last_shape_;
+  size_t slot = key * 0x9e37'79b1u >> 20 & (kSlots - 1);
+  for (; slots_[slot] != 0; slot = (slot + 1) & (kSlots - 1)) {
+    if (key_of(pool_[slots_[slot] - 1]->like) == key) break;
+  }
+  if (slots_[slot] == 0) {
+    if (shapes_ == pool_.size()) pool_.push_back(std::make_unique<Shape>());
+    pool_[shapes_]->like = head;
+    pool_[shapes_]->lengths.resize(head.segments);
+    pool_[shapes_]->bytes.resize(head.segments);
+    slots_[slot] = static_cast<uint32_t>(++shapes_);
+  }
+  last_key_ = key;
+  return last_shape_ = static_cast<uint16_t>(slots_[slot] - 1);
+}
+
+void ChunkBuilder::add(const RecordView& record) {
+  const tape::Record& head = record.head();
+  uint16_t index = shape_of(head);
+  order_.push_back(index);
+  Shape& shape = *pool_[index];
+  shape.values.push_back(head.value);
+  shape.checks.push_back(head.check < kKeptCheck ? head.check : 0);
+  record.each_segment([&](int i, Bytes bytes) {
+    shape.lengths[i].push_back(static_cast<int64_t>(bytes.size()));
+    shape.bytes[i].insert(shape.bytes[i].end(), bytes.begin(), bytes.end());
+    input_bytes_ += bytes.size();
+  });
+}
+
+bool ChunkBuilder::full() const {
+  return order_.size() >= kMaxEvents || shapes_ >= kMaxShapes || input_bytes_ >= kMaxInputBytes;
+}
+
+void ChunkBuilder::clear() {
+  for (size_t i = 0; i < shapes_; ++i) {
+    Shape& shape = *pool_[i];
+    shape.values.clear();
+    shape.checks.clear();
+    for (auto& lengths : shape.lengths) lengths.clear();
+    for (auto& bytes : shape.bytes) bytes.clear();
+  }
+  shapes_ = 0;
+  slots_.fill(0);
+  order_.clear();
+  input_bytes_ = 0;
+}
+
+void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs,
+                          std::vector<std::byte>& chunk) {
+  inputs.clear();
+  chunk.clear();
+  ::capnp::MallocMessageBuilder input_message, chunk_message;
+  auto data = input_message.initRoot<schema::Inputs>().initBytes(input_bytes_);
+  auto to = chunk_message.initRoot<schema::Chunk>();
+  to.setFirstEvent(context.first_event);
+  to.setEvents(static_cast<uint32_t>(order_.size()));
+  to.setTapeEnd(context.tape_end);
+  to.setFingerprint(context.fingerprint);
+  auto shapes = to.initShapes(static_cast<unsigned>(shapes_));
+  size_t at = 0;
+  EncodedColumn column;
+  for (unsigned i = 0; i < shapes_; ++i) {
+    const Shape& from = *pool_[i];
+    shapes[i].setKind(from.like.kind);
+    shapes[i].setThread(from.like.thread);
+    shapes[i].setSegments(from.like.segments);
+    shapes[i].setCount(static_cast<uint32_t>(from.values.size()));
+    encode_column(from.values, column);
+    put_column(shapes[i].initValues(), column);
+    encode_column(from.checks, column);
+    put_column(shapes[i].initChecks(), column);
+    auto lengths = shapes[i].initLengths(from.like.segments);
+    for (unsigned s = 0; s < from.like.segments; ++s) {
+      encode_lengths(from.lengths[s], from.values, column);
+      put_column(lengths[s], column);
+      if (!from.bytes[s].empty()) {
+        std::memcpy(data.begin() + at, from.bytes[s].data(), from.bytes[s].size());
+      }
+      at += from.bytes[s].size();
+    }
+  }
+  size_t width = shapes_ > 256 ? 2 : 1;
+  auto order = to.initOrder(static_cast<unsigned>(order_.size() * width));
+  for (size_t i = 0; i < order_.size(); ++i) {
+    order[i * width] = static_cast<uint8_t>(order_[i]);
+    if (width == 2) order[i * 2 + 1] = static_cast<uint8_t>(order_[i] >> 8);
+  }
+  auto checkpoints = to.initCheckpoints(static_cast<unsigned>(context.checkpoints.size()));
+  for (unsigned i = 0; i < checkpoints.size(); ++i) checkpoints.set(i, context.checkpoints[i]);
+  auto objects = to.initObjects(static_cast<unsigned>(context.objects.size()));
+  for (unsigned i = 0; i < objects.size(); ++i) put_object(objects[i], context.objects[i]);
+  flatten(input_message, inputs);
+  flatten(chunk_message, chunk);
+  clear();
+}
+
+}  // namespace reprise::trace

@@ -1,0 +1,167 @@
+// Columns to records, distrusting everything.
+//
+// A frame's checksum already excludes damage, so what is caught here is a writer's bug or malice.
+// Order of the checks: counts first (they bound memory), then columns (each must hold exactly its
+// count), then lengths (their sum must be exactly the input bytes), and only then records.
+#include "replay/chunk_reader.h"
+
+#include <capnp/message.h>
+#include <capnp/serialize.h>
+#include <fmt/format.h>
+#include <kj/exception.h>
+
+#include "replay/columns.h"
+#include "replay/wire.h"
+
+namespace reprise::trace {
+namespace {
+
+struct Stream {  // one segment of one shape
+  std::vector<int64_t> lengths;
+  size_t at = 0;  // into the input bytes
+};
+
+struct Shape {
+  tape::Record like{};
+  size_t next = 0;
+  std::vector<int64_t> values, checks;
+  std::vector<Stream> streams;
+};
+
+class Decoder {
+ public:
+  Decoder(schema::Chunk::Reader chunk, Bytes inputs, DecodedChunk& out)
+      : chunk_(chunk), inputs_(inputs), out_(out) {}
+
+  bool run(std::string* why) {
+    const char* failed = counts();
+    if (!failed) failed = shapes();
+    if (!failed) failed = place_streams();
+    if (!failed) failed = records();
+    if (failed) *why = failed;
+    return !failed;
+  }
+
+ private:
+  const char* counts() {
+    out_.events = chunk_.getEvents();
+    if (out_.events > kMaxChunkEvents) return "expected at most 131072 events in a chunk";
+    size_t shapes = chunk_.getShapes().size();
+    if (shapes > 1u << 16) return "expected at most 65536 shapes in a chunk";
+    width_ = shapes > 256 ? 2 : 1;
+    if (chunk_.getOrder().size() != out_.events * width_) return "expected one shape an event";
+    if (chunk_.getCheckpoints().size() > out_.events) return "expected fewer checkpoints than events";
+    uint64_t sum = 0;
+    for (auto s : chunk_.getShapes()) sum += s.getCount();
+    if (sum != out_.events) return "expected the shapes' counts to add up to the events";
+    return nullptr;
+  }
+
+  static bool column(schema::Column::Reader from, size_t count, std::span<const int64_t> values,
+                     std::vector<int64_t>& out) {
+    auto bytes = from.getBytes();
+    return decode_column(static_cast<Encoding>(from.getEncoding()), from.getBase(),
+                         {reinterpret_cast<const std::byte*>(bytes.begin()), bytes.size()}, count,
+                         values, out);
+  }
+
+  const char* shapes() {
+    for (auto from : chunk_.getShapes()) {
+      Shape& shape = shapes_.emplace_back();
+      shape.like = {from.getKind(), from.getSegments(), from.getThread(), 0, 0};
+      size_t count = from.getCount();
+      if (!column(from.getValues(), count, {}, shape.values)) return "expected a whole column of values";
+      if (!column(from.getChecks(), count, {}, shape.checks)) return "expected a whole column of checks";
+      if (from.getLengths().size() != shape.like.segments) return "expected a length column a segment";
+      for (auto lengths : from.getLengths()) {
+        if (!column(lengths, count, shape.values, shape.streams.emplace_back().lengths)) {
+          return "expected a whole column of lengths";
+        }
+      }
+    }
+    return nullptr;
+  }
+
+  const char* place_streams() {
+    uint64_t at = 0;
+    for (Shape& shape : shapes_) {
+      for (Stream& stream : shape.streams) {
+        stream.at = at;
+        for (int64_t length : stream.lengths) {
+          if (length < 0 || static_cast<uint64_t>(length) > inputs_.size() - at) {
+            return "expected the segments' lengths to stay within the input bytes";
+          }
+          at += static_cast<uint64_t>(length);
+        }
+      }
+    }
+    return at == inputs_.size() ? nullptr : "expected the segments to use all input bytes";
+  }
+
+  const char* records() {
+    auto order = chunk_.getOrder();
+    out_.records.clear();
+    std::vector<Bytes> segments;
+    for (size_t i = 0; i < out_.events; ++i) {
+      size_t index = order[i * width_] | (width_ == 2 ? order[i * 2 + 1] << 8 : 0);
+      if (index >= shapes_.size()) return "expected a shape of this chunk";
+      Shape& shape = shapes_[index];
+      if (shape.next == shape.values.size()) return "expected a record left of this shape";
+      tape::Record head = shape.like;
+      head.value = shape.values[shape.next];
+      head.check = static_cast<uint32_t>(shape.checks[shape.next]);
+      segments.clear();
+      for (Stream& stream : shape.streams) {
+        auto length = static_cast<size_t>(stream.lengths[shape.next]);
+        segments.push_back(inputs_.subspan(stream.at, length));
+        stream.at += length;
+      }
+      ++shape.next;
+      append_record(out_.records, head, segments);
+    }
+    return nullptr;
+  }
+
+  schema::Chunk::Reader chunk_;
+  Bytes inputs_;
+  DecodedChunk& out_;
+  size_t width_ = 1;
+  std::vector<Shape> shapes_;
+};
+
+::capnp::ReaderOptions limits(size_t words) {
+  ::capnp::ReaderOptions options;
+  options.traversalLimitInWords = 8 * words + 1024;  // zero-sized elements are what it stops
+  return options;
+}
+
+kj::ArrayPtr<const ::capnp::word> as_words(std::span<const uint64_t> words) {
+  return {reinterpret_cast<const ::capnp::word*>(words.data()), words.size()};
+}
+
+}  // namespace
+
+bool decode_chunk(std::span<const uint64_t> inputs, std::span<const uint64_t> chunk,
+                  DecodedChunk& out, std::string* why) {
+  try {
+    ::capnp::FlatArrayMessageReader input_message(as_words(inputs), limits(inputs.size()));
+    ::capnp::FlatArrayMessageReader chunk_message(as_words(chunk), limits(chunk.size()));
+    auto bytes = input_message.getRoot<schema::Inputs>().getBytes();
+    auto from = chunk_message.getRoot<schema::Chunk>();
+    out.first_event = from.getFirstEvent();
+    out.tape_end = from.getTapeEnd();
+    out.fingerprint = from.getFingerprint();
+    Decoder decoder(from, {reinterpret_cast<const std::byte*>(bytes.begin()), bytes.size()}, out);
+    if (!decoder.run(why)) return false;
+    out.checkpoints.clear();
+    for (uint32_t c : from.getCheckpoints()) out.checkpoints.push_back(c);
+    out.objects.clear();
+    for (auto o : from.getObjects()) out.objects.push_back(get_object(o));
+    return true;
+  } catch (const kj::Exception& e) {
+    *why = fmt::format("expected a Cap'n Proto chunk: {}", e.getDescription().cStr());
+    return false;
+  }
+}
+
+}  // namespace reprise::trace

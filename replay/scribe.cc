@@ -1,0 +1,228 @@
+// The scribe's two loops.
+//
+// Recording. Invariant: read <= writer.safe() <= position_ <= written. `read` moves only when the
+// records below it are in the trace file, so that a killed process group loses nothing: what is not
+// in the file is on the tape. A record the trace cannot take (disk full) is dropped, and `read`
+// moves on: the program's run matters more than its trace.
+//
+// Replaying. Whole records are copied into the ring and `written` is published every 64 KiB; the
+// stage is woken only if it says that it waits.
+//
+// Polling. An empty ring is looked at again after 50 us, then twice as long up to 2 ms: at most 500
+// wake-ups a second for an idle server, and no system call in the program for any of them. A full
+// ring makes the program wait on read_seq, where release() wakes it.
+#include "replay/scribe.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "replay/redact.h"
+
+namespace reprise::trace {
+namespace {
+
+constexpr int kIgnored[4] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE};
+constexpr int64_t kShortNap = 50'000, kLongNap = 2'000'000;
+constexpr uint64_t kPublishEvery = 64 << 10;
+
+template <typename T>
+T load(T& word) { return std::atomic_ref<T>(word).load(std::memory_order_acquire); }
+template <typename T>
+void store(T& word, T value) { std::atomic_ref<T>(word).store(value, std::memory_order_release); }
+
+void wake(uint32_t& word) {
+  std::atomic_ref<uint32_t>(word).fetch_add(1, std::memory_order_seq_cst);
+  syscall(SYS_futex, &word, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
+}
+
+uint64_t now_ns(clockid_t clock) {
+  timespec t{};
+  clock_gettime(clock, &t);
+  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(t.tv_nsec);
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> out;
+  for (const std::string& s : strings) out.push_back(const_cast<char*>(s.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+}  // namespace
+
+Scribe::Scribe(TapeFile& tape) : tape_(tape) {
+  struct sigaction ignore {};
+  ignore.sa_handler = SIG_IGN;
+  for (size_t i = 0; i < 4; ++i) sigaction(kIgnored[i], &ignore, &former_[i]);
+}
+
+Scribe::~Scribe() {
+  if (pidfd_ >= 0) close(pidfd_);
+  for (size_t i = 0; i < 4; ++i) sigaction(kIgnored[i], &former_[i], nullptr);
+}
+
+bool Scribe::start(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+                   int report_fd, std::string* why) {
+  std::vector<char*> args = pointers(argv), env = pointers(environment);
+  int trouble[2];  // the child writes errno if exec fails; exec closes it otherwise
+  if (pipe2(trouble, O_CLOEXEC) != 0) return *why = std::strerror(errno), false;
+  child_ = fork();
+  if (child_ == 0) {
+    for (size_t i = 0; i < 4; ++i) sigaction(kIgnored[i], &former_[i], nullptr);
+    fcntl(tape_.fd(), F_SETFD, 0);
+    fcntl(report_fd, F_SETFD, 0);
+    execve(args[0], args.data(), env.data());
+    int failed = errno;
+    [[maybe_unused]] ssize_t n = write(trouble[1], &failed, sizeof failed);
+    _exit(127);
+  }
+  int failed = child_ < 0 ? errno : 0;
+  close(trouble[1]);
+  if (child_ > 0 && read(trouble[0], &failed, sizeof failed) == sizeof failed) {
+    waitpid(child_, nullptr, 0);
+  }
+  close(trouble[0]);
+  if (failed != 0) return *why = argv[0] + ": " + std::strerror(failed), false;
+  pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, child_, 0));
+  if (pidfd_ < 0) return *why = std::string("pidfd_open: ") + std::strerror(errno), false;
+  fcntl(pidfd_, F_SETFD, FD_CLOEXEC);
+  return true;
+}
+
+bool Scribe::child_gone(int64_t nap_ns) {
+  if (gone_) return true;
+  pollfd p{pidfd_, POLLIN, 0};
+  timespec nap{0, nap_ns};
+  if (ppoll(&p, 1, &nap, nullptr) > 0) gone_ = true;
+  return gone_;
+}
+
+void Scribe::reap(RunEnd& end) {
+  while (!child_gone(kLongNap)) {}
+  while (waitpid(child_, &end.wait_status, 0) < 0 && errno == EINTR) {}
+}
+
+void Scribe::release(uint64_t position) {
+  tape::Control& control = tape_.control();
+  if (control.read == position) return;
+  store(control.read, position);
+  // Ordered against the producer, which sets producer_waits and then looks at `read` again.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (load(control.producer_waits) != 0) wake(control.read_seq);
+}
+
+uint64_t Scribe::drain(TraceWriter* writer, const std::vector<std::string>& redacted,
+                       Error& failed) {
+  uint64_t start = position_;
+  uint64_t written = load(tape_.control().written);
+  RecordView record;
+  while (position_ < written) {
+    if (!record.parse({tape_.at(position_), written - position_})) {
+      if (!failed) failed = {Error::Kind::io, "tape", position_, "the program put a torn record on it"};
+      position_ = written;
+      break;
+    }
+    position_ += record.size();
+    if (!writer) continue;
+    if (record.head().kind == tape::kStart && !redacted.empty()) redact(record, redacted);
+    Error e = writer->add(record, position_);
+    if (e && !failed) failed = e;
+    release(writer->broken() ? position_ : writer->safe());
+  }
+  if (!writer || writer->broken()) release(position_);
+  return position_ - start;
+}
+
+RunEnd Scribe::record(TraceWriter* writer, const std::vector<std::string>& redacted) {
+  RunEnd end;
+  uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
+  int64_t nap = kShortNap;
+  for (;;) {
+    bool over = gone_;  // looked at before draining, so that nothing written before the end is missed
+    uint64_t got = drain(writer, redacted, end.trace_error);
+    if (over && got == 0) break;
+    nap = got > kPublishEvery ? kShortNap : std::min(2 * nap, kLongNap);
+    if (!over && got < kPublishEvery) child_gone(nap);
+  }
+  if (writer) {
+    Error e = writer->flush();
+    if (e && !end.trace_error) end.trace_error = e;
+  }
+  release(position_);
+  reap(end);
+  end.scribe_cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+  end.duration_ns = now_ns(CLOCK_MONOTONIC) - start;
+  return end;
+}
+
+void Scribe::publish() {
+  tape::Control& control = tape_.control();
+  store(control.written, position_);
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // against consumer_waits, as in release()
+  if (load(control.consumer_waits) != 0) wake(control.written_seq);
+}
+
+bool Scribe::make_room(uint64_t bytes) {
+  int64_t nap = kShortNap;
+  while (tape_.ring_bytes() - (position_ - load(tape_.control().read)) < bytes) {
+    publish();
+    if (child_gone(nap)) return false;
+    nap = std::min(2 * nap, kLongNap);
+  }
+  return true;
+}
+
+Error Scribe::feed_chunk(const DecodedChunk& chunk, uint64_t every, bool* gone) {
+  Bytes rest = chunk.records;
+  RecordView record;
+  uint64_t event = chunk.first_event, published = position_;
+  size_t checkpoint = 0;
+  while (record.parse(rest)) {
+    if (!make_room(record.size() + sizeof(tape::Record))) return *gone = true, Error{};
+    std::memcpy(tape_.at(position_), record.whole().data(), record.size());
+    position_ += record.size();
+    rest = rest.subspan(record.size());
+    if (++event % every == 0) {
+      tape::Record mark{tape::kCheckpoint, 0, 0, 0, chunk.checkpoints[checkpoint++]};
+      std::memcpy(tape_.at(position_), &mark, sizeof mark);
+      position_ += sizeof mark;
+    }
+    if (position_ - published >= kPublishEvery) publish(), published = position_;
+  }
+  publish();
+  return {};
+}
+
+RunEnd Scribe::replay(TraceReader& reader) {
+  RunEnd end;
+  uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
+  DecodedChunk chunk;
+  bool more = true, gone = false;
+  while (more && !gone) {
+    end.trace_error = reader.next(chunk, &more);
+    if (end.trace_error) {
+      kill(child_, SIGKILL);
+      break;
+    }
+    if (more) feed_chunk(chunk, reader.header().checkpoint_every, &gone);
+  }
+  store(tape_.control().finished, 1u);
+  publish();
+  reap(end);
+  end.scribe_cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+  end.duration_ns = now_ns(CLOCK_MONOTONIC) - start;
+  return end;
+}
+
+}  // namespace reprise::trace

@@ -1,0 +1,72 @@
+// The scribe: the parent's side of a run. It starts the stage, keeps the tape moving while the
+// program runs, and learns how it ended.
+//
+// Recording, it drains the ring into a TraceWriter, or, if there is none, drops what comes
+// (mode run). Replaying, it feeds the ring from a TraceReader. It never makes a system call for a
+// record: it polls, faster while there is work, and sleeps on the child's pidfd between.
+//
+// One thread. While a Scribe exists, the terminal's signals (SIGINT, SIGQUIT, SIGHUP) and SIGPIPE are
+// ignored here and have their former disposition in the child: the group gets them, and the scribe
+// finishes the trace of a program that they ended.
+#pragma once
+
+#include <csignal>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "replay/error.h"
+#include "replay/tape_file.h"
+#include "replay/trace_reader.h"
+#include "replay/trace_writer.h"
+
+namespace reprise::trace {
+
+// How the child and its tape ended.
+struct RunEnd {
+  int wait_status = 0;
+  Error trace_error;          // the first thing that went wrong with the trace, if any
+  uint64_t scribe_cpu_ns = 0;
+  uint64_t duration_ns = 0;
+};
+
+class Scribe {
+ public:
+  explicit Scribe(TapeFile& tape);
+  ~Scribe();
+  Scribe(const Scribe&) = delete;
+  Scribe& operator=(const Scribe&) = delete;
+
+  // Forks and executes argv[0] with this environment. In the child, `tape.fd()` and `report_fd`
+  // stay open under the same numbers. False and *why if it could not be executed.
+  bool start(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+             int report_fd, std::string* why);
+
+  // Drains until the child is gone and the ring empty. `writer` may be null. The writer is flushed
+  // but not finished. If writing fails, draining goes on and the first error is returned.
+  RunEnd record(TraceWriter* writer, const std::vector<std::string>& redacted);
+
+  // Feeds until the child is gone. A broken trace kills the child.
+  RunEnd replay(TraceReader& reader);
+
+  pid_t child() const { return child_; }
+
+ private:
+  // Sleeps until the child is gone or the time is over. True: gone.
+  bool child_gone(int64_t nap_ns);
+  uint64_t drain(TraceWriter* writer, const std::vector<std::string>& redacted, Error& failed);
+  void release(uint64_t position);
+  Error feed_chunk(const DecodedChunk& chunk, uint64_t every, bool* gone);
+  bool make_room(uint64_t bytes);
+  void publish();
+  void reap(RunEnd& end);
+
+  TapeFile& tape_;
+  pid_t child_ = -1;
+  int pidfd_ = -1;
+  bool gone_ = false;
+  uint64_t position_ = 0;    // record: drained to here. replay: written to here
+  struct sigaction former_[4] {};
+};
+
+}  // namespace reprise::trace

@@ -1,0 +1,85 @@
+// Creating and mapping a tape.
+//
+// A tape beside the trace outlives a killed process group, and recovery reads it. Its blocks are
+// allocated first: a store into a hole on a full disk would kill the program with SIGBUS.
+#include "replay/tape_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+namespace reprise::trace {
+
+TapeFile::~TapeFile() {
+  if (control_) munmap(control_, tape::kControlBytes);
+  if (ring_) munmap(ring_, 2 * ring_bytes_);
+  if (fd_ >= 0) close(fd_);
+}
+
+Error TapeFile::create(const std::string& path, uint64_t ring_bytes) {
+  std::string name = path.empty() ? "tape in memory" : path;
+  if (path.empty()) {
+    fd_ = memfd_create("reprise-tape", MFD_CLOEXEC);
+  } else {
+    unlink(path.c_str());
+    fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  }
+  if (fd_ < 0) return {Error::Kind::io, name, 0, std::strerror(errno)};
+  auto size = static_cast<off_t>(tape::kControlBytes + ring_bytes);
+  int failed = path.empty() ? (ftruncate(fd_, size) == 0 ? 0 : errno) : posix_fallocate(fd_, 0, size);
+  if (failed != 0) return {Error::Kind::io, name, 0, std::strerror(failed)};
+  if (Error e = map(name, ring_bytes)) return e;
+  new (control_) tape::Control{};
+  control_->magic = tape::kMagic;
+  control_->version = tape::kVersion;
+  control_->ring_bytes = ring_bytes;
+  control_->parent_pid = getpid();
+  control_->until_event = ~uint64_t{0};
+  control_->exit_status = -1;
+  return {};
+}
+
+Error TapeFile::open(const std::string& path) {
+  auto bad = [&](uint64_t offset, const char* expected) {
+    return Error{Error::Kind::bad_trace, path, offset, expected};
+  };
+  fd_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (fd_ < 0) return {Error::Kind::io, path, 0, std::strerror(errno)};
+  struct stat st {};
+  if (fstat(fd_, &st) != 0) return {Error::Kind::io, path, 0, std::strerror(errno)};
+  tape::Control head{};
+  if (pread(fd_, &head, sizeof head, 0) != sizeof head) return bad(0, "expected a tape's control page");
+  if (head.magic != tape::kMagic) return bad(0, "expected a tape");
+  if (head.version != tape::kVersion) return bad(8, "expected another tape version");
+  bool fits = std::has_single_bit(head.ring_bytes) && head.ring_bytes >= 4096 &&
+              static_cast<uint64_t>(st.st_size) == tape::kControlBytes + head.ring_bytes;
+  if (!fits) return bad(offsetof(tape::Control, ring_bytes), "expected the ring's size to fit the file");
+  return map(path, head.ring_bytes);
+}
+
+Error TapeFile::map(const std::string& name, uint64_t ring_bytes) {
+  auto failed = [&] { return Error{Error::Kind::io, name, 0, std::strerror(errno)}; };
+  int protection = PROT_READ | PROT_WRITE;
+  void* control = mmap(nullptr, tape::kControlBytes, protection, MAP_SHARED, fd_, 0);
+  if (control == MAP_FAILED) return failed();
+  control_ = static_cast<tape::Control*>(control);
+  void* twice = mmap(nullptr, 2 * ring_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (twice == MAP_FAILED) return failed();
+  ring_ = static_cast<std::byte*>(twice);
+  ring_bytes_ = ring_bytes;
+  for (int half = 0; half < 2; ++half) {
+    if (mmap(ring_ + half * ring_bytes, ring_bytes, protection, MAP_SHARED | MAP_FIXED, fd_,
+             tape::kControlBytes) == MAP_FAILED) {
+      return failed();
+    }
+  }
+  return {};
+}
+
+}  // namespace reprise::trace

@@ -1,0 +1,46 @@
+// The parent's mapping of a tape: control page and ring (runtime/seam/tape.h).
+//
+// Owns descriptor and mappings. The ring is mapped twice in a row, so that a record never wraps for
+// us either. The two sides synchronise through Control alone; within the parent, one thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "replay/error.h"
+#include "runtime/seam/tape.h"
+
+namespace reprise::trace {
+
+class TapeFile {
+ public:
+  TapeFile() = default;
+  ~TapeFile();
+  TapeFile(const TapeFile&) = delete;
+  TapeFile& operator=(const TapeFile&) = delete;
+
+  // A fresh tape. With a path: a file of mode 0600 with its blocks allocated, so that the program
+  // can never be killed by a full disk; it survives the parent, for recovery. Empty: memory only.
+  Error create(const std::string& path, uint64_t ring_bytes);
+
+  // An existing tape file, read-only in spirit: for recovery. Checks magic, version and sizes.
+  Error open(const std::string& path);
+
+  int fd() const { return fd_; }
+  tape::Control& control() const { return *control_; }
+  std::byte* ring() const { return ring_; }
+  uint64_t ring_bytes() const { return ring_bytes_; }
+
+  // The byte at a position of the stream.
+  std::byte* at(uint64_t position) const { return ring_ + (position & (ring_bytes_ - 1)); }
+
+ private:
+  Error map(const std::string& name, uint64_t ring_bytes);
+
+  int fd_ = -1;
+  tape::Control* control_ = nullptr;
+  std::byte* ring_ = nullptr;
+  uint64_t ring_bytes_ = 0;
+};
+
+}  // namespace reprise::trace

@@ -1,0 +1,229 @@
+// The trace file, frame by frame.
+//
+// Invariants: the file below frames_->bytes() is whole frames; safe_ is the tapeEnd of the last
+// chunk among them; totals_ counts every record given to add(). An Inputs frame is written just
+// before its Chunk frame, so the chunk is what makes both count.
+#include "replay/trace_writer.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "replay/build_id.h"
+#include "replay/trace_reader.h"
+#include "replay/wire.h"
+
+namespace reprise::trace {
+
+std::string part_path(const std::string& path) { return path + ".part"; }
+std::string tape_path(const std::string& path) { return path + ".tape"; }
+
+TraceWriter::TraceWriter() = default;
+
+TraceWriter::~TraceWriter() {
+  if (fd_ >= 0) close(fd_);
+}
+
+namespace {
+
+// A locked descriptor of `path`, or -1 and errno. The file may have been renamed away between open
+// and flock, by a recorder that just finished: then look again.
+int open_locked(const std::string& path) {
+  for (;;) {
+    int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return -1;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      int failed = errno;
+      close(fd);
+      errno = failed;
+      return -1;
+    }
+    struct stat mine {}, there {};
+    if (fstat(fd, &mine) == 0 && stat(path.c_str(), &there) == 0 && mine.st_ino == there.st_ino &&
+        mine.st_dev == there.st_dev) {
+      return fd;
+    }
+    close(fd);
+  }
+}
+
+}  // namespace
+
+Error TraceWriter::open(const std::string& path) {
+  path_ = path;
+  std::string part = part_path(path);
+  fd_ = open_locked(part);
+  if (fd_ < 0) {
+    if (errno == EWOULDBLOCK) return {Error::Kind::busy, path, 0, "another recorder writes it"};
+    return {Error::Kind::io, part, 0, std::strerror(errno)};
+  }
+  if (fchmod(fd_, 0600) != 0 || ftruncate(fd_, 0) != 0) {
+    return {Error::Kind::io, part, 0, std::strerror(errno)};
+  }
+  frames_ = std::make_unique<FrameWriter>(fd_, kLevel);
+  return {};
+}
+
+Error TraceWriter::resume(const std::string& path, bool* complete) {
+  path_ = path;
+  std::string part = part_path(path);
+  if (access(part.c_str(), F_OK) != 0) return {Error::Kind::io, part, 0, std::strerror(errno)};
+  fd_ = open_locked(part);
+  if (fd_ < 0) {
+    if (errno == EWOULDBLOCK) return {Error::Kind::busy, path, 0, "a recorder is still writing it"};
+    return {Error::Kind::io, part, 0, std::strerror(errno)};
+  }
+  TraceReader reader;
+  reader.tolerate_torn_end(true);
+  if (Error e = reader.open(fd_, part)) return e;
+  *complete = reader.footer().has_value();
+  if (*complete) return rename_into_place();
+  if (ftruncate(fd_, static_cast<off_t>(reader.frames_end())) != 0) {
+    return {Error::Kind::io, part, 0, std::strerror(errno)};
+  }
+  frames_ = std::make_unique<FrameWriter>(fd_, kLevel);
+  frames_->resume(reader.frames_end(), reader.next_sequence());
+  return count_chunks(reader);
+}
+
+Error TraceWriter::count_chunks(TraceReader& reader) {
+  totals_.objects.push_back(reader.header().executable);
+  object_paths_.insert(reader.header().executable.path);
+  DecodedChunk chunk;
+  for (bool more = true;;) {
+    if (Error e = reader.next(chunk, &more)) return e;
+    if (!more) break;
+    RecordView record;
+    for (Bytes rest = chunk.records; record.parse(rest); rest = rest.subspan(record.size())) {
+      count(record.head().kind);
+      record.each_segment([&](int, Bytes bytes) { totals_.input_bytes += bytes.size(); });
+    }
+    for (const ObjectFile& object : chunk.objects) {
+      if (object_paths_.insert(object.path).second) totals_.objects.push_back(object);
+    }
+    totals_.chunks.push_back({chunk.offset, chunk.first_event});
+    totals_.events = chunk.first_event + chunk.events;
+    totals_.fingerprint = chunk.fingerprint;
+    safe_ = tape_end_ = chunk.tape_end;
+  }
+  chunk_first_event_ = totals_.events;
+  totals_.input_frame_bytes = reader.input_frame_bytes();
+  return {};
+}
+
+Error TraceWriter::write(FrameKind kind, const std::vector<std::byte>& message) {
+  if (broken_) return {};
+  int failed = frames_->append(kind, message);
+  if (failed == 0) return {};
+  broken_ = true;
+  return {Error::Kind::io, part_path(path_), frames_->bytes(), std::strerror(failed)};
+}
+
+Error TraceWriter::begin(const Header& header) {
+  object_paths_.insert(header.executable.path);
+  totals_.objects.push_back(header.executable);
+  return write(FrameKind::header, header_message(header));
+}
+
+void TraceWriter::note_object(const RecordView& record) {
+  if (record.head().segments == 0 || record.head().value < 0) return;
+  record.each_segment([&](int i, Bytes bytes) {
+    tape::MappedFile file{};
+    if (i != 0 || bytes.size() <= sizeof file) return;
+    std::memcpy(&file, bytes.data(), sizeof file);
+    if (file.as_is != 1) return;
+    Bytes name = bytes.subspan(sizeof file);
+    std::string path(reinterpret_cast<const char*>(name.data()), name.size());
+    path.resize(std::strlen(path.c_str()));
+    if (path.empty() || !object_paths_.insert(path).second) return;
+    objects_.push_back({path, build_id_of(path), file.size, file.mtime_ns});
+    totals_.objects.push_back(objects_.back());
+  });
+}
+
+void TraceWriter::count(uint16_t kind) {
+  ++kind_counts_[kind < kKinds ? kind : 0];
+  totals_.ended = kind == tape::kEnd;
+}
+
+Error TraceWriter::add(const RecordView& record, uint64_t tape_end) {
+  Error failed;
+  if (builder_.full()) failed = write_chunk();
+  const tape::Record& head = record.head();
+  if (head.kind == kMapsFile) note_object(record);
+  builder_.add(record);
+  totals_.fingerprint = fold_record(totals_.fingerprint, record);
+  if (++totals_.events % tape::kCheckpointEvery == 0) {
+    checkpoints_.push_back(static_cast<uint32_t>(totals_.fingerprint));
+  }
+  count(head.kind);
+  tape_end_ = tape_end;
+  return failed;
+}
+
+Error TraceWriter::flush() { return builder_.events() > 0 ? write_chunk() : Error{}; }
+
+Error TraceWriter::write_chunk() {
+  totals_.input_bytes += builder_.input_bytes();
+  builder_.finish({chunk_first_event_, tape_end_, totals_.fingerprint, checkpoints_, objects_},
+                  inputs_message_, chunk_message_);
+  uint64_t start = frames_->bytes();
+  Error failed = write(FrameKind::inputs, inputs_message_);
+  uint64_t middle = frames_->bytes();
+  if (!failed) failed = write(FrameKind::chunk, chunk_message_);
+  if (!broken_) {
+    totals_.input_frame_bytes += middle - start;
+    totals_.chunks.push_back({middle, chunk_first_event_});
+  }
+  safe_ = tape_end_;
+  chunk_first_event_ = totals_.events;
+  checkpoints_.clear();
+  objects_.clear();
+  return failed;
+}
+
+Error TraceWriter::rename_into_place() {
+  std::string part = part_path(path_);
+  if (rename(part.c_str(), path_.c_str()) == 0) return {};
+  return {Error::Kind::io, part, 0, std::string("cannot rename: ") + std::strerror(errno)};
+}
+
+Error TraceWriter::finish(Footer footer) {
+  Error failed = flush();
+  if (!failed && !broken_) {
+    for (size_t kind = 0; kind < kKinds; ++kind) {
+      if (kind_counts_[kind] > 0) totals_.counts[static_cast<uint16_t>(kind)] = kind_counts_[kind];
+    }
+    Footer whole = totals_;
+    whole.wait_status = footer.wait_status;
+    whole.cut_off = footer.cut_off;
+    whole.memory_hash = footer.memory_hash;
+    whole.duration_ns = footer.duration_ns;
+    failed = write(FrameKind::footer, footer_message(whole));
+    totals_ = whole;
+  }
+  if (broken_) {
+    Error renamed = abandon();
+    return failed ? failed : renamed;
+  }
+  return rename_into_place();
+}
+
+Error TraceWriter::abandon() {
+  broken_ = true;
+  if (int failed = frames_->trim()) {
+    return {Error::Kind::io, part_path(path_), frames_->bytes(), std::strerror(failed)};
+  }
+  return rename_into_place();
+}
+
+void TraceWriter::discard() {
+  broken_ = true;
+  unlink(part_path(path_).c_str());
+}
+
+}  // namespace reprise::trace

@@ -1,0 +1,32 @@
+// Between the plain values of trace_types.h and Cap'n Proto messages: header and footer.
+//
+// Only replay/ includes this. Parsing may throw kj::Exception; parse_message() in wire.cc is where
+// those become errors.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "replay/trace.capnp.h"
+#include "replay/trace_types.h"
+
+namespace capnp { class MessageBuilder; }
+
+namespace reprise::trace {
+
+std::vector<std::byte> header_message(const Header& header);
+std::vector<std::byte> footer_message(const Footer& footer);
+
+// False and *why if the words are not such a message.
+bool parse_header(std::span<const uint64_t> words, Header& out, std::string* why);
+bool parse_footer(std::span<const uint64_t> words, Footer& out, std::string* why);
+
+// Appends the flat form of a message.
+void flatten(capnp::MessageBuilder& message, std::vector<std::byte>& out);
+
+void put_object(schema::ObjectFile::Builder to, const ObjectFile& from);
+ObjectFile get_object(schema::ObjectFile::Reader from);
+
+}  // namespace reprise::trace

@@ -1,0 +1,16 @@
+// What the command needs to know of an executable before it starts it.
+#pragma once
+
+#include <string>
+
+namespace reprise::cli {
+
+struct ElfProbe {
+  std::string interpreter;     // empty: static
+  bool links_reprise = false;  // defines the runtime's entry point
+};
+
+// False and *why (one line, with the path) if the stage could not load it.
+bool probe_elf(const std::string& path, ElfProbe& out, std::string* why);
+
+}  // namespace reprise::cli

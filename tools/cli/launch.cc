@@ -1,0 +1,241 @@
+// Finding and vetting programs.
+//
+// Whatever can be refused is refused here, before anything starts: one line, status 64. The checks
+// are those the kernel or the stage would make later with a poorer message.
+#include "tools/cli/launch.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <libgen.h>
+#include <linux/limits.h>
+#include <sys/auxv.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "replay/build_id.h"
+#include "replay/redact.h"
+#include "runtime/seam/catalog.h"
+#include "runtime/stage/abi.h"
+#include "tools/cli/elf_probe.h"
+
+namespace reprise::cli {
+namespace {
+
+std::string own_path() {
+  char path[PATH_MAX];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+  return n > 0 ? std::string(path, static_cast<size_t>(n)) : std::string();
+}
+
+// As execvp searches. Empty if nothing executable is there; *why says which way it failed.
+std::string search(const std::string& name, std::string* why) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* variable = getenv("PATH");
+  std::istringstream dirs(variable ? variable : "/usr/local/bin:/usr/bin:/bin");
+  for (std::string dir; std::getline(dirs, dir, ':');) {
+    std::string candidate = (dir.empty() ? "." : dir) + "/" + name;
+    struct stat st {};
+    if (stat(candidate.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
+        access(candidate.c_str(), X_OK) == 0) {
+      return candidate;
+    }
+  }
+  *why = name + ": no such program in PATH";
+  return {};
+}
+
+std::string absolute(const std::string& path) {
+  if (path.starts_with("/")) return path;
+  char cwd[PATH_MAX];
+  return getcwd(cwd, sizeof cwd) ? std::string(cwd) + "/" + path : path;
+}
+
+// Interpreter and its one optional argument of a #! line; empty if there is none.
+std::vector<std::string> hash_bang(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string line;
+  if (file.get() != '#' || file.get() != '!' || !std::getline(file, line)) return {};
+  size_t start = line.find_first_not_of(" \t");
+  if (start == std::string::npos) return {};
+  size_t end = line.find_first_of(" \t", start);
+  std::vector<std::string> words{line.substr(start, end - start)};
+  size_t more = end == std::string::npos ? end : line.find_first_not_of(" \t", end);
+  if (more != std::string::npos) {
+    words.push_back(line.substr(more, line.find_last_not_of(" \t\r") - more + 1));
+  }
+  return words;
+}
+
+bool vet(const std::string& path, std::string* why) {
+  struct stat st {};
+  if (stat(path.c_str(), &st) != 0) return *why = path + ": " + std::strerror(errno), false;
+  if (S_ISDIR(st.st_mode)) return *why = path + ": is a directory", false;
+  if (!S_ISREG(st.st_mode) || access(path.c_str(), X_OK) != 0) {
+    return *why = path + ": is not executable by you", false;
+  }
+  bool raises = ((st.st_mode & S_ISUID) && st.st_uid != geteuid()) ||
+                ((st.st_mode & S_ISGID) && (st.st_mode & S_IXGRP) && st.st_gid != getegid());
+  if (raises) {
+    return *why = path + ": is set-user-id or set-group-id; it would run without its privileges, "
+                         "so it is not recorded", false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool resolve(const std::vector<std::string>& program, Target& out, std::string* why) {
+  if (program.empty()) return *why = "expected a program after --", false;
+  out.argv.assign(program.begin() + 1, program.end());
+  std::string path = search(program[0], why);
+  for (int depth = 0; !path.empty(); ++depth) {
+    if (!vet(path, why)) return false;
+    std::vector<std::string> words = hash_bang(path);
+    if (words.empty()) break;
+    if (depth == 4) return *why = path + ": interpreters nested too deep", false;
+    out.argv.insert(out.argv.begin(), path);
+    out.argv.insert(out.argv.begin(), words.begin() + 1, words.end());
+    path = words[0];
+  }
+  if (path.empty()) return false;
+  ElfProbe probe;
+  if (!probe_elf(path, probe, why)) return false;
+  out.links_reprise = probe.links_reprise;
+  out.path = absolute(path);
+  out.argv.insert(out.argv.begin(), out.path);
+  return true;
+}
+
+bool nested() {
+  if (getauxval(stage::kAuxTable) != 0) return true;
+  for (pid_t pid = getppid(); pid > 1;) {
+    std::string proc = "/proc/" + std::to_string(pid);
+    char path[PATH_MAX];
+    ssize_t n = readlink((proc + "/exe").c_str(), path, sizeof path);
+    if (n > 0 && std::string_view(path, static_cast<size_t>(n)).ends_with("/reprise-stage")) return true;
+    std::ifstream status(proc + "/status");
+    pid_t parent = 0;
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("PPid:")) parent = std::atoi(line.c_str() + 5);
+    }
+    if (parent == pid) break;
+    pid = parent;
+  }
+  return false;
+}
+
+std::string find_stage(std::string* why) {
+  std::string own = own_path();
+  std::string dir = own.substr(0, own.rfind('/'));
+  for (const std::string& path : {dir + "/reprise-stage", dir + "/../libexec/reprise/reprise-stage"}) {
+    if (access(path.c_str(), X_OK) == 0) return path;
+  }
+  *why = "reprise-stage is missing beside " + own + " and in ../libexec/reprise";
+  return {};
+}
+
+std::vector<std::string> environment() {
+  std::vector<std::string> out;
+  for (char** e = environ; *e; ++e) out.emplace_back(*e);
+  return out;
+}
+
+uint64_t random_seed() {
+  uint32_t seed = 0;  // 32 bits: easier to read and to type, and plenty
+  while (getrandom(&seed, sizeof seed, 0) != sizeof seed) {}
+  return seed;
+}
+
+namespace {
+
+std::vector<trace::Limit> limits() {
+  std::vector<trace::Limit> out;
+  for (int resource = 0; resource < RLIM_NLIMITS; ++resource) {
+    rlimit limit{};
+    if (getrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0) continue;
+    out.push_back({static_cast<uint8_t>(resource), limit.rlim_cur, limit.rlim_max});
+  }
+  return out;
+}
+
+// The lines of /proc/cpuinfo's first processor that tell machines apart.
+std::string cpu() {
+  std::ifstream info("/proc/cpuinfo");
+  std::string out;
+  for (std::string line; std::getline(info, line) && !line.empty();) {
+    size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    std::string name = line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1);
+    if (name == "vendor_id" || name == "cpu family" || name == "model" || name == "model name" ||
+        name == "flags") {
+      out += name + line.substr(colon) + "\n";
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+trace::Header header_for(const Target& target, const RunOptions& options, uint64_t seed,
+                         const std::vector<std::string>& redacted) {
+  trace::Header header;
+  header.format_version = trace::kFormatVersion;
+  header.tape_version = tape::kVersion;
+  header.reprise_version = REPRISE_VERSION;
+  header.executable = trace::object_file(target.path);
+  header.arguments = target.argv;
+  header.environment = trace::redacted(environment(), redacted);
+  header.redacted = redacted;
+  char cwd[PATH_MAX];
+  header.working_directory = getcwd(cwd, sizeof cwd) ? cwd : "";
+  header.limits = limits();
+  header.cpu = cpu();
+  utsname name{};
+  uname(&name);
+  header.kernel = fmt::format("{} {} {}", name.sysname, name.release, name.version);
+  header.policy = options.policy;
+  header.seed = seed;
+  header.flavour = "plain";
+  header.options = option(tape::kHashMemory, options.hash_memory);
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  header.started_unix_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  header.checkpoint_every = tape::kCheckpointEvery;
+  return header;
+}
+
+bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& options, uint64_t seed,
+                 std::string* why) {
+  std::string policy = options.policy;
+  if (!seam::make_policy(policy, seed, why)) return false;
+  if (policy.find('/') != std::string::npos) policy = absolute(policy);
+  if (policy.size() >= sizeof control.policy) return *why = "the policy's path is too long", false;
+  std::strcpy(control.policy, policy.c_str());
+  control.mode = mode;
+  control.seed = seed;
+  control.options = option(tape::kHashMemory, options.hash_memory) |
+                    option(tape::kVerbose, options.verbose);
+  return true;
+}
+
+std::vector<std::string> stage_argv(const std::string& stage, const trace::TapeFile& tape,
+                                    int report_fd, const std::vector<std::string>& program) {
+  std::vector<std::string> argv{stage, std::to_string(tape.fd()), std::to_string(report_fd)};
+  if (!program.empty()) {
+    argv.push_back("--");
+    argv.insert(argv.end(), program.begin(), program.end());
+  }
+  return argv;
+}
+
+}  // namespace reprise::cli

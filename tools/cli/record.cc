@@ -1,0 +1,188 @@
+// `reprise record`: a run and its trace.
+//
+// Order matters: whatever can be refused is refused before the trace file is touched; the trace file
+// is locked before the program starts; the program's end is learned before the trace is renamed; and
+// the last line on stderr says where the trace is and how to replay it.
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "tools/cli/command.h"
+#include "tools/cli/launch.h"
+#include "tools/cli/outcome.h"
+#include "tools/cli/run_options.h"
+
+namespace reprise::cli {
+namespace {
+
+struct RecordOptions : RunOptions {
+  std::string output;
+  uint64_t until_failure = 0;
+  std::vector<std::string> redact;
+};
+
+struct Plan {  // what is the same for every run of --until-failure
+  std::string stage;
+  Target target;
+  std::string output;
+};
+
+// kvd.rpz, else kvd-1.rpz, ...: a trace that nobody named never replaces another.
+std::string default_output(const std::string& program) {
+  std::string stem = program.substr(program.rfind('/') + 1);
+  for (int n = 0;; ++n) {
+    std::string name = n == 0 ? stem + ".rpz" : fmt::format("{}-{}.rpz", stem, n);
+    if (access(name.c_str(), F_OK) != 0 && access(trace::part_path(name).c_str(), F_OK) != 0) return name;
+  }
+}
+
+struct Recorded {
+  bool started = false;
+  int status = kUsage;      // Reprise's own verdict, or -1
+  int wait_status = 0;
+  bool failed() const { return status >= 0 || wait_status != 0; }
+};
+
+// The tape beside the trace, or in memory where there is no room for it.
+trace::Error create_tape(trace::TapeFile& tape, const std::string& output) {
+  std::string path = trace::tape_path(output);
+  trace::Error e = tape.create(path, tape::kDefaultRingBytes);
+  if (!e) return e;
+  unlink(path.c_str());
+  say(e.text() + "; the tape is in memory, and is lost if the recorder is killed");
+  return {};
+}
+
+void report(const trace::TraceWriter& writer, const trace::RunEnd& end, const std::string& note) {
+  const trace::Footer& totals = writer.totals();
+  say(fmt::format("{}; {} events, {} bytes{}. Replay: reprise replay {}", describe(end.wait_status),
+                  grouped(totals.events), grouped(writer.file_bytes()), note,
+                  shell_word(writer.path())));
+}
+
+// Ends the trace and says so. The exit status if the trace is not what was asked for, else -1.
+int finish(trace::TraceWriter& writer, const tape::Control& control, const trace::RunEnd& end,
+           const Plan& plan) {
+  trace::Footer footer;
+  footer.wait_status = end.wait_status;
+  footer.memory_hash = control.memory_hash;
+  footer.duration_ns = end.duration_ns;
+  if (control.verdict == tape::Verdict::detached) footer.cut_off = "the program left the tape";
+  trace::Error error = end.trace_error;
+  trace::Error finished = writer.finish(footer);
+  if (!error) error = finished;
+  unlink(trace::tape_path(writer.path()).c_str());
+  if (error) {
+    say(fmt::format("warning: {}; the trace is cut off after {} bytes", error.text(),
+                    grouped(writer.file_bytes())));
+    return kIncomplete;
+  }
+  bool alone = writer.totals().decisions() == 0 && !plan.target.links_reprise;
+  report(writer, end, alone ? " (the program does not link Reprise: recorded by the stage alone)" : "");
+  return footer.cut_off.empty() ? -1 : kIncomplete;
+}
+
+Recorded record_once(const RecordOptions& options, const Plan& plan, uint64_t seed) {
+  Recorded result;
+  std::string why;
+  trace::TraceWriter writer;
+  trace::TapeFile tape;
+  if (trace::Error e = writer.open(plan.output)) return say(e.text()), result;
+  if (trace::Error e = create_tape(tape, plan.output)) return say(e.text()), result;
+  if (tape.fd() < 0) {
+    if (trace::Error e = tape.create("", tape::kDefaultRingBytes)) return say(e.text()), result;
+  }
+  auto give_up = [&] {
+    writer.discard();
+    unlink(trace::tape_path(plan.output).c_str());
+    say(why);
+    return result;
+  };
+  if (!set_control(tape.control(), tape::Mode::record, options, seed, &why)) return give_up();
+  trace::Error header_error = writer.begin(header_for(plan.target, options, seed, options.redact));
+  trace::Scribe scribe(tape);
+  int report_fd = dup(2);
+  auto argv = stage_argv(plan.stage, tape, report_fd, plan.target.argv);
+  if (!scribe.start(argv, environment(), report_fd, &why)) return give_up();
+  close(report_fd);
+  result.started = true;
+  trace::RunEnd end = scribe.record(&writer, options.redact);
+  if (header_error) end.trace_error = header_error;
+  result.wait_status = end.wait_status;
+  stage_verdict(tape.control(), false, &result.status);
+  if (result.status == kUsage) {
+    writer.discard();
+    unlink(trace::tape_path(plan.output).c_str());
+    return result;
+  }
+  int trace_status = finish(writer, tape.control(), end, plan);
+  if (trace_status >= 0) result.status = trace_status;
+  if (options.verbose) {
+    say(fmt::format("scribe: {} ns of CPU for {} events", end.scribe_cpu_ns, writer.totals().events));
+  }
+  return result;
+}
+
+int conclude(const RecordOptions& options, const Recorded& result) {
+  std::string line = result.status == kIncomplete ? "incomplete"
+                     : result.status >= 0         ? "failed"
+                                                  : describe(result.wait_status);
+  write_status(options.status_file, line);
+  return result.status >= 0 ? result.status : end_as(result.wait_status);
+}
+
+int until_failure(const RecordOptions& options, const Plan& plan, uint64_t seed) {
+  for (uint64_t run = 0; run < options.until_failure; ++run) {
+    Recorded result = record_once(options, plan, seed + run);
+    if (!result.started || result.failed()) return conclude(options, result);
+    unlink(plan.output.c_str());
+  }
+  say(fmt::format("no failure in {} runs, seeds {} to {}; no trace kept", options.until_failure, seed,
+                  seed + options.until_failure - 1));
+  write_status(options.status_file, describe(0));
+  return kOk;
+}
+
+int record(const RecordOptions& options, const Program& program) {
+  std::string why;
+  Plan plan;
+  if (nested()) return say("record: already inside a recorded program"), kUsage;
+  plan.stage = find_stage(&why);
+  if (plan.stage.empty() || !resolve(program, plan.target, &why)) return say(why), kUsage;
+  if (options.hash_memory && !options.redact.empty()) {
+    return say("--hash-memory and --redact-env exclude each other: a redacted stack hashes differently"),
+           kUsage;
+  }
+  plan.output = options.output.empty() ? default_output(program[0]) : options.output;
+  uint64_t seed = options.seed.value_or(random_seed());
+  if (options.until_failure > 0) return until_failure(options, plan, seed);
+  return conclude(options, record_once(options, plan, seed));
+}
+
+}  // namespace
+
+void add_record(CLI::App& app, Action* action) {
+  auto options = std::make_shared<RecordOptions>();
+  CLI::App* sub = app.add_subcommand("record", "Run a program and keep a trace that replays it");
+  sub->footer(
+      "Examples:\n"
+      "  reprise record -o bug.rpz -- ./server --port 7399\n"
+      "  reprise record --policy random --until-failure 1000 -- ./test\n"
+      "      runs with seed, seed+1, ... until the program fails, and keeps only that trace\n"
+      "  reprise record --redact-env API_TOKEN -- ./client\n"
+      "      a trace holds the environment and all that the program reads: mind where you send it\n");
+  sub->add_option("-o,--output", options->output, "The trace (default: PROGRAM.rpz, never replacing one)");
+  sub->add_option("--until-failure", options->until_failure,
+                  "Run up to N times, until the program fails; keep only the failing run's trace");
+  sub->add_option("--redact-env", options->redact,
+                  "Keep the value of this environment variable out of the trace; may be repeated")
+      ->expected(1)
+      ->take_all();
+  add_run_options(*sub, *options);
+  sub->callback([=] { *action = [=](const Program& program) { return record(*options, program); }; });
+}
+
+}  // namespace reprise::cli
