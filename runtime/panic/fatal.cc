@@ -72,23 +72,25 @@ void throw_(std::string_view message) {
 void gopanic(std::string_view message) { die({"panic: ", message, seam::Outcome::Kind::panic}); }
 
 void deadlock() {
-  static constexpr std::string_view kMessage = "all goroutines are asleep - deadlock!";
+  const std::string_view message = num_goroutine() == 0
+                                        ? "no goroutines (main called goexit) - deadlock!"
+                                        : "all goroutines are asleep - deadlock!";
   std::fflush(stdout);
-  begin_dying(kMessage);
+  begin_dying(message);
   report_text("fatal error: ");
-  report_text(kMessage);
+  report_text(message);
   report_text("\n");
   report_all(nullptr);
-  end_dying(seam::Outcome::Kind::deadlock, kMessage);
+  end_dying(seam::Outcome::Kind::deadlock, message);
 }
 
-void stack_overflow(G* gp) {
+void stack_overflow(G* gp, const Registers* at) {
   char text[128];
   std::snprintf(text, sizeof text, "runtime: goroutine stack exceeds %zu-byte limit\n", gp->stack_bytes);
   begin_dying("stack overflow");
   report_text(text);
   report_text("fatal error: stack overflow\n");
-  report_goroutine(gp, "running");
+  report_goroutine(gp, "running", at);
   end_dying(seam::Outcome::Kind::crash, "stack overflow");
 }
 

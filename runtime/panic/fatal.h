@@ -3,14 +3,15 @@
 // Thread safety: any thread; the first report wins, a second one during it aborts.
 #pragma once
 
+#include "runtime/panic/traceback.h"
 #include "runtime/sched/g_m_p.h"
 
 namespace reprise::rt {
 
 // All goroutines are asleep: each with its wait reason and stack. g0.
 [[noreturn]] void deadlock();
-// A goroutine ran out of its stack. Any stack but the one that is full.
-[[noreturn]] void stack_overflow(G* gp);
+// A goroutine ran out of its stack; `at` is where, null for its saved context. Any stack but that one.
+[[noreturn]] void stack_overflow(G* gp, const Registers* at = nullptr);
 
 // SIGSEGV and SIGBUS on a stack of their own, one a thread.
 void install_fault_handler();

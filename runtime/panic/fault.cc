@@ -30,11 +30,16 @@ bool in_guard(const G* gp, uint64_t address) {
          address < gp->ctx.stack_lo;
 }
 
-// The context that a traceback starts from: where the fault happened.
-void save_fault_context(G* gp, const ucontext_t& context) {
-  gp->ctx.sched.sp = static_cast<uint64_t>(context.uc_mcontext.gregs[REG_RSP]);
-  gp->ctx.sched.pc = static_cast<uint64_t>(context.uc_mcontext.gregs[REG_RIP]);
-  gp->ctx.sched.bp = static_cast<uint64_t>(context.uc_mcontext.gregs[REG_RBP]);
+// The registers that a traceback starts from: those at the fault, by DWARF number.
+Registers registers_of(const ucontext_t& context) {
+  static constexpr int kFromDwarf[17] = {
+      REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
+      REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
+  Registers registers;
+  for (int i = 0; i < 17; ++i) {
+    registers.r[i] = static_cast<uint64_t>(context.uc_mcontext.gregs[kFromDwarf[i]]);
+  }
+  return registers;
 }
 
 void report_fault(int signal, const siginfo_t& info, const ucontext_t& context) {
@@ -52,13 +57,15 @@ void on_fault(int signal, siginfo_t* info, void* raw_context) {
   const auto& context = *static_cast<const ucontext_t*>(raw_context);
   G* gp = getg();
   const bool on_goroutine = gp != nullptr && gp == curg();
-  if (on_goroutine) save_fault_context(gp, context);
-  if (on_goroutine && in_guard(gp, reinterpret_cast<uint64_t>(info->si_addr))) stack_overflow(gp);
+  const Registers registers = registers_of(context);
+  if (on_goroutine && in_guard(gp, reinterpret_cast<uint64_t>(info->si_addr))) {
+    stack_overflow(gp, &registers);
+  }
   ::signal(signal, SIG_DFL);
   if (sched.dying) return;
   sched.dying = true;
   report_fault(signal, *info, context);
-  if (on_goroutine) report_goroutine(gp, "running");
+  if (on_goroutine) report_goroutine(gp, "running", &registers);
 }
 
 }  // namespace

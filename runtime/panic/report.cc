@@ -1,11 +1,17 @@
 // Reports about goroutines, in the reference's form.
+//
+// Frames of the runtime itself are left out, as the reference does, unless nothing else is there:
+// above the user's code they are how it waits, below it how it was started.
 #include "runtime/panic/report.h"
 
 #include <unistd.h>
 
 #include <cstdio>
+#include <string>
 
+#include "runtime/panic/traceback.h"
 #include "runtime/sched/sched.h"
+#include "runtime/seam/names.h"
 
 namespace reprise::rt {
 
@@ -23,6 +29,65 @@ std::string_view state_of(const G* gp) {
   return "?";
 }
 
+constexpr size_t kMaxFrames = 100;
+
+constexpr std::string_view kRuntimePrefixes[] = {
+    "reprise::rt::", "reprise_", "void reprise::go<", "reprise::go<", "go<",
+    "std::terminate", "__cxxabiv1::__terminate", "__cxa_throw", "__cxa_rethrow", "_Unwind_",
+};
+
+// How goroutines wait, start and throw; frames without a name are the C++ library's.
+bool is_runtime(std::string_view function) {
+  if (function == "??") return true;
+  for (const std::string_view prefix : kRuntimePrefixes) {
+    if (function.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
+struct Printer {
+  bool all = false;             // the runtime's frames too
+  bool first_only = false;
+  size_t printed = 0;
+  uint64_t created_by = 0;      // the goroutine to name behind the function, if any
+};
+
+void print_frame(const SourceFrame& frame, void* arg) {
+  auto& printer = *static_cast<Printer*>(arg);
+  if (!printer.all && is_runtime(frame.function)) return;
+  if (printer.first_only && printer.printed != 0) return;
+  ++printer.printed;
+  std::string text = frame.function;
+  if (text.find('(') == std::string::npos) text += "(...)";
+  char tail[64];
+  if (printer.created_by != 0) {
+    std::snprintf(tail, sizeof tail, " in goroutine %llu",
+                  static_cast<unsigned long long>(printer.created_by));
+    text.insert(0, "created by ").append(tail);
+  }
+  text.append("\n\t").append(frame.file.empty() ? "??" : frame.file);
+  std::snprintf(tail, sizeof tail, ":%d +0x%llx\n", frame.line,
+                static_cast<unsigned long long>(frame.offset));
+  report_text(text + tail);
+}
+
+void print_stack(const Registers& start, StackBounds bounds) {
+  static uint64_t pcs[kMaxFrames];
+  const size_t count = unwind(start, bounds, pcs);
+  for (const bool all : {false, true}) {
+    Printer printer{.all = all};
+    for (size_t i = 0; i < count; ++i) each_source_frame(pcs[i], i == 0, print_frame, &printer);
+    if (count == kMaxFrames) report_text("...additional frames elided...\n");
+    if (printer.printed != 0) return;
+  }
+}
+
+void print_creator(const G* gp) {
+  if (gp->spawn_site == 0 || gp->parent_goid == 0) return;
+  Printer printer{.first_only = true, .created_by = gp->parent_goid};
+  each_source_frame(seam::pc_of(gp->spawn_site), false, print_frame, &printer);
+}
+
 }  // namespace
 
 void report_text(std::string_view text) {
@@ -33,12 +98,15 @@ void report_text(std::string_view text) {
   }
 }
 
-void report_goroutine(const G* gp, std::string_view state) {
+void report_goroutine(const G* gp, std::string_view state, const Registers* start) {
   char line[160];
   std::snprintf(line, sizeof line, "\ngoroutine %llu [%.*s]%s:\n",
                 static_cast<unsigned long long>(gp->goid), static_cast<int>(state.size()),
                 state.data(), gp->locked_m != nullptr ? ", locked to thread" : "");
   report_text(line);
+  print_stack(start != nullptr ? *start : registers_of(gp->ctx.sched),
+              {gp->ctx.stack_lo, gp->ctx.stack_hi});
+  print_creator(gp);
 }
 
 void report_current() {

@@ -5,6 +5,7 @@
 
 #include <string_view>
 
+#include "runtime/panic/traceback.h"
 #include "runtime/sched/g_m_p.h"
 
 namespace reprise::rt {
@@ -12,8 +13,8 @@ namespace reprise::rt {
 // Writes to stderr without buffers and without the heap.
 void report_text(std::string_view text);
 
-// "goroutine 7 [state]:" and its stack, from its saved context.
-void report_goroutine(const G* gp, std::string_view state);
+// "goroutine 7 [state]:" and its stack, from its saved context or from `start`.
+void report_goroutine(const G* gp, std::string_view state, const Registers* start = nullptr);
 // The goroutine that called, if any.
 void report_current();
 // Every goroutine that is alive, but for `except`.

@@ -15,4 +15,8 @@ Site site_of(const void* pc) {
   return at >= start && at < reinterpret_cast<uint64_t>(etext) ? at - start : 0;
 }
 
+uint64_t pc_of(Site site) {
+  return site == 0 ? 0 : site + reinterpret_cast<uint64_t>(__executable_start);
+}
+
 }  // namespace reprise::seam

@@ -33,5 +33,7 @@ constexpr ObjectId object_name(GoId maker, uint64_t index) {
 
 // Where an instruction lies: its offset in the executable, 0 if it is not in the executable.
 Site site_of(const void* pc);
+// The address of a site in this process; 0 for 0.
+uint64_t pc_of(Site site);
 
 }  // namespace reprise::seam

@@ -1,0 +1,111 @@
+"""Programs that die: what each way prints, and the status it ends with (tests/support/deaths.cc)."""
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import unittest
+
+PROGRAM = os.path.join(os.environ["REPRISE_BUILD"], "deaths")
+PANIC_STATUS = 2
+
+
+def no_core():
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def die(name, **env):
+    return subprocess.run(
+        [PROGRAM, name], capture_output=True, text=True, timeout=120, preexec_fn=no_core,
+        env={**os.environ, **env})
+
+
+class Deaths(unittest.TestCase):
+    def assert_frame(self, text, function, file):
+        self.assertRegex(text, re.escape(function) + r".*\n\t.*" + re.escape(file) + r":\d+ \+0x")
+
+    def test_deadlock_reports_every_goroutine_with_its_wait_reason_and_stack(self):
+        run = die("deadlock")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertTrue(run.stderr.startswith(
+            "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [sync.WaitGroup.Wait]:\n"),
+            run.stderr)
+        second = run.stderr[run.stderr.index("goroutine 2 [chan receive]:\n"):]
+        self.assert_frame(second, "waits_for_ever()", "deaths.cc")
+        self.assertRegex(second, r"\ncreated by .*deadlock.* in goroutine 1\n\t.*deaths\.cc:\d+")
+
+    def test_panic_on_main_prints_the_message_and_its_stack(self):
+        run = die("panic_on_main")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertTrue(run.stderr.startswith("panic: the sky fell\n\ngoroutine 1 [running]:\n"),
+                        run.stderr)
+        self.assertEqual(run.stderr.count("panics_here(int)"), 3, run.stderr)
+
+    def test_panic_on_a_goroutine_names_it_and_nobody_else(self):
+        run = die("panic_on_goroutine")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertIn("panic: the sky fell\n\ngoroutine 2 [running]:\n", run.stderr)
+        self.assertNotIn("goroutine 1 [", run.stderr)
+
+    def test_uncaught_exception_is_a_panic_with_type_and_text_at_the_throw(self):
+        run = die("exception")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertIn("panic: std::runtime_error: no such luck\n\ngoroutine 2 [running]:\n", run.stderr)
+        self.assert_frame(run.stderr, "throws_here()", "deaths.cc")
+
+    def test_stack_overflow_says_so_with_the_stack(self):
+        run = die("overflow")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertTrue(run.stderr.startswith(
+            "runtime: goroutine stack exceeds 262144-byte limit\nfatal error: stack overflow\n"),
+            run.stderr[:200])
+        self.assertIn("goroutine 2 [running]:\n", run.stderr)
+        self.assert_frame(run.stderr, "recurse(int)", "deaths.cc")
+
+    def test_segmentation_fault_reports_and_dies_of_the_signal(self):
+        run = die("segv")
+        self.assertEqual(run.returncode, -signal.SIGSEGV)
+        self.assertIn("[signal SIGSEGV: segmentation violation", run.stderr)
+        self.assertIn("goroutine 2 [running]:\n", run.stderr)
+        self.assert_frame(run.stderr, "writes_null(", "deaths.cc")
+
+    def test_goexit_on_main_lets_the_others_go_on_and_ends_in_deadlock(self):
+        run = die("main_goexit")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertIn("outlived main\n", run.stdout)
+        self.assertIn("fatal error: no goroutines (main called goexit) - deadlock!\n", run.stderr)
+
+    def test_goexit_swallowed_by_catch_all_is_fatal(self):
+        run = die("swallowed_goexit")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertIn("fatal error: goexit: a catch (...) did not rethrow\n", run.stderr)
+
+    def test_static_constructor_that_uses_the_api_is_told_what_to_do(self):
+        run = die("deadlock", DEATHS_SPAWN_EARLY="1")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertIn("fatal error: go before the runtime is up", run.stderr)
+        self.assertIn("REPRISE_INIT", run.stderr)
+
+
+class Environment(unittest.TestCase):
+    def assert_refused(self, name, value, expected):
+        run = die("deadlock", **{name: value})
+        self.assertEqual(run.returncode, 64, run.stderr)
+        self.assertEqual(run.stderr.count("\n"), 1, run.stderr)
+        self.assertIn(expected, run.stderr)
+
+    def test_bad_value_is_one_line_and_status_64(self):
+        self.assert_refused("REPRISE_MAXPROCS", "four", "REPRISE_MAXPROCS")
+        self.assert_refused("REPRISE_MAXPROCS", "0", "REPRISE_MAXPROCS")
+        self.assert_refused("REPRISE_DEBUG", "schedtrace=soon", "schedtrace=soon")
+        self.assert_refused("REPRISE_DEBUG", "cpu.avx3=off", "cpu.avx3=off")
+        self.assert_refused("REPRISE_DEBUG", "nonsense", "nonsense")
+
+    def test_good_values_are_accepted(self):
+        run = die("deadlock", REPRISE_MAXPROCS="3", REPRISE_DEBUG="cpu.avx2=off,asyncpreemptoff=1")
+        self.assertEqual(run.returncode, PANIC_STATUS, run.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,111 @@
+// Programs that die, one for each way: deaths NAME. tests/e2e/deaths_test.py says what each prints.
+#include <reprise/reprise.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+#include "runtime/sched/proc.h"
+
+namespace {
+
+using reprise::go;
+namespace rt = reprise::rt;
+
+void park_for_ever() { rt::gopark(nullptr, nullptr, rt::WaitReason::chan_receive); }
+
+[[gnu::noinline]] void waits_for_ever() {
+  park_for_ever();
+  std::puts("woken");
+}
+
+void deadlock() {
+  go([] { waits_for_ever(); });
+  rt::gopark(nullptr, nullptr, rt::WaitReason::sync_wait_group_wait);
+}
+
+volatile bool always = true;  // or the compiler proves too much about what follows
+
+[[gnu::noinline]] void panics_here(int depth) {
+  if (depth == 0 && always) reprise::panic("the sky fell");
+  if (always) panics_here(depth - 1);
+  std::puts("unreachable");
+}
+
+void panic_on_main() { panics_here(2); }
+
+void panic_on_goroutine() {
+  go([] { panics_here(1); });
+  park_for_ever();
+}
+
+[[gnu::noinline]] void throws_here() { throw std::runtime_error("no such luck"); }
+
+void exception() {
+  go([] { throws_here(); });
+  park_for_ever();
+}
+
+[[gnu::noinline]] int recurse(int depth) {
+  volatile char frame[512];
+  frame[0] = static_cast<char>(depth);
+  return always ? recurse(depth + 1) + frame[0] : 0;
+}
+
+void overflow() {
+  go([] { std::printf("%d\n", recurse(0)); });
+  park_for_ever();
+}
+
+[[gnu::noinline]] void writes_null(volatile int* pointer) { *pointer = 1; }
+
+void segv() {
+  go([] { writes_null(nullptr); });
+  park_for_ever();
+}
+
+void main_goexit() {
+  go([] { rt::gosched(); std::puts("outlived main"); std::fflush(stdout); });
+  rt::goexit();
+}
+
+void swallowed_goexit() {
+  go([] {
+    try {
+      rt::goexit();
+    } catch (...) {
+    }
+  });
+  park_for_ever();
+}
+
+// What no program may do: the API in a static constructor.
+struct SpawnsEarly {
+  SpawnsEarly() {
+    if (std::getenv("DEATHS_SPAWN_EARLY") != nullptr) go([] {});
+  }
+} spawns_early;
+
+constexpr struct {
+  const char* name;
+  void (*run)();
+} kDeaths[] = {
+    {"deadlock", deadlock},     {"panic_on_main", panic_on_main},
+    {"panic_on_goroutine", panic_on_goroutine},
+    {"exception", exception},   {"overflow", overflow},
+    {"segv", segv},             {"main_goexit", main_goexit},
+    {"swallowed_goexit", swallowed_goexit},
+};
+
+int app(int argc, char** argv) {
+  for (const auto& death : kDeaths) {
+    if (argc == 2 && std::strcmp(argv[1], death.name) == 0) death.run();
+  }
+  std::fprintf(stderr, "usage: deaths NAME\n");
+  return 64;
+}
+
+}  // namespace
+
+REPRISE_MAIN(app)
