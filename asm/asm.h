@@ -14,9 +14,12 @@ extern "C" {
 // its address across a switch.
 extern __thread reprise::rt::G* reprise_tls_g __attribute__((tls_model("initial-exec")));
 
-// What a switch clears besides the general registers: 0 xmm, 1 also the upper halves (AVX), 2 also
-// zmm16 to zmm31 and the masks (AVX-512). Written once, by the processor probe of rt0_go.
+// What the processor has and the system saves: 0 xmm, 1 also ymm (AVX), 2 also zmm and the masks
+// (AVX-512). Written once, by the processor probe of rt0_go.
 extern uint32_t reprise_vector_level;
+// Vector registers that a switch clears: 0 none, else up to those of level n - 1. Written at boot, in
+// controlled runs.
+extern uint32_t reprise_clear_level;
 // cpuid(1).ecx, cpuid(1).edx, cpuid(7).ebx and xgetbv(0).eax, as rt0_go found them; 0 if absent.
 extern uint32_t reprise_cpuid[4];
 

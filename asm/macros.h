@@ -80,9 +80,13 @@
 .endm
 
 // Clears what the ABI lets a call destroy, so that what ran on g0 leaves no trace on the goroutine:
-// the general registers, the vector registers as far as the processor has them, the flags.
+// the general registers and the flags, and in controlled runs (reprise_clear_level) the vector
+// registers as far as the processor has them. A program started directly has nothing to hide.
 .macro CLEAR_CALLER_SAVED
-  cmpl $1, reprise_vector_level(%rip)
+  movl reprise_clear_level(%rip), %eax
+  testl %eax, %eax
+  jz 772f
+  cmpl $2, %eax
   jb 771f
   vzeroall
   je 772f

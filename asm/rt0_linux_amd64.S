@@ -124,5 +124,11 @@ reprise_cpuid:
   .size reprise_vector_level, 4
 reprise_vector_level:
   .zero 4
+  .globl reprise_clear_level
+  .hidden reprise_clear_level
+  .type reprise_clear_level, @object
+  .size reprise_clear_level, 4
+reprise_clear_level:
+  .zero 4
 
 END_FILE

@@ -8,6 +8,7 @@
 
 #include <cstring>
 
+#include "asm/asm.h"
 #include "runtime/boot/boot_internal.h"
 #include "runtime/sched/m.h"
 #include "runtime/sched/sched.h"
@@ -66,6 +67,7 @@ void reprise_osinit() {
   using namespace reprise::rt;
   boot_advance(BootStep::args, BootStep::osinit);
   boot_state.table = find_table();
+  if (boot_state.table != nullptr) reprise_clear_level = reprise_vector_level + 1;
   boot_state.ncpu = count_cpus();
   boot_state.page_bytes = getauxval(AT_PAGESZ);
   if (const auto* bytes = reinterpret_cast<const void*>(getauxval(AT_RANDOM))) {

@@ -5,7 +5,7 @@
 // by some cache lines, or all goroutines would compete for the same sets of the first-level cache.
 //
 // Free goroutines of the default size wait at the P (its owner's, no lock), others and surplus ones
-// in lists by class (LockRank::gfree). Beyond those at the P an idle stack gives its pages
+// in lists by class (LockRank::gfree). Beyond kKeepPages free ones an idle stack gives its pages
 // back, all but the top one; a canary does not survive that, so stacks without a guard keep theirs.
 #include <cstddef>
 #include <new>
@@ -17,12 +17,14 @@ namespace reprise::rt {
 
 namespace {
 
-constexpr int32_t kLocalMax = 64;
+constexpr int32_t kLocalMax = 1024;
+constexpr uint64_t kKeepPages = 16384;
 constexpr uint64_t kColours = 8;
 constexpr uint64_t kColourBytes = 192;
 
 constinit Lock gfree_lock{LockRank::gfree};
 G* gfree_lists[kStackClasses];  // gfree_lock
+uint64_t gfree_count = 0;       // gfree_lock: on all lists
 constinit Lock allg_lock{LockRank::allg};
 uint64_t allg_count = 0;        // allg_lock
 
@@ -65,6 +67,7 @@ G* gfget(size_t stack_bytes) {
   }
   gfree_lock.lock();
   G* gp = pop(&gfree_lists[size_class]);
+  if (gp != nullptr) --gfree_count;
   gfree_lock.unlock();
   return gp != nullptr ? gp : malg(size_class);
 }
@@ -78,7 +81,11 @@ void gfput(G* gp) {
     ++pp->gfree_count;
     return;
   }
-  if (gp->ctx.stack_guard != gp->ctx.stack_lo) stack_release(gp->ctx.stack_lo, gp->ctx.stack_hi);
+  gfree_lock.lock();
+  const bool keep = ++gfree_count <= kKeepPages && size_class == 0;
+  gfree_lock.unlock();
+  const bool guarded = gp->ctx.stack_guard != gp->ctx.stack_lo;
+  if (!keep && guarded) stack_release(gp->ctx.stack_lo, gp->ctx.stack_hi);
   gfree_lock.lock();
   gp->schedlink = gfree_lists[size_class];
   gfree_lists[size_class] = gp;
