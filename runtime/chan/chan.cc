@@ -1,0 +1,407 @@
+// Channels: chansend, chanrecv, closechan (reference, section 7).
+//
+// Invariants, under c->lock:
+//   At least one of sendq and recvq is empty, but for a goroutine that waits in one select both to
+//   send on c and to receive from it.
+//   Buffered: qcount > 0 implies that recvq holds nobody who can be woken;
+//             qcount < dataqsiz implies the same of sendq.
+//   A closed channel has no waiters, and stays closed.
+// "Nobody who can be woken", not "nobody": a select that has fired elsewhere leaves its other
+// sudogs queued until its goroutine runs; dequeue() passes over them.
+//
+// An element goes from the sender's frame straight into the receiver's where one of them waits:
+// the frame of a parked goroutine is raw memory to everybody, and only whoever dequeued its sudog
+// writes there, under c->lock, before goready() publishes it.
+//
+// Panics are raised after the lock is released but decided under it, so a send and a close cannot
+// both succeed in the wrong order: whichever takes the lock second sees what the first one did.
+//
+// Rejected: moving arbitrary elements under the lock (a move constructor that takes a mutex would
+// park with the lock held). The typed layer passes such elements as pointers to boxes.
+#include "runtime/chan/chan.h"
+
+#include <cstring>
+#include <new>
+
+#include "runtime/chan/wake.h"
+#include "runtime/sched/proc.h"
+
+namespace reprise::rt {
+
+using seam::OpKind;
+
+namespace {
+
+constexpr uint64_t kMaxChanBytes = uint64_t{1} << 47;
+
+// Creation order of channels. Relaxed: only distinct values are needed. Deterministic in
+// controlled modes, where one goroutine runs at a time.
+std::atomic<uint64_t> next_chan_seq{1};
+
+void* slot(hchan* c, uint64_t i) {
+  return static_cast<char*>(c->buf) + i * c->elemtype->size;
+}
+
+void typedmemmove(const ElemType* t, void* dst, void* src) {
+  if (t->relocate != nullptr) {
+    t->relocate(dst, src);
+  } else if (t->size == sizeof(uint64_t)) {
+    std::memcpy(dst, src, sizeof(uint64_t));
+  } else if (t->size != 0) {
+    std::memcpy(dst, src, t->size);
+  }
+}
+
+void destroy(const ElemType* t, void* elem) {
+  if (t->destroy != nullptr) t->destroy(elem);
+}
+
+// Moves *src to *dst, or drops it if the receiver wants none.
+void pass(const ElemType* t, void* dst, void* src) {
+  if (dst != nullptr) {
+    typedmemmove(t, dst, src);
+  } else {
+    destroy(t, src);
+  }
+}
+
+uint64_t advance(const hchan* c, uint64_t x) { return x + 1 == c->dataqsiz ? 0 : x + 1; }
+
+size_t block_align(const ElemType* t) {
+  return t->align > alignof(hchan) ? t->align : alignof(hchan);
+}
+
+size_t buf_offset(const ElemType* t) {
+  const size_t align = block_align(t);
+  return (sizeof(hchan) + align - 1) / align * align;
+}
+
+// Sends if somebody waits to receive or the buffer has room. Lock held on entry; released and the
+// receiver readied if it returns true.
+bool send_now(hchan* c, void* ep) {
+  if (Sudog* sg = c->recvq.dequeue()) {
+    G* gp = send_direct(c, sg, ep);
+    c->lock.unlock();
+    goready(gp);
+    return true;
+  }
+  if (c->qcount < c->dataqsiz) {
+    buffer_push(c, ep);
+    c->lock.unlock();
+    return true;
+  }
+  return false;
+}
+
+// Mirror image; *received is false when c is closed and drained.
+bool recv_now(hchan* c, void* ep, bool* received) {
+  *received = true;
+  if (c->closed != 0 && c->qcount == 0) {
+    c->lock.unlock();
+    *received = false;
+    return true;
+  }
+  if (Sudog* sg = c->sendq.dequeue()) {
+    G* gp = recv_direct(c, sg, ep);
+    c->lock.unlock();
+    goready(gp);
+    return true;
+  }
+  if (c->qcount > 0) {
+    buffer_pop(c, ep);
+    c->lock.unlock();
+    return true;
+  }
+  return false;
+}
+
+// Queues the current goroutine on q and parks, releasing c->lock. Returns whether an element was
+// passed. c may lose every other reference meanwhile.
+bool wait_on(hchan* c, waitq* q, void* ep, WaitReason reason) {
+  Sudog sg;
+  G* gp = curg();
+  sg.g = gp;
+  sg.elem = ep;
+  sg.c = c;
+  gp->waiting = &sg;
+  gp->param = nullptr;
+  chan_retain(c);
+  q->enqueue(&sg);
+  goparkunlock(&c->lock, reason);
+  if (gp->param != &sg) throw_("channel: woken by something else than the channel");
+  gp->waiting = nullptr;
+  gp->param = nullptr;
+  return sg.success;
+}
+
+// Without the lock. An operation that does not block may give up if there was one instant during
+// the call at which the channel was open and not ready. These are read first, with acquire, then
+// `closed`: a channel never reopens, so if it is open afterwards it was open at this read too.
+bool looks_full(const hchan* c) {
+  if (c->dataqsiz != 0) return c->load_qcount() == c->dataqsiz;
+  return c->recvq.load_first() == nullptr;
+}
+
+bool looks_empty(const hchan* c) {
+  if (c->dataqsiz != 0) return c->load_qcount() == 0;
+  return c->sendq.load_first() == nullptr;
+}
+
+// Takes every waiter off q, to be readied by the caller.
+void drain_waiters(waitq* q, WakeList* woken) {
+  while (Sudog* sg = q->dequeue()) {
+    sg->success = false;
+    sg->g->param = sg;
+    woken->push(sg->g);
+  }
+}
+
+}  // namespace
+
+// ---- wait queues -------------------------------------------------------------------------------
+
+// `first` is read without the lock by looks_full() and looks_empty(), so it is stored atomically.
+static void store_first(waitq* q, Sudog* sg) {
+  std::atomic_ref(q->first).store(sg, std::memory_order_release);
+}
+
+void waitq::enqueue(Sudog* sg) {
+  sg->queued = true;
+  sg->next = nullptr;
+  sg->prev = last;
+  if (last != nullptr) {
+    last->next = sg;
+  } else {
+    store_first(this, sg);
+  }
+  last = sg;
+}
+
+void waitq::remove(Sudog* sg) {
+  if (!sg->queued) return;
+  if (sg->prev != nullptr) {
+    sg->prev->next = sg->next;
+  } else {
+    store_first(this, sg->next);
+  }
+  if (sg->next != nullptr) {
+    sg->next->prev = sg->prev;
+  } else {
+    last = sg->prev;
+  }
+  sg->next = sg->prev = nullptr;
+  sg->queued = false;
+}
+
+Sudog* waitq::dequeue() {
+  while (Sudog* sg = first) {
+    remove(sg);
+    if (!sg->is_select) return sg;
+    // A select waits on several channels, under several locks: the first waker to turn the word
+    // from 0 to 1 has it. Acquire and release pair the winner with the select's own reset.
+    uint32_t open = 0;
+    if (sg->g->select_done.compare_exchange_strong(open, 1, std::memory_order_acq_rel)) return sg;
+  }
+  return nullptr;
+}
+
+Sudog* waitq::peek() {
+  while (Sudog* sg = first) {
+    if (!sg->is_select || sg->g->select_done.load(std::memory_order_acquire) == 0) return sg;
+    remove(sg);
+  }
+  return nullptr;
+}
+
+// ---- making and dropping -----------------------------------------------------------------------
+
+void chan_init(hchan* c, const ElemType* elemtype, int64_t size, void* buf) {
+  c->elemtype = elemtype;
+  c->dataqsiz = static_cast<uint64_t>(size);
+  c->buf = buf;
+  c->seq = next_chan_seq.fetch_add(1, std::memory_order_relaxed);
+  if (seam_active) c->object = new_object_id();
+}
+
+hchan* makechan(const ElemType* elemtype, int64_t size) {
+  const size_t elem = elemtype->size;
+  if (size < 0 || (elem != 0 && static_cast<uint64_t>(size) > kMaxChanBytes / elem)) {
+    gopanic("makechan: size out of range");
+  }
+  const size_t offset = buf_offset(elemtype);
+  const std::align_val_t align{block_align(elemtype)};
+  void* block = ::operator new(offset + static_cast<size_t>(size) * elem, align);
+  auto* c = new (block) hchan;
+  chan_init(c, elemtype, size, static_cast<char*>(block) + offset);
+  return c;
+}
+
+// Relaxed: the caller already holds a reference, so the count cannot reach zero meanwhile, and a
+// reference is handed to another thread only through something that synchronises.
+void chan_retain(hchan* c) {
+  if (c != nullptr) c->refs.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Release: what this owner did to the channel happens before its destruction. Acquire, by whoever
+// drops the last reference: it sees what every other owner did.
+void chan_release(hchan* c) {
+  if (c == nullptr || c->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (c->recvq.first != nullptr || c->sendq.first != nullptr) {
+    throw_("channel destroyed while a goroutine waits on it");
+  }
+  for (; c->qcount > 0; --c->qcount) {
+    destroy(c->elemtype, slot(c, c->recvx));
+    c->recvx = advance(c, c->recvx);
+  }
+  const std::align_val_t align{block_align(c->elemtype)};
+  c->~hchan();
+  ::operator delete(static_cast<void*>(c), align);
+}
+
+// ---- the buffer and the direct paths -------------------------------------------------------------
+
+void buffer_push(hchan* c, void* ep) {
+  typedmemmove(c->elemtype, slot(c, c->sendx), ep);
+  c->sendx = advance(c, c->sendx);
+  c->store_qcount(c->qcount + 1);
+}
+
+void buffer_pop(hchan* c, void* ep) {
+  pass(c->elemtype, ep, slot(c, c->recvx));
+  c->recvx = advance(c, c->recvx);
+  c->store_qcount(c->qcount - 1);
+}
+
+G* send_direct(hchan* c, Sudog* sg, void* ep) {
+  pass(c->elemtype, sg->elem, ep);
+  sg->success = true;
+  sg->g->param = sg;
+  return sg->g;
+}
+
+// With a buffer, a waiting sender means a full one: the receiver takes the head, and the sender's
+// element goes into the slot that this frees, which is also the tail.
+G* recv_direct(hchan* c, Sudog* sg, void* ep) {
+  if (c->dataqsiz == 0) {
+    pass(c->elemtype, ep, sg->elem);
+  } else {
+    void* qp = slot(c, c->recvx);
+    pass(c->elemtype, ep, qp);
+    typedmemmove(c->elemtype, qp, sg->elem);
+    c->recvx = advance(c, c->recvx);
+    c->sendx = c->recvx;
+  }
+  sg->success = true;
+  sg->g->param = sg;
+  return sg->g;
+}
+
+void block_forever(WaitReason reason) {
+  gopark(nullptr, nullptr, reason);
+  throw_("a goroutine that waits for ever was woken");
+}
+
+// ---- send --------------------------------------------------------------------------------------
+
+bool chansend(hchan* c, void* ep, bool block) {
+  if (c == nullptr) {
+    if (!block) return false;
+    block_forever(WaitReason::chan_send_nil);
+  }
+  seam_point(OpKind::chan_send, c->object, true);
+  if (!block && looks_full(c) && !c->load_closed()) return false;
+
+  c->lock.lock();
+  if (c->closed != 0) {
+    c->lock.unlock();
+    gopanic("send on closed channel");
+  }
+  if (send_now(c, ep)) return true;
+  if (!block) {
+    c->lock.unlock();
+    return false;
+  }
+  const bool sent = wait_on(c, &c->sendq, ep, WaitReason::chan_send);
+  const bool closed = c->load_closed();
+  chan_release(c);
+  if (sent) return true;
+  if (!closed) throw_("chansend: spurious wakeup");
+  gopanic("send on closed channel");
+}
+
+bool chan_trysend_system(hchan* c, void* ep) {
+  c->lock.lock();
+  if (c->closed == 0 && send_now(c, ep)) return true;
+  c->lock.unlock();
+  return false;
+}
+
+// ---- receive -----------------------------------------------------------------------------------
+
+RecvResult chanrecv(hchan* c, void* ep, bool block) {
+  if (c == nullptr) {
+    if (!block) return {false, false};
+    block_forever(WaitReason::chan_receive_nil);
+  }
+  seam_point(OpKind::chan_recv, c->object, true);
+  if (!block && looks_empty(c) && !c->load_closed()) return {false, false};
+
+  c->lock.lock();
+  bool received;
+  if (recv_now(c, ep, &received)) return {true, received};
+  if (!block) {
+    c->lock.unlock();
+    return {false, false};
+  }
+  received = wait_on(c, &c->recvq, ep, WaitReason::chan_receive);
+  chan_release(c);
+  return {true, received};
+}
+
+bool chan_tryrecv_system(hchan* c, void* ep) {
+  c->lock.lock();
+  bool received;
+  if (recv_now(c, ep, &received)) return received;
+  c->lock.unlock();
+  return false;
+}
+
+// ---- close, len, cap ---------------------------------------------------------------------------
+
+// Everybody is taken off the queues under the lock and readied after it, so that a goroutine that
+// starts to run at once does not find the lock held.
+static bool close_and_wake(hchan* c) {
+  WakeList woken;
+  c->lock.lock();
+  if (c->closed != 0) {
+    c->lock.unlock();
+    return false;
+  }
+  // Release: a receiver that sees it without the lock also sees every element sent before.
+  std::atomic_ref(c->closed).store(1, std::memory_order_release);
+  drain_waiters(&c->recvq, &woken);
+  drain_waiters(&c->sendq, &woken);
+  c->lock.unlock();
+  woken.ready_all();
+  return true;
+}
+
+void closechan(hchan* c) {
+  if (c == nullptr) gopanic("close of nil channel");
+  seam_point(OpKind::chan_close, c->object, true);
+  if (!close_and_wake(c)) gopanic("close of closed channel");
+}
+
+void closechan_system(hchan* c) { close_and_wake(c); }
+
+int64_t chanlen(hchan* c) {
+  if (c == nullptr) return 0;
+  seam_point(OpKind::chan_len, c->object, false);
+  return static_cast<int64_t>(c->load_qcount());
+}
+
+int64_t chancap(const hchan* c) {
+  return c == nullptr ? 0 : static_cast<int64_t>(c->dataqsiz);
+}
+
+}  // namespace reprise::rt

@@ -1,0 +1,312 @@
+// selectgo: waits on several channels, acts on one, in one instant (reference, section 7).
+//
+// Three passes, as in the reference. Pass 1, with every channel locked, collects the ready cases
+// and carries out one; with all locks held there is one instant at which they are all ready. Pass
+// 2 queues a sudog on each channel and parks, releasing the locks last to first. Pass 3, woken
+// and with the locks taken again, withdraws the sudogs that did not fire.
+//
+// Lock order: channels are locked in order of creation (hchan::seq), never by address, each once.
+// Poll order: where several cases are ready the seam chooses, uniformly at random in native mode;
+// the reference's shuffled scan has the same distribution.
+//
+// Who fires: several channels may want the same goroutine at once. waitq::dequeue() turns
+// g->select_done from 0 to 1 and only the winner touches its sudog. The word is 0 only while the
+// sudogs are queued: reset under all locks in pass 2, and pass 3 takes all locks before the frame
+// that holds the sudogs goes away.
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include "runtime/chan/chan.h"
+#include "runtime/sched/proc.h"
+#include "runtime/time/timer.h"
+
+namespace reprise::rt {
+
+using seam::OpKind;
+
+namespace {
+
+constexpr size_t kInlineCases = 8;
+constexpr size_t kMaxCases = 65536;
+
+// An array of n, in place if n is small: most selects have a handful of cases.
+template <class T>
+class SmallArray {
+ public:
+  explicit SmallArray(size_t n) : many_(n > kInlineCases ? new T[n]{} : nullptr) {}
+  T* data() { return many_ ? many_.get() : few_.data(); }
+  T& operator[](size_t i) { return data()[i]; }
+
+ private:
+  std::array<T, kInlineCases> few_{};
+  std::unique_ptr<T[]> many_;
+};
+
+// The cases of one select and the order in which to lock their channels; nil ones are left out.
+class Select {
+ public:
+  explicit Select(std::span<scase> cases) : cases_(cases), lockorder_(cases.size()) {
+    for (size_t i = 0; i < cases.size(); ++i) {
+      if (cases[i].c != nullptr) lockorder_[active_++] = static_cast<uint16_t>(i);
+    }
+    std::sort(lockorder_.data(), lockorder_.data() + active_, [&](uint16_t a, uint16_t b) {
+      const uint64_t sa = cases_[a].c->seq, sb = cases_[b].c->seq;
+      return sa != sb ? sa < sb : a < b;
+    });
+  }
+
+  void announce();
+  SelectResult run(bool block);
+
+ private:
+  scase& in_order(size_t i) { return cases_[lockorder_[i]]; }
+  void lock_all();
+  void unlock_all();
+  static bool unlock_all_commit(G* gp, void* select);
+  bool ready(const scase& k);
+  size_t collect_ready(SmallArray<uint16_t>& ready_cases);
+  size_t choose(SmallArray<uint16_t>& ready_cases, size_t count);
+  bool fire(scase& k, SelectResult* result);
+  bool fire_send(scase& k);
+  bool fire_recv(scase& k, SelectResult* result);
+  void enqueue(Sudog* sudogs);
+  SelectResult withdraw(Sudog* sudogs, Sudog* fired);
+  SelectResult wait();
+
+  std::span<scase> cases_;
+  SmallArray<uint16_t> lockorder_;
+  size_t active_ = 0;
+};
+
+void Select::announce() {
+  if (!seam_active) return;
+  SmallArray<seam::Access> accesses(active_);
+  for (size_t i = 0; i < active_; ++i) accesses[i] = {in_order(i).c->object, true};
+  seam_point(OpKind::select, {accesses.data(), active_});
+}
+
+void Select::lock_all() {
+  hchan* locked = nullptr;
+  for (size_t i = 0; i < active_; ++i) {
+    hchan* c = in_order(i).c;
+    if (c != locked) c->lock.lock();
+    locked = c;
+  }
+}
+
+// As pass 2's commit this runs while the goroutine is parked: the last unlock lets others wake it,
+// and *this, which is in its frame, may be gone from then on. So the next channel is read before.
+void Select::unlock_all() {
+  size_t i = active_;
+  hchan* c = i > 0 ? in_order(i - 1).c : nullptr;
+  while (c != nullptr) {
+    while (i > 0 && in_order(i - 1).c == c) --i;
+    hchan* next = i > 0 ? in_order(i - 1).c : nullptr;
+    c->lock.unlock();
+    c = next;
+  }
+}
+
+bool Select::unlock_all_commit(G*, void* select) {
+  static_cast<Select*>(select)->unlock_all();
+  return true;
+}
+
+bool Select::ready(const scase& k) {
+  hchan* c = k.c;
+  if (k.is_send) return c->closed != 0 || c->recvq.peek() != nullptr || c->qcount < c->dataqsiz;
+  return c->qcount > 0 || c->closed != 0 || c->sendq.peek() != nullptr;
+}
+
+// In order of the program's cases, whatever the lock order.
+size_t Select::collect_ready(SmallArray<uint16_t>& ready_cases) {
+  size_t count = 0;
+  for (size_t i = 0; i < cases_.size(); ++i) {
+    if (cases_[i].c != nullptr && ready(cases_[i])) ready_cases[count++] = static_cast<uint16_t>(i);
+  }
+  return count;
+}
+
+// An index into ready_cases. The candidates are named by the chooser and their case's index.
+size_t Select::choose(SmallArray<uint16_t>& ready_cases, size_t count) {
+  if (count == 1) return 0;
+  G* gp = curg();
+  SmallArray<seam::Candidate> candidates(count);
+  SmallArray<seam::Access> accesses(count);
+  for (size_t i = 0; i < count; ++i) {
+    const scase& k = cases_[ready_cases[i]];
+    accesses[i] = {k.c->object, true};
+    candidates[i] = {.goroutine = gp->name,
+                     .goid = gp->goid,
+                     .ready_step = i,
+                     .op = k.is_send ? OpKind::chan_send : OpKind::chan_recv,
+                     .site = ready_cases[i],
+                     .accesses = {&accesses[i], 1}};
+  }
+  return seam_choose(seam::DecisionKind::select, {candidates.data(), count});
+}
+
+bool Select::fire_send(scase& k) {
+  hchan* c = k.c;
+  if (c->closed != 0) {
+    unlock_all();
+    gopanic("send on closed channel");
+  }
+  if (Sudog* sg = c->recvq.dequeue()) {
+    G* gp = send_direct(c, sg, k.elem);
+    unlock_all();
+    goready(gp);
+    return true;
+  }
+  if (c->qcount == c->dataqsiz) return false;
+  buffer_push(c, k.elem);
+  unlock_all();
+  return true;
+}
+
+bool Select::fire_recv(scase& k, SelectResult* result) {
+  hchan* c = k.c;
+  result->received = true;
+  if (Sudog* sg = c->sendq.dequeue()) {
+    G* gp = recv_direct(c, sg, k.elem);
+    unlock_all();
+    goready(gp);
+    return true;
+  }
+  if (c->qcount > 0) {
+    buffer_pop(c, k.elem);
+    unlock_all();
+    return true;
+  }
+  if (c->closed == 0) return false;
+  result->received = false;
+  unlock_all();
+  return true;
+}
+
+// False, with the locks still held: a waiter that made the case ready was taken by a channel that
+// is not among ours, whose lock we do not hold.
+bool Select::fire(scase& k, SelectResult* result) {
+  result->index = static_cast<int>(&k - cases_.data());
+  result->received = false;
+  return k.is_send ? fire_send(k) : fire_recv(k, result);
+}
+
+void Select::enqueue(Sudog* sudogs) {
+  G* gp = curg();
+  // Relaxed: published by the channels' locks, under which alone it is looked at.
+  gp->select_done.store(0, std::memory_order_relaxed);
+  gp->param = nullptr;
+  Sudog** link = &gp->waiting;
+  for (size_t i = 0; i < active_; ++i) {
+    scase& k = in_order(i);
+    Sudog* sg = &sudogs[i];
+    sg->g = gp;
+    sg->is_select = true;
+    sg->elem = k.elem;
+    sg->c = k.c;
+    *link = sg;
+    link = &sg->waitlink;
+    chan_retain(k.c);
+    (k.is_send ? k.c->sendq : k.c->recvq).enqueue(sg);
+  }
+  *link = nullptr;
+}
+
+// Pass 3. Releases the references that enqueue() took, after the locks.
+SelectResult Select::withdraw(Sudog* sudogs, Sudog* fired) {
+  SelectResult result{kSelectDefault, false};
+  bool sent_on_closed = false;
+  for (size_t i = 0; i < active_; ++i) {
+    scase& k = in_order(i);
+    if (&sudogs[i] != fired) {
+      (k.is_send ? k.c->sendq : k.c->recvq).remove(&sudogs[i]);
+      continue;
+    }
+    result.index = static_cast<int>(&k - cases_.data());
+    result.received = !k.is_send && fired->success;
+    sent_on_closed = k.is_send && !fired->success;
+  }
+  unlock_all();
+  if (result.index < 0) throw_("selectgo: bad wakeup");
+  for (size_t i = 0; i < active_; ++i) chan_release(sudogs[i].c);
+  if (sent_on_closed) gopanic("send on closed channel");
+  return result;
+}
+
+// Passes 2 and 3, locks held on entry.
+SelectResult Select::wait() {
+  SmallArray<Sudog> sudogs(active_);
+  enqueue(sudogs.data());
+  gopark(unlock_all_commit, this, WaitReason::select);
+  G* gp = curg();
+  lock_all();
+  auto* fired = static_cast<Sudog*>(gp->param);
+  gp->param = nullptr;
+  gp->waiting = nullptr;
+  return withdraw(sudogs.data(), fired);
+}
+
+SelectResult Select::run(bool block) {
+  if (active_ == 0) {
+    if (!block) return {kSelectDefault, false};
+    block_forever(cases_.empty() ? WaitReason::select_no_cases : WaitReason::select);
+  }
+  lock_all();
+  SmallArray<uint16_t> ready_cases(cases_.size());
+  while (const size_t count = collect_ready(ready_cases)) {
+    SelectResult result;
+    if (fire(cases_[ready_cases[choose(ready_cases, count)]], &result)) return result;
+  }
+  if (block) return wait();
+  unlock_all();
+  return {kSelectDefault, false};
+}
+
+// Fired by the timer of a select with a limit.
+void select_timed_out(void* c, uint64_t, int64_t) {
+  char unit = 0;
+  chan_trysend_system(static_cast<hchan*>(c), &unit);
+}
+
+constexpr ElemType kUnitType{.size = 0, .align = 1, .relocate = nullptr, .destroy = nullptr};
+
+void check_count(std::span<scase> cases) {
+  if (cases.size() >= kMaxCases) gopanic("select: too many cases");
+}
+
+}  // namespace
+
+SelectResult selectgo(std::span<scase> cases, bool block) {
+  check_count(cases);
+  Select select(cases);
+  select.announce();
+  return select.run(block);
+}
+
+// The limit is one more case, on a channel and a timer in this frame. It is made only if nothing
+// is ready at first: the common case costs no clock and no timer.
+SelectResult selectgo_timeout(std::span<scase> cases, int64_t timeout_ns) {
+  check_count(cases);
+  {
+    Select select(cases);
+    select.announce();
+    const SelectResult now = select.run(false);
+    if (now.index != kSelectDefault) return now;
+  }
+  hchan limit;
+  char buf[1];
+  chan_init(&limit, &kUnitType, 1, buf);
+  Timer timer(select_timed_out, &limit);
+  timer_start(&timer, when_after(timeout_ns), 0);
+  SmallArray<scase> all(cases.size() + 1);
+  std::copy(cases.begin(), cases.end(), all.data());
+  all[cases.size()] = {.c = &limit, .elem = nullptr, .is_send = false};
+  const SelectResult result = Select({all.data(), cases.size() + 1}).run(true);
+  timer_stop(&timer);
+  if (result.index == static_cast<int>(cases.size())) return {kSelectTimeout, false};
+  return result;
+}
+
+}  // namespace reprise::rt

@@ -1,0 +1,97 @@
+// Wake decisions. Candidates are built only if a policy is installed and there is a choice; they
+// are sorted by goroutine id, and `ready_step` carries the place in line, so that a policy can be
+// first-in first-out.
+#include "runtime/chan/wake.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "runtime/sched/proc.h"
+
+namespace reprise::rt {
+
+using seam::Candidate;
+
+namespace {
+
+struct Waiting {
+  G* gp;
+  uint64_t place;
+  size_t index;  // in the caller's list
+};
+
+// Returns the caller's index of the chosen one. REQUIRES: at least two.
+size_t choose_among(std::vector<Waiting> waiting) {
+  std::sort(waiting.begin(), waiting.end(),
+            [](const Waiting& a, const Waiting& b) { return a.gp->goid < b.gp->goid; });
+  std::vector<Candidate> candidates;
+  candidates.reserve(waiting.size());
+  for (const Waiting& w : waiting) {
+    candidates.push_back({.goroutine = w.gp->name,
+                          .goid = w.gp->goid,
+                          .ready_step = w.place,
+                          .op = w.gp->op,
+                          .site = w.gp->op_site,
+                          .accesses = {}});
+  }
+  return waiting[seam_choose(seam::DecisionKind::wake, candidates)].index;
+}
+
+}  // namespace
+
+void WakeList::push(G* gp) {
+  gp->schedlink = nullptr;
+  if (last_ != nullptr) {
+    last_->schedlink = gp;
+  } else {
+    first_ = gp;
+  }
+  last_ = gp;
+  ++count_;
+}
+
+void WakeList::move_to_front(size_t index) {
+  if (index == 0) return;
+  G* before = first_;
+  for (size_t i = 1; i < index; ++i) before = before->schedlink;
+  G* gp = before->schedlink;
+  before->schedlink = gp->schedlink;
+  gp->schedlink = first_;
+  first_ = gp;
+}
+
+void WakeList::ready_all() {
+  if (seam_active && count_ > 1) {
+    std::vector<Waiting> waiting;
+    waiting.reserve(count_);
+    for (G* gp = first_; gp != nullptr; gp = gp->schedlink) {
+      waiting.push_back({gp, waiting.size(), waiting.size()});
+    }
+    move_to_front(choose_among(std::move(waiting)));
+  }
+  G* gp = first_;
+  first_ = last_ = nullptr;
+  count_ = 0;
+  while (gp != nullptr) {
+    G* next = gp->schedlink;  // goready() links it anew
+    gp->schedlink = nullptr;
+    goready(gp);
+    gp = next;
+  }
+}
+
+Sudog* choose_waiter(Sudog* first, int64_t limit) {
+  while (first != nullptr && first->weight > limit) first = first->next;
+  if (!seam_active || first == nullptr || first->next == nullptr) return first;
+  std::vector<Waiting> waiting;
+  std::vector<Sudog*> sudogs;
+  for (Sudog* sg = first; sg != nullptr; sg = sg->next) {
+    if (sg->weight > limit) continue;
+    waiting.push_back({sg->g, sg->ticket, sudogs.size()});
+    sudogs.push_back(sg);
+  }
+  if (sudogs.size() == 1) return first;
+  return sudogs[choose_among(std::move(waiting))];
+}
+
+}  // namespace reprise::rt
