@@ -1,0 +1,207 @@
+// Locks and meeting points for goroutines: Mutex, RWMutex, WaitGroup, Cond, Once.
+//
+// All of them park the goroutine, never its thread, and every operation is a scheduling point.
+// Semantics and texts of failures are those of Go's package sync. Mutex and RWMutex meet the
+// standard's Lockable requirements, so std::lock_guard, std::unique_lock and std::shared_lock work.
+//
+// Thread safety: any goroutine may call anything. Ownership: Mutex, RWMutex, Cond and Once are
+// plain members, neither copyable nor movable, usable from static storage; WaitGroup is a shared
+// reference, copy it into goroutines. Destroying one that somebody waits on is undefined, except
+// WaitGroup, whose waiters hold references.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include <reprise/detail/seam_hook.h>
+
+namespace reprise::rt {
+struct Sudog;
+}
+
+namespace reprise {
+
+// Mutual exclusion with two modes of operation. Normal: a woken waiter competes with newcomers,
+// which are already running and mostly win. If a waiter fails for a millisecond it turns the mutex
+// to starvation mode: ownership goes straight to the first in line, newcomers queue behind, until
+// a waiter finds itself the last or served within a millisecond.
+class Mutex {
+ public:
+  constexpr Mutex() = default;
+  Mutex(const Mutex&) = delete;
+  Mutex& operator=(const Mutex&) = delete;
+
+  void lock();      // blocks the goroutine until the mutex is free
+  bool try_lock();  // never blocks
+  void unlock();    // any goroutine may; fatal error if not locked
+
+ private:
+  friend class RWMutex;
+  void lock_quietly();
+  void unlock_quietly();
+  void lock_slow();
+  void unlock_slow(int32_t state);
+
+  std::atomic<int32_t> state_{0};
+  std::atomic<uint32_t> sema_{0};
+  rt::ObjectName name_;
+};
+
+// Many readers or one writer. A waiting writer keeps new readers out, so do not lock for reading
+// twice in one goroutine.
+class RWMutex {
+ public:
+  constexpr RWMutex() = default;
+  RWMutex(const RWMutex&) = delete;
+  RWMutex& operator=(const RWMutex&) = delete;
+
+  void lock();
+  bool try_lock();
+  void unlock();  // fatal error if not locked for writing
+
+  void rlock();
+  bool try_rlock();
+  void runlock();  // fatal error if not locked for reading
+
+  void lock_shared() { rlock(); }
+  bool try_lock_shared() { return try_rlock(); }
+  void unlock_shared() { runlock(); }
+
+ private:
+  void runlock_slow(int32_t readers);
+
+  Mutex w_;  // held by writers
+  std::atomic<uint32_t> writer_sem_{0};
+  std::atomic<uint32_t> reader_sem_{0};
+  std::atomic<int32_t> reader_count_{0};  // minus kMaxReaders while a writer waits or writes
+  std::atomic<int32_t> reader_wait_{0};   // readers that the writer still waits for
+  rt::ObjectName name_;
+};
+
+// Waits for a number of things to happen. A shared reference.
+class WaitGroup {
+ public:
+  WaitGroup();
+  explicit WaitGroup(int64_t n) : WaitGroup() { add(n); }
+  WaitGroup(const WaitGroup& other);
+  WaitGroup(WaitGroup&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  WaitGroup& operator=(WaitGroup other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~WaitGroup();
+
+  // Panics if the counter drops below zero. Adding to a counter of zero must not race with wait().
+  void add(int64_t delta = 1);
+  void done() { add(-1); }
+  // Blocks the goroutine until the counter is zero. Panics if the group is used again before the
+  // previous wait() has returned.
+  void wait();
+
+  struct State;
+
+ private:
+  State* state_;
+};
+
+// The untyped part of Cond: who waits, in order of arrival.
+class CondQueue {
+ public:
+  // One wait, in the frame of the goroutine that waits.
+  struct Waiter {
+    alignas(8) unsigned char storage[160];
+  };
+
+  constexpr CondQueue() = default;
+  CondQueue(const CondQueue&) = delete;
+  CondQueue& operator=(const CondQueue&) = delete;
+
+  void enqueue(Waiter& waiter);   // from here on a notify may choose it
+  void wait(Waiter& waiter);      // blocks the goroutine until it was chosen
+  void withdraw(Waiter& waiter);  // instead of wait()
+  void notify_one();
+  void notify_all();
+
+ private:
+  rt::Sudog* first_ = nullptr;
+  rt::Sudog* last_ = nullptr;
+  uint64_t tickets_ = 0;
+  rt::ObjectName name_;
+};
+
+// A place to wait for a condition, guarded by a lock of type L with lock() and unlock().
+// wait() releases the lock while it waits and holds it again when it returns. Somebody else may
+// have been faster, so check the condition in a loop, or pass it to wait().
+template <class L = Mutex>
+class Cond {
+ public:
+  explicit constexpr Cond(L& lock) : lock_(&lock) {}
+
+  // REQUIRES: the lock is held by the caller.
+  void wait() {
+    CondQueue::Waiter waiter;
+    queue_.enqueue(waiter);
+    try {
+      lock_->unlock();
+    } catch (...) {
+      queue_.withdraw(waiter);
+      throw;
+    }
+    queue_.wait(waiter);
+    lock_->lock();
+  }
+  template <class Predicate>
+  void wait(Predicate ready) {
+    while (!ready()) wait();
+  }
+  void signal() { queue_.notify_one(); }     // wakes one waiter, if any
+  void broadcast() { queue_.notify_all(); }  // wakes all
+
+ private:
+  L* lock_;
+  CondQueue queue_;
+};
+template <class L>
+Cond(L&) -> Cond<L>;
+
+// Runs a function once, however many call. Whoever calls meanwhile waits until it is done. A
+// function that throws counts as done, and the exception goes to the one that ran it.
+class Once {
+ public:
+  constexpr Once() = default;
+
+  template <class F>
+  void call(F&& f) {
+    rt::point(rt::PointKind::once, name_);
+    // Acquire, with the release below: who sees it done sees what f did.
+    if (done_.load(std::memory_order_acquire)) return;
+    call_slow(std::forward<F>(f));
+  }
+
+ private:
+  struct Finish {
+    Once* once;
+    ~Finish() {
+      once->done_.store(true, std::memory_order_release);
+      once->mutex_.unlock();
+    }
+  };
+  template <class F>
+  void call_slow(F&& f) {
+    mutex_.lock();
+    if (done_.load(std::memory_order_relaxed)) {  // relaxed: under the mutex
+      mutex_.unlock();
+      return;
+    }
+    Finish finish{this};
+    std::forward<F>(f)();
+  }
+
+  std::atomic<bool> done_{false};
+  Mutex mutex_;
+  rt::ObjectName name_;
+};
+
+}  // namespace reprise

@@ -1,0 +1,166 @@
+// semacquire and semrelease over a table of roots.
+//
+// A root is found by a hash of the address; it chains one queue for each address that somebody
+// waits on. Which root, and which place in the chain, decides only where a queue is looked for:
+// nothing iterates over a root, so no order that a program can see depends on an address. Waiters
+// of one address stand in order of their tickets.
+//
+// Invariants, under root.lock:
+//   An address is in a chain at most once, by the first sudog of its queue (the head).
+//   The head alone carries `tail` and `chain`; whoever becomes head takes them over.
+//   nwait counts the sudogs of the root, and those about to be queued.
+//
+// No lost wakeup: the waiter counts itself in nwait and then looks at *addr; the releaser adds to
+// *addr and then looks at nwait. Both pairs are sequentially consistent, so at least one of them
+// sees the other (Dekker): the waiter finds the token, or the releaser finds the waiter and takes
+// the lock.
+//
+// Chosen over the reference's treap: a chain is walked past the other contended addresses of its
+// root, about one in kRoots, which only programs with very many contended locks at once would feel.
+#include "runtime/sched/sema.h"
+
+#include "runtime/chan/sudog.h"
+#include "runtime/chan/wake.h"
+#include "runtime/sched/proc.h"
+
+namespace reprise::rt {
+
+namespace {
+
+using Word = std::atomic<uint32_t>;
+
+constexpr size_t kRoots = 1021;  // prime
+
+struct alignas(64) SemaRoot {
+  Lock lock{LockRank::sema_root};
+  std::atomic<uint32_t> nwait{0};
+  Sudog* chain = nullptr;  // heads, linked by Sudog::chain; lock
+  uint64_t tickets = 0;    // lock
+
+  Sudog** find(const void* addr);
+  void queue(Sudog* sg, bool lifo);
+  Sudog* dequeue(const void* addr);
+
+ private:
+  void replace_head(Sudog** link, Sudog* head, Sudog* next_head);
+  void unlink(Sudog** link, Sudog* sg);
+};
+
+constinit SemaRoot roots[kRoots];
+
+SemaRoot& semroot(const void* addr) {
+  return roots[(reinterpret_cast<uintptr_t>(addr) >> 3) % kRoots];
+}
+
+// The link that points to the head for addr, or to null at the end of the chain.
+Sudog** SemaRoot::find(const void* addr) {
+  Sudog** link = &chain;
+  while (*link != nullptr && (*link)->sema != addr) link = &(*link)->chain;
+  return link;
+}
+
+void SemaRoot::queue(Sudog* sg, bool lifo) {
+  sg->ticket = ++tickets;
+  Sudog** link = find(sg->sema);
+  Sudog* head = *link;
+  if (head == nullptr) {
+    sg->tail = sg;
+    *link = sg;
+  } else if (lifo) {
+    sg->next = head;
+    head->prev = sg;
+    sg->tail = head->tail;
+    replace_head(link, head, sg);
+  } else {
+    sg->prev = head->tail;
+    head->tail->next = sg;
+    head->tail = sg;
+  }
+}
+
+// Puts next_head, whose tail is set, where head was.
+void SemaRoot::replace_head(Sudog** link, Sudog* head, Sudog* next_head) {
+  next_head->chain = head->chain;
+  *link = next_head;
+  head->chain = nullptr;
+  head->tail = nullptr;
+}
+
+void SemaRoot::unlink(Sudog** link, Sudog* sg) {
+  Sudog* head = *link;
+  if (sg == head && sg->next == nullptr) {
+    *link = sg->chain;
+    sg->chain = nullptr;  // it may be queued again
+    sg->tail = nullptr;
+  } else if (sg == head) {
+    sg->next->tail = sg->tail;
+    replace_head(link, sg, sg->next);
+  } else if (sg == head->tail) {
+    head->tail = sg->prev;
+  }
+  if (sg->prev != nullptr) sg->prev->next = sg->next;
+  if (sg->next != nullptr) sg->next->prev = sg->prev;
+  sg->next = sg->prev = nullptr;
+}
+
+Sudog* SemaRoot::dequeue(const void* addr) {
+  Sudog** link = find(addr);
+  Sudog* sg = choose_waiter(*link);
+  if (sg != nullptr) unlink(link, sg);
+  return sg;
+}
+
+// Acquire: what the releaser did before it gave the token happens before what we do with it.
+bool cansemacquire(Word* addr) {
+  uint32_t v = addr->load(std::memory_order_seq_cst);
+  while (v != 0) {
+    if (addr->compare_exchange_weak(v, v - 1, std::memory_order_seq_cst)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void semacquire1(Word* addr, bool lifo, WaitReason reason) {
+  if (cansemacquire(addr)) return;
+  SemaRoot& root = semroot(addr);
+  Sudog sg;
+  sg.g = curg();
+  sg.sema = addr;
+  for (;;) {
+    root.lock.lock();
+    root.nwait.fetch_add(1, std::memory_order_seq_cst);
+    if (cansemacquire(addr)) {
+      root.nwait.fetch_sub(1, std::memory_order_relaxed);
+      root.lock.unlock();
+      return;
+    }
+    root.queue(&sg, lifo);
+    goparkunlock(&root.lock, reason);
+    if (sg.handed_off || cansemacquire(addr)) return;
+  }
+}
+
+void semrelease1(Word* addr, bool handoff) {
+  addr->fetch_add(1, std::memory_order_seq_cst);
+  SemaRoot& root = semroot(addr);
+  if (root.nwait.load(std::memory_order_seq_cst) == 0) return;
+
+  root.lock.lock();
+  Sudog* sg = root.dequeue(addr);
+  if (sg == nullptr) {  // others of this root wait, or ours took the token meanwhile
+    root.lock.unlock();
+    return;
+  }
+  // Relaxed: under the lock; it only stops further releasers from looking.
+  root.nwait.fetch_sub(1, std::memory_order_relaxed);
+  if (handoff && cansemacquire(addr)) sg->handed_off = true;
+  const bool handed_off = sg->handed_off;
+  G* gp = sg->g;
+  root.lock.unlock();
+  goready(gp);
+  // Its turn now, as it holds what everybody waits for. A policy decides that for itself.
+  if (handed_off && !seam_active) gosched();
+}
+
+}  // namespace reprise::rt

@@ -1,0 +1,133 @@
+// Mutex: Go's, with its starvation mode.
+//
+// state_: kLocked, kWoken (somebody is awake and trying, so unlock need not wake another),
+// kStarving, and the number of waiters from kWaiterShift up.
+//
+// Normal mode: a woken waiter has no claim and competes. It queues again at the front, and after
+// kStarvationNs switches the mutex to starvation mode. There unlock hands the mutex to the first
+// waiter without setting kLocked to free in between; newcomers see kStarving and do not try. The
+// waiter that receives it sets kLocked itself, and ends the mode if it is last or waited less.
+//
+// Ordering: acquiring CASes are acquire, the releasing subtraction is release, so a critical
+// section happens before the next one; between unlock's semrelease and the waiter's return the
+// semaphore word orders.
+//
+// Deterministic: the wait is measured on the round's clock sample, which is logged.
+#include <reprise/sync.h>
+#include "runtime/sched/proc.h"
+#include "runtime/sched/sema.h"
+#include "runtime/sync/object_id.h"
+#include "runtime/time/clock.h"
+
+namespace reprise {
+
+using rt::announce;
+using seam::OpKind;
+
+namespace {
+
+constexpr int32_t kLocked = 1;
+constexpr int32_t kWoken = 2;
+constexpr int32_t kStarving = 4;
+constexpr int kWaiterShift = 3;
+constexpr int32_t kOneWaiter = 1 << kWaiterShift;
+constexpr int64_t kStarvationNs = 1'000'000;
+
+// One goroutine's attempt to get the mutex, across its sleeps.
+struct Attempt {
+  int64_t wait_start_ns = 0;
+  bool starving = false;
+  bool awoke = false;
+
+  // What the state becomes if this attempt's next CAS succeeds.
+  int32_t next_state(int32_t old) const {
+    int32_t next = old;
+    if ((old & kStarving) == 0) next |= kLocked;  // never jump the line of a starving mutex
+    if ((old & (kLocked | kStarving)) != 0) next += kOneWaiter;
+    if (starving && (old & kLocked) != 0) next |= kStarving;  // not if it was just unlocked
+    if (awoke) next &= ~kWoken;
+    return next;
+  }
+};
+
+}  // namespace
+
+void Mutex::lock() {
+  announce(OpKind::lock, name_, true);
+  lock_quietly();
+}
+
+void Mutex::lock_quietly() {
+  int32_t free = 0;
+  if (state_.compare_exchange_strong(free, kLocked, std::memory_order_acquire)) return;
+  lock_slow();
+}
+
+void Mutex::lock_slow() {
+  Attempt attempt;
+  int32_t old = state_.load(std::memory_order_relaxed);  // relaxed: the CAS decides
+  for (;;) {
+    const int32_t next = attempt.next_state(old);
+    if (attempt.awoke && (old & kWoken) == 0) rt::throw_("sync: inconsistent mutex state");
+    if (!state_.compare_exchange_weak(old, next, std::memory_order_acquire,
+                                      std::memory_order_relaxed)) {
+      continue;
+    }
+    if ((old & (kLocked | kStarving)) == 0) return;
+    const bool waited_before = attempt.wait_start_ns != 0;
+    if (!waited_before) attempt.wait_start_ns = rt::nanotime_round();
+    rt::semacquire1(&sema_, waited_before, rt::WaitReason::sync_mutex_lock);
+    attempt.starving = attempt.starving ||
+                       rt::nanotime_round() - attempt.wait_start_ns > kStarvationNs;
+    old = state_.load(std::memory_order_relaxed);
+    if ((old & kStarving) == 0) {
+      attempt.awoke = true;
+      continue;
+    }
+    // Handed over: kLocked is clear, and we are still counted as a waiter.
+    if ((old & (kLocked | kWoken)) != 0 || old >> kWaiterShift == 0) {
+      rt::throw_("sync: inconsistent mutex state");
+    }
+    int32_t delta = kLocked - kOneWaiter;
+    if (!attempt.starving || old >> kWaiterShift == 1) delta -= kStarving;
+    state_.fetch_add(delta, std::memory_order_acquire);
+    return;
+  }
+}
+
+bool Mutex::try_lock() {
+  announce(OpKind::try_lock, name_, true);
+  int32_t old = state_.load(std::memory_order_relaxed);
+  if ((old & (kLocked | kStarving)) != 0) return false;
+  return state_.compare_exchange_strong(old, old | kLocked, std::memory_order_acquire);
+}
+
+void Mutex::unlock() {
+  announce(OpKind::unlock, name_, true);
+  unlock_quietly();
+}
+
+void Mutex::unlock_quietly() {
+  const int32_t state = state_.fetch_sub(kLocked, std::memory_order_release) - kLocked;
+  if (state != 0) unlock_slow(state);
+}
+
+void Mutex::unlock_slow(int32_t state) {
+  if (((state + kLocked) & kLocked) == 0) rt::throw_("sync: unlock of unlocked mutex");
+  if ((state & kStarving) != 0) {
+    rt::semrelease1(&sema_, true);
+    return;
+  }
+  for (;;) {
+    const bool nobody = state >> kWaiterShift == 0;
+    if (nobody || (state & (kLocked | kWoken | kStarving)) != 0) return;
+    const int32_t next = (state - kOneWaiter) | kWoken;
+    if (state_.compare_exchange_weak(state, next, std::memory_order_release,
+                                     std::memory_order_relaxed)) {
+      rt::semrelease1(&sema_, false);
+      return;
+    }
+  }
+}
+
+}  // namespace reprise
