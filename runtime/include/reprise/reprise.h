@@ -1,7 +1,14 @@
 // Everything of Reprise in one header; each concept has its own.
 #pragma once
 
+#include <reprise/atomic.h>
+#include <reprise/chan.h>
+#include <reprise/context.h>
 #include <reprise/go.h>
 #include <reprise/init.h>
 #include <reprise/main.h>
 #include <reprise/panic.h>
+#include <reprise/select.h>
+#include <reprise/semaphore.h>
+#include <reprise/sync.h>
+#include <reprise/time.h>

@@ -1,0 +1,258 @@
+// Timers: per-P heaps, starting, stopping, running what is due, and the scheduler's questions
+// (runtime/sched/idle.h).
+//
+// Invariants:
+//   A timer is queued in the heap of `home` or nowhere, and `home` never changes once it is set, so
+//   that its lock is enough to stop or restart a timer from any P. Heaps live for ever.
+//   heap->running is true while somebody runs the heap's due timers; only that one sets `firing`.
+//   The function runs without the lock. It may free its timer, so nothing touches the timer after
+//   the call; `firing` is compared, never followed.
+//
+// Which due timer fires is a `timer` decision: candidates are the first kTimerChoices due ones, in
+// order, and one that stops the firing for this round. Bounded, so that a burst of n due timers
+// costs n decisions and not n squared candidates; among a thousand timers due at once a policy
+// still reorders neighbours at will.
+//
+// Rejected: the reference's lazy deletion. It spares a remote heap's lock when a timer is stopped
+// elsewhere, and pays with tombstones and with a heap whose minimum is not known; a timer that
+// knows its place is removed exactly, in place of the last leaf mostly.
+#include "runtime/time/timer.h"
+
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+#include "runtime/sched/idle.h"
+#include "runtime/sched/lock.h"
+#include "runtime/sched/proc.h"
+#include "runtime/time/clock.h"
+#include "runtime/time/timer_queue.h"
+
+namespace reprise::rt {
+
+struct TimerHeap {
+  Lock lock{LockRank::timers};
+  TimerQueue queue;               // lock
+  bool running = false;           // lock
+  Timer* firing = nullptr;        // lock
+  std::atomic<int64_t> timer0_when{INT64_MAX};  // queue's minimum; stored under lock
+  TimerHeap* next = nullptr;      // all heaps; constant once published
+};
+
+namespace {
+
+constexpr size_t kTimerChoices = 16;
+
+std::atomic<TimerHeap*> all_heaps{nullptr};
+
+// Order of starting. Relaxed: only distinct, growing values are needed; deterministic where one
+// goroutine runs at a time.
+std::atomic<uint64_t> next_seq{1};
+
+// Stored under the lock, read without it as a hint that is looked at again under the lock: relaxed.
+void publish_min(TimerHeap* h) {
+  h->timer0_when.store(h->queue.empty() ? INT64_MAX : h->queue.min_when(),
+                       std::memory_order_relaxed);
+}
+
+TimerHeap* heap_of(P* pp) {
+  if (pp->timers != nullptr) return pp->timers;
+  auto* h = new TimerHeap;
+  h->next = all_heaps.load(std::memory_order_relaxed);
+  // Release: whoever finds the heap in the list finds it built.
+  while (!all_heaps.compare_exchange_weak(h->next, h, std::memory_order_release,
+                                          std::memory_order_relaxed)) {
+  }
+  pp->timers = h;
+  return h;
+}
+
+template <class F>
+void for_each_heap(F f) {
+  TimerHeap* h = all_heaps.load(std::memory_order_acquire);
+  for (; h != nullptr; h = h->next) f(h);
+}
+
+int64_t earliest() {
+  int64_t when = INT64_MAX;
+  for_each_heap([&](TimerHeap* h) {
+    when = std::min(when, h->timer0_when.load(std::memory_order_relaxed));
+  });
+  return when;
+}
+
+// The due timer to fire next, null for none or for "not now". Lock held.
+Timer* choose_due(TimerHeap* h, int64_t now) {
+  if (h->queue.empty() || h->queue.min_when() > now) return nullptr;
+  if (!seam_active) return h->queue.min();
+  std::vector<Timer*> due;
+  h->queue.due(now, kTimerChoices, &due);
+  std::vector<seam::Access> accesses;
+  std::vector<seam::Candidate> candidates;
+  accesses.reserve(due.size());
+  for (size_t i = 0; i < due.size(); ++i) {
+    const Timer* t = due[i];
+    accesses.push_back({t->object, true});
+    candidates.push_back({.goroutine = t->maker,
+                          .goid = t->maker_goid,
+                          .ready_step = i,
+                          .op = seam::OpKind::timer_start,
+                          .site = 0,
+                          .accesses = {&accesses[i], 1}});
+  }
+  candidates.push_back({.ready_step = due.size(), .op = seam::OpKind::stop});
+  const size_t choice = seam_choose(seam::DecisionKind::timer, candidates);
+  return choice < due.size() ? due[choice] : nullptr;
+}
+
+// Takes t off the queue, or moves it on if it is periodic: to the first multiple of its period
+// that is still to come, so that a late ticker skips ticks instead of bunching them.
+void leave_queue(TimerHeap* h, Timer* t, int64_t now) {
+  h->queue.remove(t);
+  if (t->period > 0) {
+    t->when += t->period * (1 + (now - t->when) / t->period);
+    if (t->when < 0) t->when = INT64_MAX;
+    t->seq = next_seq.fetch_add(1, std::memory_order_relaxed);
+    h->queue.insert(t);
+  }
+  publish_min(h);
+}
+
+// Fires what is due in h. Returns whether anything fired.
+bool run_heap(TimerHeap* h, int64_t now) {
+  if (h->timer0_when.load(std::memory_order_relaxed) > now) return false;
+  bool fired = false;
+  h->lock.lock();
+  if (h->running) {
+    h->lock.unlock();
+    return false;
+  }
+  h->running = true;
+  while (Timer* t = choose_due(h, now)) {
+    const Timer::Func f = t->f;
+    void* const arg = t->arg;
+    const uint64_t seq = t->seq;
+    leave_queue(h, t, now);
+    h->firing = t;
+    h->lock.unlock();
+    f(arg, seq, now);
+    fired = true;
+    h->lock.lock();
+    h->firing = nullptr;
+  }
+  h->running = false;
+  h->lock.unlock();
+  return fired;
+}
+
+// Waits until t's function, running on another thread, is through. It does not block, so neither
+// does this for long. Lock held; released meanwhile.
+void await_firing(TimerHeap* h, const Timer* t) {
+  while (h->firing == t) {
+    h->lock.unlock();
+    __builtin_ia32_pause();
+    h->lock.lock();
+  }
+}
+
+bool remove_if_queued(TimerHeap* h, Timer* t) {
+  if (t->place == Timer::kNoPlace) return false;
+  h->queue.remove(t);
+  return true;
+}
+
+}  // namespace
+
+Timer::Timer(Func fn, void* fn_arg) : f(fn), arg(fn_arg) {
+  if (!seam_active) return;
+  object = new_object_id();
+  if (const G* gp = curg()) {
+    maker = gp->name;
+    maker_goid = gp->goid;
+  }
+}
+
+bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns) {
+  if (t->home == nullptr) t->home = heap_of(getp());
+  TimerHeap* h = t->home;
+  h->lock.lock();
+  const bool was_running = remove_if_queued(h, t);
+  await_firing(h, t);
+  t->when = when_ns;
+  t->period = period_ns;
+  t->seq = next_seq.fetch_add(1, std::memory_order_relaxed);
+  h->queue.insert(t);
+  publish_min(h);
+  h->lock.unlock();
+  return was_running;
+}
+
+bool timer_stop(Timer* t) {
+  TimerHeap* h = t->home;
+  if (h == nullptr) return false;
+  h->lock.lock();
+  const bool was_running = remove_if_queued(h, t);
+  await_firing(h, t);
+  publish_min(h);
+  h->lock.unlock();
+  return was_running;
+}
+
+int64_t when_after(int64_t duration_ns) {
+  const int64_t now = nanotime();
+  if (duration_ns <= 0) return now;
+  return duration_ns > INT64_MAX - now ? INT64_MAX : now + duration_ns;
+}
+
+// ---- sleep -------------------------------------------------------------------------------------
+
+namespace {
+
+struct Sleep {
+  Timer timer;
+  int64_t when;
+};
+
+void wake_sleeper(void* gp, uint64_t, int64_t) { goready(static_cast<G*>(gp)); }
+
+// The commit of the park: started earlier, the timer could fire before its goroutine waits.
+bool start_sleep(G*, void* sleep) {
+  auto* s = static_cast<Sleep*>(sleep);
+  timer_start(&s->timer, s->when, 0);
+  return true;
+}
+
+}  // namespace
+
+void time_sleep(int64_t duration_ns) {
+  if (duration_ns <= 0) return;
+  Sleep sleep{Timer(wake_sleeper, curg()), when_after(duration_ns)};
+  gopark(start_sleep, &sleep, WaitReason::sleep);
+}
+
+// ---- the scheduler's questions (idle.h) ----------------------------------------------------------
+
+bool timers_pending() { return earliest() != INT64_MAX; }
+
+bool timers_run_due() {
+  const int64_t first = earliest();
+  if (first == INT64_MAX) return false;
+  const int64_t now = clock_sample();
+  if (first > now) return false;
+  bool fired = false;
+  for_each_heap([&](TimerHeap* h) { fired |= run_heap(h, now); });
+  return fired;
+}
+
+// Called when nothing can run: the moment for which the virtual clock waits.
+int64_t timers_wait_ns() {
+  const int64_t first = earliest();
+  if (first == INT64_MAX) return -1;
+  if (clock_is_virtual()) {
+    clock_advance_to(first);
+    return 0;
+  }
+  return std::max<int64_t>(first - nanotime_round(), 0);
+}
+
+}  // namespace reprise::rt
