@@ -27,6 +27,7 @@ inline constexpr uint64_t kStageBase = 0x7e90'0000'0000;
 inline constexpr uint64_t kTapeBase = 0x7ea0'0000'0000;
 inline constexpr uint64_t kThreadBase = 0x7eb0'0000'0000;  // the stage's per-thread blocks
 inline constexpr uint64_t kRuntimeArena = 0x7ec0'0000'0000;  // malloc on g0
+inline constexpr uint64_t kPolicyArena = 0x7ec8'0000'0000;   // malloc of policies
 inline constexpr uint64_t kProgramArena = 0x7c80'0000'0000;  // malloc on goroutines and threads
 inline constexpr uint64_t kStackArena = 0x7800'0000'0000;    // goroutine stacks
 
