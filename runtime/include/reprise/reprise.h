@@ -7,7 +7,10 @@
 #include <reprise/go.h>
 #include <reprise/init.h>
 #include <reprise/main.h>
+#include <reprise/net.h>
+#include <reprise/os.h>
 #include <reprise/panic.h>
+#include <reprise/result.h>
 #include <reprise/select.h>
 #include <reprise/semaphore.h>
 #include <reprise/sync.h>

@@ -1,0 +1,54 @@
+// FdMutex: serialises readers, serialises writers, and keeps a descriptor open while it is in use.
+//
+// One 64-bit word: bit 0 closed, bit 1 read lock, bit 2 write lock, then 20 bits each of references,
+// waiting readers and waiting writers. Closing wakes all waiters, whose lock attempts then fail.
+//
+// Thread safety: any goroutine. Blocks the G.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/sched/g_m_p.h"
+#include "runtime/sched/lock.h"
+
+namespace reprise::rt {
+
+// A counting semaphore, first in first out, for the runtime's own waits: no scheduling point of its
+// own, no decision.
+class FdSemaphore {
+ public:
+  void acquire();
+  void release();
+
+ private:
+  struct Waiter;
+
+  Lock lock_{LockRank::sema_root};
+  uint32_t count_ = 0;        // lock_
+  Waiter* head_ = nullptr;    // lock_
+  Waiter* tail_ = nullptr;    // lock_
+};
+
+class FdMutex {
+ public:
+  // Each is false if the descriptor is closed; then nothing was taken.
+  bool incref();
+  bool increfAndClose();  // takes a reference and closes; false if already closed
+  bool rwlock(bool read);
+
+  // Each is true if the last reference went and the descriptor is closed: destroy it now.
+  bool decref();
+  bool rwunlock(bool read);
+
+  bool closed() const;
+
+ private:
+  FdSemaphore& semaphore(bool read) { return read ? rsema_ : wsema_; }
+
+  std::atomic<uint64_t> state_{0};
+  FdSemaphore rsema_;
+  FdSemaphore wsema_;
+};
+
+}  // namespace reprise::rt

@@ -1,0 +1,343 @@
+// The portable half of the network poller: semaphores, deadlines, and the order of reports.
+//
+// Invariants:
+//   - A goroutine parked on rg or wg is readied exactly once: whoever takes its pointer out of the
+//     word by compare-and-swap owns the wake-up.
+//   - closing and deadlines are published before rg and wg are looked at by those who wake, and a
+//     waiter checks them after it announced itself with pdWait. One of both sees the other.
+//   - A goroutine on the pending list has been taken out of its word; it is readied by a later
+//     netpoll() and by nothing else, so a close in between cannot ready it twice.
+//
+// Reports are decisions. In controlled mode the goroutines found ready are offered in the order of
+// their ids, and the policy picks again and again from what remains; after the first pick it may
+// stop, and the rest stays pending. There is no stop before the first: a policy that always stops
+// would starve input and output.
+#include "runtime/poll/netpoll.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "runtime/poll/ready_list.h"
+#include "runtime/sched/proc.h"
+#include "runtime/sys/blocking.h"
+#include "runtime/time/clock.h"
+
+namespace reprise::rt {
+namespace {
+
+// Never freed; `lock` guards the list.
+struct PollCache {
+  Lock lock{LockRank::netpoll};
+  PollDesc* first = nullptr;
+};
+constinit PollCache pollcache;
+constexpr int kPollBlock = 64;  // PollDescs allocated at a time
+
+std::atomic<uint32_t> netpollWaiters{0};
+
+std::atomic<uintptr_t>& semaphore(PollDesc* pd, PollMode mode) {
+  return mode == PollMode::read ? pd->rg : pd->wg;
+}
+
+PollDesc* pollcache_alloc() {
+  pollcache.lock.lock();
+  if (!pollcache.first) {
+    PollDesc* block = new PollDesc[kPollBlock];
+    for (int i = kPollBlock - 1; i >= 0; --i) {
+      block[i].link = pollcache.first;
+      pollcache.first = &block[i];
+    }
+  }
+  PollDesc* pd = pollcache.first;
+  pollcache.first = pd->link;
+  pollcache.lock.unlock();
+  return pd;
+}
+
+void pollcache_free(PollDesc* pd) {
+  // Events already harvested for the old descriptor carry the old number.
+  pd->fdseq.fetch_add(1, std::memory_order_release);
+  pollcache.lock.lock();
+  pd->link = pollcache.first;
+  pollcache.first = pd;
+  pollcache.lock.unlock();
+}
+
+// gopark's commit: publishes the goroutine unless readiness came first.
+bool netpollblockcommit(G* gp, void* word) {
+  auto& gpp = *static_cast<std::atomic<uintptr_t>*>(word);
+  uintptr_t expected = pdWait;
+  const bool parked = gpp.compare_exchange_strong(expected, reinterpret_cast<uintptr_t>(gp),
+                                                  std::memory_order_acq_rel);
+  if (parked) netpollWaiters.fetch_add(1, std::memory_order_relaxed);
+  return parked;
+}
+
+// Waits on the semaphore. True: readiness; false: timeout or closing.
+bool netpollblock(PollDesc* pd, PollMode mode) {
+  auto& gpp = semaphore(pd, mode);
+  for (;;) {
+    uintptr_t expected = pdReady;
+    if (gpp.compare_exchange_strong(expected, pdNil)) return true;
+    expected = pdNil;
+    if (gpp.compare_exchange_strong(expected, pdWait)) break;
+    if (expected != pdReady && expected != pdNil) throw_("runtime: double wait on a descriptor");
+  }
+  // Announced with pdWait above (sequentially consistent), so that a deadline or a close either is
+  // seen here or sees us.
+  if (pollCheck(pd, mode) == PollError::none) {
+    gopark(netpollblockcommit, &gpp, WaitReason::io_wait);
+  }
+  const uintptr_t old = gpp.exchange(pdNil);
+  if (old > pdWait) throw_("runtime: corrupted polldesc");
+  return old == pdReady;
+}
+
+// Takes the waiter out of the semaphore, if there is one; it is then the caller's to ready.
+G* netpollunblock(PollDesc* pd, PollMode mode, bool ioready) {
+  auto& gpp = semaphore(pd, mode);
+  uintptr_t old = gpp.load();
+  for (;;) {
+    if (old == pdReady) return nullptr;
+    if (old == pdNil && !ioready) return nullptr;
+    if (gpp.compare_exchange_weak(old, ioready ? pdReady : pdNil)) break;
+  }
+  if (old <= pdWait) return nullptr;
+  netpollWaiters.fetch_sub(1, std::memory_order_relaxed);
+  return reinterpret_cast<G*>(old);
+}
+
+void ready_if(G* gp) {
+  if (gp) goready(gp);
+}
+
+std::atomic<int64_t>& deadline_of(PollDesc* pd, PollMode mode) {
+  return mode == PollMode::read ? pd->rd : pd->wd;
+}
+
+// A deadline's timer fired. It may be late news: then the deadline in force is another one, whose
+// own timer is set or about to be.
+void deadline_passed(PollDesc* pd, PollMode mode, int64_t now_ns) {
+  pd->lock.lock();
+  const int64_t deadline = deadline_of(pd, mode).load();
+  const bool passed = deadline > 0 && deadline <= now_ns;
+  if (passed) deadline_of(pd, mode).store(-1);
+  G* gp = passed ? netpollunblock(pd, mode, false) : nullptr;
+  pd->lock.unlock();
+  ready_if(gp);
+}
+
+void netpollReadDeadline(void* arg, uint64_t, int64_t now_ns) {
+  deadline_passed(static_cast<PollDesc*>(arg), PollMode::read, now_ns);
+}
+
+void netpollWriteDeadline(void* arg, uint64_t, int64_t now_ns) {
+  deadline_passed(static_cast<PollDesc*>(arg), PollMode::write, now_ns);
+}
+
+// Makes the timer agree with the deadline. Whoever changed the deadline calls it afterwards, without
+// the lock; if two did, the last look is at the last value.
+void rearm(PollDesc* pd, PollMode mode) {
+  Timer* timer = mode == PollMode::read ? &pd->rt : &pd->wt;
+  const auto& deadline = deadline_of(pd, mode);
+  int64_t seen;
+  do {
+    seen = deadline.load();
+    if (seen > 0) {
+      timer_start(timer, seen, 0);
+    } else {
+      timer_stop(timer);
+    }
+  } while (deadline.load() != seen);
+}
+
+}  // namespace
+
+PollDesc::PollDesc() : rt(netpollReadDeadline, this), wt(netpollWriteDeadline, this) {}
+
+PollDesc* pollOpen(int fd, int* error) {
+  netpollinit();
+  PollDesc* pd = pollcache_alloc();
+  pd->lock.lock();
+  if (pd->rg.load() > pdReady || pd->wg.load() > pdReady) {
+    throw_("runtime: somebody waits on a free polldesc");
+  }
+  pd->fd = fd;
+  pd->closing.store(false);
+  pd->event_err.store(false);
+  pd->hangup.store(false);
+  pd->rg.store(pdNil);
+  pd->wg.store(pdNil);
+  pd->rd.store(0);
+  pd->wd.store(0);
+  pd->object = new_object_id();
+  pd->lock.unlock();
+  *error = netpollopen(fd, pd);
+  if (*error == 0) return pd;
+  pollcache_free(pd);
+  return nullptr;
+}
+
+void pollClose(PollDesc* pd) {
+  if (!pd->closing.load()) throw_("runtime: close polldesc without unblock");
+  if (pd->rg.load() > pdReady || pd->wg.load() > pdReady) {
+    throw_("runtime: blocked goroutine on a closing polldesc");
+  }
+  netpollclose(pd->fd);
+  pollcache_free(pd);
+}
+
+PollError pollCheck(const PollDesc* pd, PollMode mode) {
+  if (pd->closing.load()) return PollError::closing;
+  if ((mode == PollMode::read ? pd->rd : pd->wd).load() < 0) return PollError::timeout;
+  // An error that only a read can fetch: let the read find it; writers learn it from write().
+  if (mode == PollMode::read && pd->event_err.load()) return PollError::not_pollable;
+  return PollError::none;
+}
+
+PollError pollReset(PollDesc* pd, PollMode mode) {
+  const PollError error = pollCheck(pd, mode);
+  if (error != PollError::none) return error;
+  semaphore(pd, mode).store(pdNil);
+  return PollError::none;
+}
+
+PollError pollWait(PollDesc* pd, PollMode mode) {
+  PollError error = pollCheck(pd, mode);
+  if (error != PollError::none) return error;
+  while (!netpollblock(pd, mode)) {
+    error = pollCheck(pd, mode);
+    if (error != PollError::none) return error;
+    // Woken by a deadline that was changed before we ran: wait again.
+  }
+  return PollError::none;
+}
+
+void pollSetDeadline(PollDesc* pd, PollMode mode, int64_t deadline_ns) {
+  if (deadline_ns != 0 && deadline_ns <= nanotime()) deadline_ns = -1;
+  pd->lock.lock();
+  if (pd->closing.load()) {
+    pd->lock.unlock();
+    return;
+  }
+  const int64_t before = deadline_of(pd, mode).exchange(deadline_ns);
+  G* gp = deadline_ns < 0 ? netpollunblock(pd, mode, false) : nullptr;
+  pd->lock.unlock();
+  if (before > 0 || deadline_ns > 0) rearm(pd, mode);
+  ready_if(gp);
+}
+
+void pollUnblock(PollDesc* pd) {
+  pd->lock.lock();
+  if (pd->closing.exchange(true)) throw_("runtime: unblock on closing polldesc");
+  G* reader = netpollunblock(pd, PollMode::read, false);
+  G* writer = netpollunblock(pd, PollMode::write, false);
+  const bool read_timer = pd->rd.exchange(0) > 0;
+  const bool write_timer = pd->wd.exchange(0) > 0;
+  pd->lock.unlock();
+  if (read_timer) rearm(pd, PollMode::read);
+  if (write_timer) rearm(pd, PollMode::write);
+  ready_if(reader);
+  ready_if(writer);
+}
+
+// ---- reports ----------------------------------------------------------------------------------
+
+namespace {
+
+// Found ready and not yet reported. Touched by netpoll() alone, and one M at a time polls.
+ReadyList pending;
+
+void collect_completions(ReadyList* list) {
+  BlockingTask* task = take_completions();
+  while (task) {
+    BlockingTask* next = task->next;  // the task dies with its goroutine's frame
+    list->add(task->gp, seam::OpKind::io_other, {});
+    task = next;
+  }
+}
+
+// In the order of discovery; what a program without a policy gets.
+int report_all(ReadyList* list) {
+  for (const Ready& ready : list->items) goready(ready.gp);
+  const int count = static_cast<int>(list->items.size());
+  list->items.clear();
+  return count;
+}
+
+seam::Candidate candidate_of(const Ready& ready) {
+  seam::Candidate candidate;
+  candidate.goroutine = ready.gp->name;
+  candidate.goid = ready.gp->goid;
+  candidate.ready_step = ready.gp->ready_step;
+  candidate.op = ready.op;
+  candidate.site = ready.gp->wait_site;
+  candidate.accesses = {&ready.access, 1};
+  return candidate;
+}
+
+// The policy picks one after the other until it stops.
+int report_by_decision(ReadyList* list) {
+  auto& items = list->items;
+  std::sort(items.begin(), items.end(),
+            [](const Ready& a, const Ready& b) { return a.gp->goid < b.gp->goid; });
+  static std::vector<seam::Candidate> candidates;  // g0 only; kept for its memory
+  static std::vector<size_t> order;                // indices into items, parallel to candidates
+  candidates.clear();
+  order.clear();
+  for (size_t i = 0; i < items.size(); ++i) {
+    candidates.push_back(candidate_of(items[i]));
+    order.push_back(i);
+  }
+  seam::Candidate stop;
+  stop.op = seam::OpKind::stop;
+  int reported = 0;
+  while (!order.empty()) {
+    const size_t pick =
+        candidates.size() > 1 ? seam_choose(seam::DecisionKind::poll, candidates) : 0;
+    if (pick == order.size()) break;  // the stop
+    goready(items[order[pick]].gp);
+    candidates.erase(candidates.begin() + static_cast<ptrdiff_t>(pick));
+    order.erase(order.begin() + static_cast<ptrdiff_t>(pick));
+    if (reported++ == 0 && !order.empty()) candidates.push_back(stop);
+  }
+  std::vector<Ready> rest;
+  for (size_t index : order) rest.push_back(items[index]);
+  items.swap(rest);
+  return reported;
+}
+
+}  // namespace
+
+void netpollready(ReadyList* list, PollDesc* pd, bool read, bool write) {
+  const seam::Access access{pd->object, true};
+  if (read) {
+    if (G* gp = netpollunblock(pd, PollMode::read, true)) {
+      list->add(gp, seam::OpKind::io_read, access);
+    }
+  }
+  if (write) {
+    if (G* gp = netpollunblock(pd, PollMode::write, true)) {
+      list->add(gp, seam::OpKind::io_write, access);
+    }
+  }
+}
+
+bool netpoll_waiting() {
+  return netpollWaiters.load(std::memory_order_relaxed) > 0 || blocking_in_flight() > 0 ||
+         !pending.items.empty();
+}
+
+bool netpoll(int64_t wait_ns) {
+  if (!netpollinited()) {
+    if (wait_ns == 0) return false;
+    netpollinit();
+  }
+  if (!pending.items.empty() || has_completions()) wait_ns = 0;
+  netpoll_platform(wait_ns, &pending);
+  collect_completions(&pending);
+  if (pending.items.empty()) return false;
+  return (seam_active ? report_by_decision(&pending) : report_all(&pending)) > 0;
+}
+
+}  // namespace reprise::rt

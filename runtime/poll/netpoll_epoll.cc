@@ -1,0 +1,125 @@
+// The poller's Linux half: one edge-triggered epoll instance and an eventfd that breaks a wait.
+//
+// Edge-triggered, because a descriptor is registered once for reading and writing alike, and what
+// a goroutine does after it was woken (read until EAGAIN) re-arms it without a system call. The
+// eventfd is edge-triggered too: each write is an edge, so it is never read.
+//
+// An event carries the PollDesc's address and its sequence number. A PollDesc is never unmapped; a
+// number that is no longer the PollDesc's belongs to a descriptor closed since, and is dropped.
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <string>
+
+#include "runtime/poll/netpoll.h"
+#include "runtime/poll/ready_list.h"
+#include "runtime/sched/proc.h"
+#include "runtime/sys/syscall.h"
+
+namespace reprise::rt {
+namespace {
+
+constexpr int kMaxEvents = 256;
+constexpr int64_t kMaxWaitMs = 1'000'000'000;  // 11.5 days; the reference's ceiling
+
+constinit Lock init_lock{LockRank::netpoll};
+std::atomic<bool> inited{false};
+int epfd = -1;
+int break_fd = -1;
+// Set while a break is under way, so that a burst of them costs one system call.
+std::atomic<uint32_t> netpollWakeSig{0};
+
+constexpr uint64_t kBreakTag = 0;
+
+// User addresses have 47 bits; the number takes the other sixteen.
+uint64_t tag_of(PollDesc* pd) {
+  return (reinterpret_cast<uint64_t>(pd) << 16) | pd->fdseq.load(std::memory_order_acquire);
+}
+PollDesc* desc_of(uint64_t tag) { return reinterpret_cast<PollDesc*>(tag >> 16); }
+
+void add_break_fd() {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = kBreakTag;
+  const long result = sys::call(SYS_epoll_ctl, epfd, EPOLL_CTL_ADD, break_fd, &event);
+  if (result < 0) throw_("runtime: netpollinit: epoll_ctl failed with " + std::to_string(-result));
+}
+
+int timeout_ms(int64_t wait_ns) {
+  if (wait_ns < 0) return -1;
+  if (wait_ns == 0) return 0;
+  // Rounded up: waking before the timer is due would poll again and again.
+  return static_cast<int>(std::min((wait_ns - 1) / 1'000'000 + 1, kMaxWaitMs));
+}
+
+void handle(const epoll_event& event, ReadyList* list) {
+  if (event.data.u64 == kBreakTag) {
+    netpollWakeSig.store(0, std::memory_order_release);
+    return;
+  }
+  PollDesc* pd = desc_of(event.data.u64);
+  if (static_cast<uint16_t>(event.data.u64) != pd->fdseq.load(std::memory_order_acquire)) return;
+  const uint32_t bits = event.events;
+  const bool read = bits & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+  const bool write = bits & (EPOLLOUT | EPOLLHUP | EPOLLERR);
+  if (bits & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) pd->hangup.store(true);
+  pd->event_err.store(bits == EPOLLERR);
+  if (read || write) netpollready(list, pd, read, write);
+}
+
+}  // namespace
+
+bool netpollinited() { return inited.load(std::memory_order_acquire); }
+
+void netpollinit() {
+  if (netpollinited()) return;
+  init_lock.lock();
+  if (!netpollinited()) {
+    epfd = static_cast<int>(sys::call(SYS_epoll_create1, EPOLL_CLOEXEC));
+    if (epfd < 0) throw_("runtime: netpollinit: epoll_create1 failed with " + std::to_string(-epfd));
+    break_fd = static_cast<int>(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (break_fd < 0) throw_("runtime: netpollinit: eventfd failed with " + std::to_string(-break_fd));
+    add_break_fd();
+    inited.store(true, std::memory_order_release);
+  }
+  init_lock.unlock();
+}
+
+int netpollopen(int fd, PollDesc* pd) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.u64 = tag_of(pd);
+  return static_cast<int>(-sys::call(SYS_epoll_ctl, epfd, EPOLL_CTL_ADD, fd, &event));
+}
+
+int netpollclose(int fd) {
+  epoll_event event{};
+  return static_cast<int>(-sys::call(SYS_epoll_ctl, epfd, EPOLL_CTL_DEL, fd, &event));
+}
+
+void netpoll_break() {
+  if (!netpollinited() || netpollWakeSig.exchange(1, std::memory_order_acq_rel) != 0) return;
+  const uint64_t one = 1;
+  const long result = sys::ignoringEINTR([&] { return sys::call(SYS_write, break_fd, &one, 8); });
+  if (result != 8) throw_("runtime: netpoll_break: write failed with " + std::to_string(-result));
+}
+
+void netpoll_platform(int64_t wait_ns, ReadyList* list) {
+  epoll_event events[kMaxEvents];
+  for (;;) {
+    const long n = sys::call(SYS_epoll_wait, epfd, events, kMaxEvents, timeout_ms(wait_ns));
+    if (n == -EINTR) {
+      // The caller's clock moved on and a signal may have readied a goroutine: let it look again.
+      if (wait_ns != 0) return;
+      continue;
+    }
+    if (n < 0) throw_("runtime: netpoll: epoll_wait failed with " + std::to_string(-n));
+    for (long i = 0; i < n; ++i) handle(events[i], list);
+    return;
+  }
+}
+
+}  // namespace reprise::rt

@@ -1,0 +1,52 @@
+// Calls that may block a thread, made on behalf of goroutines by a pool of worker threads.
+//
+// The goroutine parks, a worker makes the call, and the completion is reported through netpoll,
+// in the order in which workers finished. Under the stage the baton serialises the workers, so
+// that order is recorded and replayed.
+//
+// Thread safety: any goroutine. Blocks the G, never its M. Called on g0 or on a thread that the
+// runtime does not know, the work runs right there.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "runtime/sched/g_m_p.h"
+#include "runtime/sys/syscall.h"
+
+namespace reprise::rt {
+
+// One call under way. Lives on the parked goroutine's stack, which does not move.
+struct BlockingTask {
+  void (*run)(void*) = nullptr;
+  void* arg = nullptr;
+  G* gp = nullptr;
+  BlockingTask* next = nullptr;  // pool lock, then completion lock
+};
+
+void blocking_run(BlockingTask* task);
+
+// Calls work() on a worker thread. It must not touch the runtime: no channel, no lock of ours.
+template <class F>
+void on_worker(F&& work) {
+  BlockingTask task;
+  task.run = [](void* arg) { (*static_cast<std::remove_reference_t<F>*>(arg))(); };
+  task.arg = &work;
+  blocking_run(&task);
+}
+
+// A system call on a worker thread; EINTR is retried there.
+template <class... Args>
+long blocking_syscall(long nr, Args... args) {
+  long result = 0;
+  on_worker([&] { result = sys::ignoringEINTR([&] { return sys::call(nr, args...); }); });
+  return result;
+}
+
+// g0, for netpoll: the finished calls since the last time, oldest first; null if there are none.
+BlockingTask* take_completions();
+bool has_completions();
+// Calls handed to workers and not yet taken by take_completions().
+uint32_t blocking_in_flight();
+
+}  // namespace reprise::rt

@@ -1,0 +1,37 @@
+// The door to the kernel: through the stage's table, or by the instruction itself.
+//
+// The entry resolves itself at the first call, because static constructors, worker threads and the
+// boot may each be first. Resolving twice is harmless: both stores write the same pointer.
+#include "runtime/sys/syscall.h"
+
+#include <sys/auxv.h>
+
+#include "runtime/stage/abi.h"
+
+namespace reprise::rt::sys {
+namespace {
+
+long syscall_instruction(long nr, long a0, long a1, long a2, long a3, long a4, long a5) {
+  register long r10 asm("r10") = a3;
+  register long r8 asm("r8") = a4;
+  register long r9 asm("r9") = a5;
+  long result;
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(nr), "D"(a0), "S"(a1), "d"(a2), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
+  return result;
+}
+
+long resolve_and_call(long nr, long a0, long a1, long a2, long a3, long a4, long a5) {
+  const auto* table = reinterpret_cast<const stage::Table*>(getauxval(stage::kAuxTable));
+  const SyscallFn entry = table ? table->syscall : syscall_instruction;
+  __atomic_store_n(&syscall_entry, entry, __ATOMIC_RELAXED);
+  return entry(nr, a0, a1, a2, a3, a4, a5);
+}
+
+}  // namespace
+
+constinit SyscallFn syscall_entry = resolve_and_call;
+
+}  // namespace reprise::rt::sys

@@ -1,0 +1,48 @@
+// The one door from the runtime to the kernel.
+//
+// In a program that the stage loaded, a call goes through stage::Table and is recorded or replayed
+// exactly as if it had been trapped, without the trap. In a program started directly it is a plain
+// system call. errno is never touched.
+//
+// Thread safety: any thread, any stack. A call that may block blocks the M.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+
+namespace reprise::rt::sys {
+
+using SyscallFn = long (*)(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
+extern SyscallFn syscall_entry;  // resolved at the first call
+
+template <class T>
+long as_word(T value) {
+  if constexpr (std::is_pointer_v<T>) {
+    return static_cast<long>(reinterpret_cast<uintptr_t>(value));
+  } else {
+    static_assert(std::is_integral_v<T> || std::is_enum_v<T>);
+    return static_cast<long>(value);
+  }
+}
+inline long as_word(std::nullptr_t) { return 0; }
+
+// The kernel's value: a result, or -errno in [-4095, -1].
+template <class... Args>
+  requires(sizeof...(Args) <= 6)
+long call(long nr, Args... args) {
+  const long words[6] = {as_word(args)...};
+  return __atomic_load_n(&syscall_entry, __ATOMIC_RELAXED)(nr, words[0], words[1], words[2],
+                                                           words[3], words[4], words[5]);
+}
+
+// Repeats `attempt` until a signal no longer interrupts it (the reference's name).
+template <std::invocable F>
+long ignoringEINTR(F attempt) {
+  for (;;) {
+    const long result = attempt();
+    if (result != -4 /* -EINTR */) return result;
+  }
+}
+
+}  // namespace reprise::rt::sys
