@@ -28,7 +28,7 @@ Error append_from_tape(const TapeFile& tape, TraceWriter& writer) {
 
 }  // namespace
 
-Error recover(const std::string& path, uint64_t* records) {
+Error recover(const std::string& path, uint64_t* events) {
   TraceWriter writer;
   bool complete = false;
   if (Error e = writer.resume(path, &complete)) return e;
@@ -38,13 +38,12 @@ Error recover(const std::string& path, uint64_t* records) {
     footer.cut_off = "the recorder was killed";
     if (!tape.open(tape_path(path))) {
       if (Error e = append_from_tape(tape, writer)) return e;
-      footer.events = tape.control().events;
-      footer.fingerprint = tape.control().fingerprint;
+      footer.memory_hash = tape.control().final ? tape.control().memory_hash : 0;
     }
     if (Error e = writer.finish(footer)) return e;
   }
   unlink(tape_path(path).c_str());
-  *records = writer.records();
+  *events = writer.events();
   return {};
 }
 
