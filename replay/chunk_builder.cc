@@ -4,7 +4,8 @@
 // of every column of its shape. A shape is (kind, thread, number of segments): within one, the
 // fields are alike, so each column compresses; across shapes nothing is compared.
 //
-// Checks below kKeptCheck stay; the rest become 0, see runtime/seam/tape.h.
+// Checks below tape::kKeptCheck stay, and those of kCheckpoint, which are numbers; the rest become 0,
+// see runtime/seam/tape.h.
 #include "replay/chunk_builder.h"
 
 #include <capnp/message.h>
@@ -16,7 +17,9 @@
 namespace reprise::trace {
 namespace {
 
-constexpr uint32_t kKeptCheck = 256;
+uint32_t kept_check(const tape::Record& head) {
+  return head.check < tape::kKeptCheck || head.kind == tape::kCheckpoint ? head.check : 0;
+}
 
 uint32_t key_of(const tape::Record& head) {
   return uint32_t{head.kind} << 16 | uint32_t{head.segments} << 8 | head.thread;
@@ -57,7 +60,7 @@ void ChunkBuilder::add(const RecordView& record) {
   order_.push_back(index);
   Shape& shape = *pool_[index];
   shape.values.push_back(head.value);
-  shape.checks.push_back(head.check < kKeptCheck ? head.check : 0);
+  shape.checks.push_back(kept_check(head));
   record.each_segment([&](int i, Bytes bytes) {
     shape.lengths[i].push_back(static_cast<int64_t>(bytes.size()));
     shape.bytes[i].insert(shape.bytes[i].end(), bytes.begin(), bytes.end());
@@ -66,7 +69,7 @@ void ChunkBuilder::add(const RecordView& record) {
 }
 
 bool ChunkBuilder::full() const {
-  return order_.size() >= kMaxEvents || shapes_ >= kMaxShapes || input_bytes_ >= kMaxInputBytes;
+  return order_.size() >= kMaxRecords || shapes_ >= kMaxShapes || input_bytes_ >= kMaxInputBytes;
 }
 
 void ChunkBuilder::clear() {
@@ -90,10 +93,9 @@ void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs
   ::capnp::MallocMessageBuilder input_message, chunk_message;
   auto data = input_message.initRoot<schema::Inputs>().initBytes(input_bytes_);
   auto to = chunk_message.initRoot<schema::Chunk>();
-  to.setFirstEvent(context.first_event);
-  to.setEvents(static_cast<uint32_t>(order_.size()));
+  to.setFirstRecord(context.first_record);
+  to.setRecords(static_cast<uint32_t>(order_.size()));
   to.setTapeEnd(context.tape_end);
-  to.setFingerprint(context.fingerprint);
   auto shapes = to.initShapes(static_cast<unsigned>(shapes_));
   size_t at = 0;
   EncodedColumn column;
@@ -123,8 +125,6 @@ void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs
     order[i * width] = static_cast<uint8_t>(order_[i]);
     if (width == 2) order[i * 2 + 1] = static_cast<uint8_t>(order_[i] >> 8);
   }
-  auto checkpoints = to.initCheckpoints(static_cast<unsigned>(context.checkpoints.size()));
-  for (unsigned i = 0; i < checkpoints.size(); ++i) checkpoints.set(i, context.checkpoints[i]);
   auto objects = to.initObjects(static_cast<unsigned>(context.objects.size()));
   for (unsigned i = 0; i < objects.size(); ++i) put_object(objects[i], context.objects[i]);
   flatten(input_message, inputs);

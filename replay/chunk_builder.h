@@ -16,7 +16,7 @@ namespace reprise::trace {
 
 class ChunkBuilder {
  public:
-  static constexpr size_t kMaxEvents = 1u << 16;
+  static constexpr size_t kMaxRecords = 1u << 16;
   static constexpr size_t kMaxShapes = 1u << 10;
   static constexpr size_t kMaxInputBytes = 2u << 20;  // a record that exceeds it still fits, alone
 
@@ -28,12 +28,11 @@ class ChunkBuilder {
   // Whether the chunk should be written before another record is added.
   bool full() const;
 
-  size_t events() const { return order_.size(); }
+  size_t records() const { return order_.size(); }
   size_t input_bytes() const { return input_bytes_; }
 
   struct Context {  // what the chunk says besides its columns
-    uint64_t first_event, tape_end, fingerprint;
-    const std::vector<uint32_t>& checkpoints;
+    uint64_t first_record, tape_end;
     const std::vector<ObjectFile>& objects;
   };
 

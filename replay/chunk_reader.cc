@@ -44,16 +44,15 @@ class Decoder {
 
  private:
   const char* counts() {
-    out_.events = chunk_.getEvents();
-    if (out_.events > kMaxChunkEvents) return "expected at most 131072 events in a chunk";
+    out_.count = chunk_.getRecords();
+    if (out_.count > kMaxChunkRecords) return "expected at most 131072 records in a chunk";
     size_t shapes = chunk_.getShapes().size();
     if (shapes > 1u << 16) return "expected at most 65536 shapes in a chunk";
     width_ = shapes > 256 ? 2 : 1;
-    if (chunk_.getOrder().size() != out_.events * width_) return "expected one shape an event";
-    if (chunk_.getCheckpoints().size() > out_.events) return "expected fewer checkpoints than events";
+    if (chunk_.getOrder().size() != out_.count * width_) return "expected one shape a record";
     uint64_t sum = 0;
     for (auto s : chunk_.getShapes()) sum += s.getCount();
-    if (sum != out_.events) return "expected the shapes' counts to add up to the events";
+    if (sum != out_.count) return "expected the shapes' counts to add up to the records";
     return nullptr;
   }
 
@@ -102,7 +101,7 @@ class Decoder {
     auto order = chunk_.getOrder();
     out_.records.clear();
     std::vector<Bytes> segments;
-    for (size_t i = 0; i < out_.events; ++i) {
+    for (size_t i = 0; i < out_.count; ++i) {
       size_t index = order[i * width_] | (width_ == 2 ? order[i * 2 + 1] << 8 : 0);
       if (index >= shapes_.size()) return "expected a shape of this chunk";
       Shape& shape = shapes_[index];
@@ -148,13 +147,10 @@ bool decode_chunk(std::span<const uint64_t> inputs, std::span<const uint64_t> ch
     ::capnp::FlatArrayMessageReader chunk_message(as_words(chunk), limits(chunk.size()));
     auto bytes = input_message.getRoot<schema::Inputs>().getBytes();
     auto from = chunk_message.getRoot<schema::Chunk>();
-    out.first_event = from.getFirstEvent();
+    out.first_record = from.getFirstRecord();
     out.tape_end = from.getTapeEnd();
-    out.fingerprint = from.getFingerprint();
     Decoder decoder(from, {reinterpret_cast<const std::byte*>(bytes.begin()), bytes.size()}, out);
     if (!decoder.run(why)) return false;
-    out.checkpoints.clear();
-    for (uint32_t c : from.getCheckpoints()) out.checkpoints.push_back(c);
     out.objects.clear();
     for (auto o : from.getObjects()) out.objects.push_back(get_object(o));
     return true;

@@ -13,16 +13,14 @@ namespace reprise::trace {
 
 struct DecodedChunk {
   uint64_t offset = 0;  // of its frame in the file
-  uint64_t first_event = 0;
-  uint32_t events = 0;
+  uint64_t first_record = 0;
+  uint32_t count = 0;
   uint64_t tape_end = 0;
-  uint64_t fingerprint = 0;
-  std::vector<std::byte> records;  // in tape layout, `events` of them
-  std::vector<uint32_t> checkpoints;
+  std::vector<std::byte> records;  // in tape layout, `count` of them
   std::vector<ObjectFile> objects;
 };
 
-inline constexpr uint32_t kMaxChunkEvents = 1u << 17;
+inline constexpr uint32_t kMaxChunkRecords = 1u << 17;
 
 // Rebuilds the records. False and *why if the messages contradict themselves; then `out` is
 // unspecified. Memory: the sum of both messages, their columns at 8 bytes a value, and the records.

@@ -8,16 +8,24 @@
 
 #include "replay/decision_check.h"
 #include "runtime/seam/default_choice.h"
+#include "runtime/seam/policy_memory.h"
 
 namespace reprise::replay {
 
 RecordingPolicy::RecordingPolicy(const stage::Table& table, std::unique_ptr<seam::Policy> inner)
     : table_(table), inner_(std::move(inner)) {}
 
-bool RecordingPolicy::begin_run(const seam::RunInfo& info) { return inner_->begin_run(info); }
+bool RecordingPolicy::begin_run(const seam::RunInfo& info) {
+  const seam::PolicyMemory memory;
+  return inner_->begin_run(info);
+}
 
 size_t RecordingPolicy::choose(const seam::Decision& decision) {
-  const size_t index = inner_->choose(decision);
+  size_t index;
+  {
+    const seam::PolicyMemory memory;
+    index = inner_->choose(decision);
+  }
   if (index >= decision.candidates.size()) {
     char text[160];
     snprintf(text, sizeof text, "the policy chose %zu of %zu candidates of a %s decision at step %llu",
@@ -31,13 +39,23 @@ size_t RecordingPolicy::choose(const seam::Decision& decision) {
 }
 
 uint64_t RecordingPolicy::draw(const seam::Decision& decision) {
-  const uint64_t value = inner_->draw(decision);
+  uint64_t value;
+  {
+    const seam::PolicyMemory memory;
+    value = inner_->draw(decision);
+  }
   table_.note(record_kind(decision.kind), decision_check(decision), static_cast<int64_t>(value));
   return value;
 }
 
-void RecordingPolicy::executed(const seam::Event& event) { inner_->executed(event); }
+void RecordingPolicy::executed(const seam::Event& event) {
+  const seam::PolicyMemory memory;
+  inner_->executed(event);
+}
 
-void RecordingPolicy::end_run(const seam::Outcome& outcome) { inner_->end_run(outcome); }
+void RecordingPolicy::end_run(const seam::Outcome& outcome) {
+  const seam::PolicyMemory memory;
+  inner_->end_run(outcome);
+}
 
 }  // namespace reprise::replay

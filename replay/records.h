@@ -63,19 +63,6 @@ class RecordView {
   size_t size_ = 0;
 };
 
-// Whether this record is counted as an event and folded into the fingerprint.
-constexpr bool is_folded(uint16_t kind) { return kind != tape::kStart && kind != tape::kCheckpoint; }
-
-// The fingerprint after `record`, as both sides of the tape compute it.
-inline uint64_t fold_record(uint64_t fingerprint, const RecordView& record) {
-  if (!is_folded(record.head().kind)) return fingerprint;
-  fingerprint = tape::fold(fingerprint, record.head(), record.head().check);
-  record.each_segment([&](int, Bytes bytes) {
-    fingerprint = tape::fold_bytes(fingerprint, bytes.data(), static_cast<uint32_t>(bytes.size()));
-  });
-  return fingerprint;
-}
-
 // Appends a record to `out` in tape layout.
 void append_record(std::vector<std::byte>& out, const tape::Record& head,
                    std::span<const Bytes> segments);

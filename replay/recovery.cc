@@ -28,7 +28,7 @@ Error append_from_tape(const TapeFile& tape, TraceWriter& writer) {
 
 }  // namespace
 
-Error recover(const std::string& path, uint64_t* events) {
+Error recover(const std::string& path, uint64_t* records) {
   TraceWriter writer;
   bool complete = false;
   if (Error e = writer.resume(path, &complete)) return e;
@@ -38,12 +38,13 @@ Error recover(const std::string& path, uint64_t* events) {
     footer.cut_off = "the recorder was killed";
     if (!tape.open(tape_path(path))) {
       if (Error e = append_from_tape(tape, writer)) return e;
-      footer.memory_hash = tape.control().final ? tape.control().memory_hash : 0;
+      footer.events = tape.control().events;
+      footer.fingerprint = tape.control().fingerprint;
     }
     if (Error e = writer.finish(footer)) return e;
   }
   unlink(tape_path(path).c_str());
-  *events = writer.events();
+  *records = writer.records();
   return {};
 }
 

@@ -144,6 +144,18 @@ uint64_t Scribe::drain(TraceWriter* writer, const std::vector<std::string>& reda
   return position_ - start;
 }
 
+// Where a signal ended the program before the stage could say so, the parent does. Not for SIGKILL:
+// it comes from outside at no particular event, and a replay that reaches it says "cut off".
+Error Scribe::put_end(TraceWriter& writer, int wait_status) {
+  bool silent = load(tape_.control().finished) == 0 && WIFSIGNALED(wait_status);
+  if (!silent || WTERMSIG(wait_status) == SIGKILL) return {};
+  std::vector<std::byte> bytes;
+  append_record(bytes, {tape::kEnd, 0, 0, 0, wait_status}, {});
+  RecordView record;
+  record.parse(bytes);
+  return writer.add(record, position_);
+}
+
 RunEnd Scribe::record(TraceWriter* writer, const std::vector<std::string>& redacted) {
   RunEnd end;
   uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -155,12 +167,13 @@ RunEnd Scribe::record(TraceWriter* writer, const std::vector<std::string>& redac
     nap = got > kPublishEvery ? kShortNap : std::min(2 * nap, kLongNap);
     if (!over && got < kPublishEvery) child_gone(nap);
   }
+  reap(end);
   if (writer) {
+    if (!end.trace_error) end.trace_error = put_end(*writer, end.wait_status);
     Error e = writer->flush();
     if (e && !end.trace_error) end.trace_error = e;
   }
   release(position_);
-  reap(end);
   end.scribe_cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
   end.duration_ns = now_ns(CLOCK_MONOTONIC) - start;
   return end;
@@ -183,39 +196,33 @@ bool Scribe::make_room(uint64_t bytes) {
   return true;
 }
 
-Error Scribe::feed_chunk(const DecodedChunk& chunk, uint64_t every, bool* gone) {
+bool Scribe::feed_chunk(const DecodedChunk& chunk) {
   Bytes rest = chunk.records;
   RecordView record;
-  uint64_t event = chunk.first_event, published = position_;
-  size_t checkpoint = 0;
+  uint64_t published = position_;
   while (record.parse(rest)) {
-    if (!make_room(record.size() + sizeof(tape::Record))) return *gone = true, Error{};
+    if (!make_room(record.size())) return false;
     std::memcpy(tape_.at(position_), record.whole().data(), record.size());
     position_ += record.size();
     rest = rest.subspan(record.size());
-    if (++event % every == 0) {
-      tape::Record mark{tape::kCheckpoint, 0, 0, 0, chunk.checkpoints[checkpoint++]};
-      std::memcpy(tape_.at(position_), &mark, sizeof mark);
-      position_ += sizeof mark;
-    }
     if (position_ - published >= kPublishEvery) publish(), published = position_;
   }
   publish();
-  return {};
+  return true;
 }
 
 RunEnd Scribe::replay(TraceReader& reader) {
   RunEnd end;
   uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
   DecodedChunk chunk;
-  bool more = true, gone = false;
-  while (more && !gone) {
+  bool more = true;
+  while (more) {
     end.trace_error = reader.next(chunk, &more);
     if (end.trace_error) {
       kill(child_, SIGKILL);
       break;
     }
-    if (more) feed_chunk(chunk, reader.header().checkpoint_every, &gone);
+    if (more && !feed_chunk(chunk)) break;
   }
   store(tape_.control().finished, 1u);
   publish();

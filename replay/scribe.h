@@ -55,8 +55,9 @@ class Scribe {
   // Sleeps until the child is gone or the time is over. True: gone.
   bool child_gone(int64_t nap_ns);
   uint64_t drain(TraceWriter* writer, const std::vector<std::string>& redacted, Error& failed);
+  Error put_end(TraceWriter& writer, int wait_status);
   void release(uint64_t position);
-  Error feed_chunk(const DecodedChunk& chunk, uint64_t every, bool* gone);
+  bool feed_chunk(const DecodedChunk& chunk);  // false: the child is gone
   bool make_room(uint64_t bytes);
   void publish();
   void reap(RunEnd& end);

@@ -38,7 +38,6 @@ struct Header {
   flavour @13 :Text;            # plain, counted or checked
   options @14 :UInt32;          # tape::Option bits of the recording
   startedUnixNs @15 :Int64;
-  checkpointEvery @16 :UInt32;  # events between two entries of Chunk.checkpoints; at least 1
 }
 
 struct Column {
@@ -71,14 +70,12 @@ struct Shape {
 struct Chunk {
   # Whole records, in order. The bytes of their segments are in the Inputs frame before this one,
   # grouped: for each shape, for each of its segments, that segment's bytes of each record.
-  firstEvent @0 :UInt64;        # records before this chunk
-  events @1 :UInt32;            # at most 1 << 17
+  firstRecord @0 :UInt64;       # records before this chunk
+  records @1 :UInt32;           # at most 1 << 17
   tapeEnd @2 :UInt64;           # position on the tape (Control.written) after the last record
   shapes @3 :List(Shape);       # at most 1 << 16
   order @4 :Data;               # the shape of each record: 1 byte, or 2 if there are more than 256
-  fingerprint @5 :UInt64;       # over all records up to the end of this chunk
-  checkpoints @6 :List(UInt32); # low half of the fingerprint after each checkpointEvery'th record
-  objects @7 :List(ObjectFile); # mapped for the first time in this chunk
+  objects @5 :List(ObjectFile); # mapped for the first time in this chunk
 }
 
 struct Inputs {
@@ -92,7 +89,7 @@ struct KindCount {
 
 struct IndexEntry {
   offsetBytes @0 :UInt64;       # of the Chunk frame in the file
-  firstEvent @1 :UInt64;
+  firstRecord @1 :UInt64;
 }
 
 struct Footer {
@@ -100,13 +97,14 @@ struct Footer {
   waitStatus @0 :Int32;         # as wait() gives it
   cutOff @1 :Text;              # empty: complete. Else why records are missing at the end
   ended @2 :Bool;               # the last record is kEnd: the program left by itself
-  fingerprint @3 :UInt64;
+  fingerprint @3 :UInt64;       # as the stage counted it up to the last event
   memoryHash @4 :UInt64;        # 0: not asked for
-  events @5 :UInt64;
+  events @5 :UInt64;            # as the stage counted them: without checkpoints, pieces and kEnd
   inputBytes @6 :UInt64;        # bytes in segments, uncompressed
   counts @7 :List(KindCount);
   chunks @8 :List(IndexEntry);
   objects @9 :List(ObjectFile);
   durationNs @10 :UInt64;       # of the run, start to end
   inputFrameBytes @11 :UInt64;  # bytes of the file that are Inputs frames
+  records @12 :UInt64;          # in all chunks
 }

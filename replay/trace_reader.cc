@@ -83,7 +83,6 @@ Error TraceReader::place(const FrameRef& frame) {
     case FrameKind::header:
       if (Error failed = frame_reader_->load(frame, chunk_words_)) return failed;
       if (!parse_header(chunk_words_, header_, &why)) return bad(frame.offset, "expected a header: " + why);
-      if (header_.checkpoint_every == 0) return bad(frame.offset, "expected a checkpoint interval");
       return {};
     case FrameKind::footer:
       if (Error failed = frame_reader_->load(frame, chunk_words_)) return failed;
@@ -105,9 +104,9 @@ uint64_t TraceReader::file_bytes() const { return frame_reader_->file_bytes(); }
 Error TraceReader::next(DecodedChunk& out, bool* more) {
   *more = next_ < chunks_.size();
   if (!*more) {
-    if (footer_ && footer_->events != events_) {
-      return bad(frames_end_, fmt::format("expected {} events as the footer says, found {}",
-                                          footer_->events, events_));
+    if (footer_ && footer_->records != records_) {
+      return bad(frames_end_, fmt::format("expected {} records as the footer says, found {}",
+                                          footer_->records, records_));
     }
     return {};
   }
@@ -116,18 +115,12 @@ Error TraceReader::next(DecodedChunk& out, bool* more) {
   if (Error failed = frame_reader_->load(ref.chunk, chunk_words_)) return failed;
   std::string why;
   if (!decode_chunk(inputs_words_, chunk_words_, out, &why)) return bad(ref.chunk.offset, why);
-  if (out.first_event != events_) {
-    return bad(ref.chunk.offset, fmt::format("expected a chunk from event {}, found {}", events_,
-                                             out.first_event));
-  }
-  uint64_t every = header_.checkpoint_every;
-  uint64_t due = (events_ + out.events) / every - events_ / every;
-  if (out.checkpoints.size() != due) {
-    return bad(ref.chunk.offset, fmt::format("expected {} checkpoints, found {}", due,
-                                             out.checkpoints.size()));
+  if (out.first_record != records_) {
+    return bad(ref.chunk.offset, fmt::format("expected a chunk from record {}, found {}", records_,
+                                             out.first_record));
   }
   out.offset = ref.chunk.offset;
-  events_ += out.events;
+  records_ += out.count;
   ++next_;
   return {};
 }

@@ -42,7 +42,7 @@ class TraceReader {
   Error next(DecodedChunk& out, bool* more);
 
   // Starts over with the first chunk.
-  void rewind() { next_ = 0, events_ = 0; }
+  void rewind() { next_ = 0, records_ = 0; }
 
   uint64_t file_bytes() const;
   uint64_t input_frame_bytes() const { return input_frame_bytes_; }
@@ -71,7 +71,7 @@ class TraceReader {
   std::optional<FrameRef> pending_inputs_;
   std::vector<ChunkRef> chunks_;
   size_t next_ = 0;
-  uint64_t events_ = 0;
+  uint64_t records_ = 0;
   uint64_t input_frame_bytes_ = 0;
   uint64_t frames_end_ = 0;
   uint64_t frames_ = 0;    // below frames_end_

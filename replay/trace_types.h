@@ -40,13 +40,12 @@ struct Header {
   std::string flavour;
   uint32_t options = 0;
   int64_t started_unix_ns = 0;
-  uint32_t checkpoint_every = 0;
   bool operator==(const Header&) const = default;
 };
 
 struct IndexEntry {
   uint64_t offset = 0;
-  uint64_t first_event = 0;
+  uint64_t first_record = 0;
   bool operator==(const IndexEntry&) const = default;
 };
 
@@ -54,9 +53,10 @@ struct Footer {
   int32_t wait_status = 0;
   std::string cut_off;  // empty: complete
   bool ended = false;   // the last record is kEnd
-  uint64_t fingerprint = 0;
+  uint64_t fingerprint = 0;  // this and `events` as the stage counts
   uint64_t memory_hash = 0;
   uint64_t events = 0;
+  uint64_t records = 0;
   uint64_t input_bytes = 0;
   std::map<uint16_t, uint64_t> counts;
   std::vector<IndexEntry> chunks;

@@ -105,12 +105,10 @@ Error TraceWriter::count_chunks(TraceReader& reader) {
     for (const ObjectFile& object : chunk.objects) {
       if (object_paths_.insert(object.path).second) totals_.objects.push_back(object);
     }
-    totals_.chunks.push_back({chunk.offset, chunk.first_event});
-    totals_.events = chunk.first_event + chunk.events;
-    totals_.fingerprint = chunk.fingerprint;
+    totals_.chunks.push_back({chunk.offset, chunk.first_record});
     safe_ = tape_end_ = chunk.tape_end;
   }
-  chunk_first_event_ = totals_.events;
+  chunk_first_record_ = totals_.records;
   totals_.input_frame_bytes = reader.input_frame_bytes();
   return {};
 }
@@ -129,23 +127,31 @@ Error TraceWriter::begin(const Header& header) {
   return write(FrameKind::header, header_message(header));
 }
 
-void TraceWriter::note_object(const RecordView& record) {
-  if (record.head().segments == 0 || record.head().value < 0) return;
-  record.each_segment([&](int i, Bytes bytes) {
-    tape::MappedFile file{};
-    if (i != 0 || bytes.size() <= sizeof file) return;
-    std::memcpy(&file, bytes.data(), sizeof file);
-    if (file.as_is != 1) return;
-    Bytes name = bytes.subspan(sizeof file);
-    std::string path(reinterpret_cast<const char*>(name.data()), name.size());
-    path.resize(std::strlen(path.c_str()));
-    if (path.empty() || !object_paths_.insert(path).second) return;
-    objects_.push_back({path, build_id_of(path), file.size, file.mtime_ns});
-    totals_.objects.push_back(objects_.back());
+// Looks for a tape::MappedFile in the segment.
+void TraceWriter::note_object(Bytes segment) {
+  tape::MappedFile file{};
+  if (segment.size() <= sizeof file) return;
+  std::memcpy(&file, segment.data(), sizeof file);
+  if (file.as_it_is != 1 || file.is_elf != 1) return;
+  Bytes name = segment.subspan(sizeof file);
+  std::string path(reinterpret_cast<const char*>(name.data()), name.size());
+  path.resize(std::strlen(path.c_str()));
+  if (!path.starts_with("/") || !object_paths_.insert(path).second) return;
+  objects_.push_back(object_file(path));
+  totals_.objects.push_back(objects_.back());
+}
+
+void TraceWriter::note_objects(const RecordView& record) {
+  constexpr uint16_t kMmap = 9;
+  int first = record.head().kind == kMmap ? 1 : record.head().kind == tape::kStart ? 2 : 0;
+  if (first == 0) return;
+  record.each_segment([&](int i, Bytes segment) {
+    if (i < first) note_object(segment);
   });
 }
 
 void TraceWriter::count(uint16_t kind) {
+  ++totals_.records;
   ++kind_counts_[kind < kKinds ? kind : 0];
   totals_.ended = kind == tape::kEnd;
 }
@@ -154,34 +160,28 @@ Error TraceWriter::add(const RecordView& record, uint64_t tape_end) {
   Error failed;
   if (builder_.full()) failed = write_chunk();
   const tape::Record& head = record.head();
-  if (head.kind == kMapsFile) note_object(record);
+  note_objects(record);
   builder_.add(record);
-  totals_.fingerprint = fold_record(totals_.fingerprint, record);
-  if (++totals_.events % tape::kCheckpointEvery == 0) {
-    checkpoints_.push_back(static_cast<uint32_t>(totals_.fingerprint));
-  }
   count(head.kind);
   tape_end_ = tape_end;
   return failed;
 }
 
-Error TraceWriter::flush() { return builder_.events() > 0 ? write_chunk() : Error{}; }
+Error TraceWriter::flush() { return builder_.records() > 0 ? write_chunk() : Error{}; }
 
 Error TraceWriter::write_chunk() {
   totals_.input_bytes += builder_.input_bytes();
-  builder_.finish({chunk_first_event_, tape_end_, totals_.fingerprint, checkpoints_, objects_},
-                  inputs_message_, chunk_message_);
+  builder_.finish({chunk_first_record_, tape_end_, objects_}, inputs_message_, chunk_message_);
   uint64_t start = frames_->bytes();
   Error failed = write(FrameKind::inputs, inputs_message_);
   uint64_t middle = frames_->bytes();
   if (!failed) failed = write(FrameKind::chunk, chunk_message_);
   if (!broken_) {
     totals_.input_frame_bytes += middle - start;
-    totals_.chunks.push_back({middle, chunk_first_event_});
+    totals_.chunks.push_back({middle, chunk_first_record_});
   }
   safe_ = tape_end_;
-  chunk_first_event_ = totals_.events;
-  checkpoints_.clear();
+  chunk_first_record_ = totals_.records;
   objects_.clear();
   return failed;
 }
@@ -201,6 +201,8 @@ Error TraceWriter::finish(Footer footer) {
     Footer whole = totals_;
     whole.wait_status = footer.wait_status;
     whole.cut_off = footer.cut_off;
+    whole.events = footer.events;
+    whole.fingerprint = footer.fingerprint;
     whole.memory_hash = footer.memory_hash;
     whole.duration_ns = footer.duration_ns;
     failed = write(FrameKind::footer, footer_message(whole));

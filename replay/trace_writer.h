@@ -55,7 +55,8 @@ class TraceWriter {
   // Up to where on the tape records are in the file. Ring space below may be reused.
   uint64_t safe() const { return safe_; }
 
-  // The last frame, then the rename. Fills counts, index, objects and fingerprint of `footer` itself.
+  // The last frame, then the rename. Of `footer` the caller fills what the trace cannot know: wait
+  // status, cut_off, events, fingerprint, memory hash and duration.
   Error finish(Footer footer);
 
   // Ends the trace without a footer: whole frames only, renamed, cut off.
@@ -65,8 +66,7 @@ class TraceWriter {
   void discard();
 
   bool broken() const { return broken_; }
-  uint64_t events() const { return totals_.events; }
-  uint64_t fingerprint() const { return totals_.fingerprint; }
+  uint64_t records() const { return totals_.records; }
   const Footer& totals() const { return totals_; }
   uint64_t file_bytes() const { return frames_ ? frames_->bytes() : 0; }
   const std::string& path() const { return path_; }
@@ -76,22 +76,21 @@ class TraceWriter {
   Error write(FrameKind kind, const std::vector<std::byte>& message);
   Error rename_into_place();
   Error count_chunks(TraceReader& reader);
-  void note_object(const RecordView& record);
+  void note_objects(const RecordView& record);
+  void note_object(Bytes segment);
   void count(uint16_t kind);
 
   std::string path_;
   int fd_ = -1;
   std::unique_ptr<FrameWriter> frames_;
   ChunkBuilder builder_;
-  std::vector<uint32_t> checkpoints_;
   std::vector<ObjectFile> objects_;    // of the chunk being gathered
   std::set<std::string> object_paths_;
   std::vector<std::byte> inputs_message_, chunk_message_;
   static constexpr size_t kKinds = 0x430;
-  static constexpr uint16_t kMapsFile = 9;  // mmap
   std::array<uint64_t, kKinds> kind_counts_{};  // unknown kinds are counted as 0
   Footer totals_;
-  uint64_t chunk_first_event_ = 0;
+  uint64_t chunk_first_record_ = 0;
   uint64_t tape_end_ = 0;
   uint64_t safe_ = 0;
   bool broken_ = false;

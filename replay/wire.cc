@@ -112,7 +112,6 @@ std::vector<std::byte> header_message(const Header& header) {
   to.setFlavour(text(header.flavour));
   to.setOptions(header.options);
   to.setStartedUnixNs(header.started_unix_ns);
-  to.setCheckpointEvery(header.checkpoint_every);
   std::vector<std::byte> out;
   flatten(message, out);
   return out;
@@ -138,7 +137,6 @@ bool parse_header(std::span<const uint64_t> words, Header& out, std::string* why
     out.flavour = text(from.getFlavour());
     out.options = from.getOptions();
     out.started_unix_ns = from.getStartedUnixNs();
-    out.checkpoint_every = from.getCheckpointEvery();
   });
 }
 
@@ -151,6 +149,7 @@ std::vector<std::byte> footer_message(const Footer& footer) {
   to.setFingerprint(footer.fingerprint);
   to.setMemoryHash(footer.memory_hash);
   to.setEvents(footer.events);
+  to.setRecords(footer.records);
   to.setInputBytes(footer.input_bytes);
   auto counts = to.initCounts(footer.counts.size());
   unsigned n = 0;
@@ -161,7 +160,7 @@ std::vector<std::byte> footer_message(const Footer& footer) {
   auto chunks = to.initChunks(footer.chunks.size());
   for (unsigned i = 0; i < footer.chunks.size(); ++i) {
     chunks[i].setOffsetBytes(footer.chunks[i].offset);
-    chunks[i].setFirstEvent(footer.chunks[i].first_event);
+    chunks[i].setFirstRecord(footer.chunks[i].first_record);
   }
   put_objects(to.initObjects(footer.objects.size()), footer.objects);
   to.setDurationNs(footer.duration_ns);
@@ -181,9 +180,10 @@ bool parse_footer(std::span<const uint64_t> words, Footer& out, std::string* why
     out.fingerprint = from.getFingerprint();
     out.memory_hash = from.getMemoryHash();
     out.events = from.getEvents();
+    out.records = from.getRecords();
     out.input_bytes = from.getInputBytes();
     for (auto c : from.getCounts()) out.counts[c.getKind()] = c.getCount();
-    for (auto c : from.getChunks()) out.chunks.push_back({c.getOffsetBytes(), c.getFirstEvent()});
+    for (auto c : from.getChunks()) out.chunks.push_back({c.getOffsetBytes(), c.getFirstRecord()});
     for (auto o : from.getObjects()) out.objects.push_back(get_object(o));
     out.duration_ns = from.getDurationNs();
     out.input_frame_bytes = from.getInputFrameBytes();

@@ -1,8 +1,8 @@
 // schedinit: the runtime comes up, in the reference's order, each step asserting its predecessor.
 //
-// Of the reference's fourteen steps these have no subject yet and are absent: mallocinit (4; the
-// collected heap), alginit (6; hash functions), typelinksinit (9), itabsinit (10; interfaces) and
-// gcinit (13). seaminit is ours: the policy must be there before the first goroutine is named.
+// Of the reference's fourteen steps these have no subject yet and are absent: alginit (6; hash
+// functions), typelinksinit (9), itabsinit (10; interfaces) and gcinit (13). mallocinit (4) brings up
+// the program's malloc; the collected heap will join it. seaminit is ours: the policy must be there before the first goroutine is named.
 //
 // The order bears load: cpuinit reads REPRISE_DEBUG's cpu.* before anything may pick code by
 // feature; nothing may allocate a goroutine before stackinit; after procresize m0 owns the P, and the
@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include "runtime/boot/boot_internal.h"
+#include "runtime/mem/program_malloc.h"
 #include "runtime/mem/stack.h"
 #include "runtime/panic/fatal.h"
 #include "runtime/sched/m.h"
@@ -63,7 +64,9 @@ extern "C" void reprise_schedinit() {
   sigsave();
   boot_advance(BootStep::sigsave, BootStep::stackinit);
   stackinit();
-  boot_advance(BootStep::stackinit, BootStep::cpuinit);
+  boot_advance(BootStep::stackinit, BootStep::mallocinit);
+  reprise::mem::mallocinit();
+  boot_advance(BootStep::mallocinit, BootStep::cpuinit);
   cpuinit();
   boot_advance(BootStep::cpuinit, BootStep::mcommoninit);
   mcommoninit(&reprise_m0);

@@ -8,7 +8,9 @@
 //
 // Thread safety: one producer and one consumer. The producer alone stores `written`, the consumer
 // alone stores `read`; each publishes with release and reads the other's with acquire. Inside the
-// program the baton makes the stage one producer whatever the number of threads.
+// program the baton makes the stage one producer whatever the number of threads. Whole records are
+// published. A waiting consumer is woken when an eighth of the ring is unread and at the end, and
+// the producer does not fence before it looks for waiters: wait with a limit (the stage: 100 ms).
 //
 // This header is read by freestanding code: nothing but fixed-size types.
 #pragma once
@@ -27,19 +29,15 @@ inline constexpr uint64_t kStageBase = 0x7e90'0000'0000;
 inline constexpr uint64_t kTapeBase = 0x7ea0'0000'0000;
 inline constexpr uint64_t kThreadBase = 0x7eb0'0000'0000;  // the stage's per-thread blocks
 inline constexpr uint64_t kRuntimeArena = 0x7ec0'0000'0000;  // malloc on g0
+inline constexpr uint64_t kPolicyArena = 0x7ec8'0000'0000;   // malloc of policies
 inline constexpr uint64_t kProgramArena = 0x7c80'0000'0000;  // malloc on goroutines and threads
 inline constexpr uint64_t kStackArena = 0x7800'0000'0000;    // goroutine stacks
 
 inline constexpr size_t kControlBytes = 64 << 10;
-inline constexpr size_t kDefaultRingBytes = 16u << 20;  // a power of two
-
-// The whole of a record: head, lengths, padded bytes. What is larger goes on in kContinue records.
-// The consumer hands ring space back a few MiB at a time (when a chunk is safe in the trace), so
-// the producer must never wait for room for more than this.
-inline constexpr size_t kMaxRecordBytes = 1u << 20;
-
-// While replaying, the scribe puts a kCheckpoint after every this many records.
-inline constexpr uint32_t kCheckpointEvery = 128;
+inline constexpr size_t kDefaultRingBytes = 64u << 20;  // a power of two
+inline constexpr size_t kMinRingBytes = 4u << 20;
+inline constexpr size_t kMaxRecordBytes = 1u << 20;  // a longer one goes on in kContinue records
+inline constexpr uint64_t kCheckpointEvents = 4096;  // records between two kCheckpoint
 
 // What a run is. `off` is a forked child that left the tape.
 enum class Mode : uint32_t { off = 0, run = 1, record = 2, replay = 3 };
@@ -49,19 +47,23 @@ enum class Mode : uint32_t { off = 0, run = 1, record = 2, replay = 3 };
 enum Kind : uint16_t {
   kFirstDecision = 0x400,  // + DecisionKind: value is the choice, or the 64 bits drawn
   kLastDecision = 0x41f,
-  kStart = 0x420,         // segments: executable, interpreter, working directory, initial stack image
+  kStart = 0x420,         // segments: executable, interpreter, working directory, initial stack
+                          // image, stage::StartState. One for each image: again after an exec
   kSignalBefore = 0x421,  // value: signal; segment: siginfo. Delivered before the next call of `thread`
   kSignalAfter = 0x422,   // delivered after the call just recorded
   kThreadStart = 0x423,   // value: thread id
   kClock = 0x424,         // check: clock id; value: nanoseconds
   kRdtsc = 0x425,         // value: the counter
   kRdrand = 0x426,        // value: the number
-  kCheckpoint = 0x427,    // replay only: the scribe says what the fingerprint was here (see fold())
+  kCheckpoint = 0x427,    // check: events so far, low bits; value: the fingerprint so far
   kGoroutine = 0x428,     // value: goid; segment: its 128-bit name, its parent's goid, spawn site
   kMark = 0x429,          // any deterministic event that the runtime wants compared: check, value
   kLeave = 0x42a,         // the program left the tape on purpose (exec refused, detach)
-  kContinue = 0x42b,      // more bytes of the last segment of the record before it: one segment
-  kEnd = 0x42f,           // value: exit status; the stage saw the end. Followed by nothing
+  kContinue = 0x42b,      // more bytes for segment `check` of the record before it: one segment;
+                          // value: bytes of that segment still to come, these included
+  kEnd = 0x42f,           // value: wait status as waitpid gives it. Followed by nothing. The stage
+                          // puts it and sets `finished`; where a signal ended the program before
+                          // it could (`finished` is 0), the parent puts it
 };
 
 struct Record {
@@ -74,48 +76,20 @@ struct Record {
 static_assert(sizeof(Record) == 16);
 
 // Checks are hashes and do not compress: kept in the trace they would be most of it. So the trace
-// drops a check that is not a small number, and a replay sees it as 0: not kept, compare nothing
-// now, but fold the check *computed by the replay* into the fingerprint. At the next kCheckpoint
-// (value: the low 32 bits of the recorded fingerprint over all records before it) the stage
-// compares with its own. A wrong kind, thread or kept check is found at its record, a wrong
-// argument or output byte within kCheckpointEvery records. kCheckpoint is not an event: it is
-// neither counted nor folded, belongs to no thread, and is consumed as soon as it is next.
+// drops a check of kKeptCheck and above, and a replay sees it as 0, which means: not kept, do not
+// compare; but count the check that the replay computed into the fingerprint, as always. The next
+// kCheckpoint then finds a wrong argument or output byte; a wrong kind, thread or small check is
+// found at its record.
+inline constexpr uint32_t kKeptCheck = 256;
 
-// The fingerprint after one more record, given the fingerprint before. Both sides compute it: the
-// stage over what it puts or takes (with its own check), the scribe over what it drains. Every
-// record counts but kStart (its environment may be redacted) and kCheckpoint. Follow with
-// fold_bytes() for each segment, in order. Start from 0.
-constexpr uint64_t fold(uint64_t fingerprint, const Record& record, uint32_t check) {
-  uint64_t head = uint64_t{record.kind} | uint64_t{record.segments} << 16 |
-                  uint64_t{record.thread} << 24 | uint64_t{check} << 32;
-  uint64_t h = (fingerprint ^ head) * 0x9fb2'1c65'1e98'df25u;
-  h = (h ^ h >> 29 ^ static_cast<uint64_t>(record.value)) * 0x9e37'79b9'7f4a'7c15u;
-  return h ^ h >> 32;
-}
-
-// The fingerprint after the bytes of one segment.
-inline uint64_t fold_bytes(uint64_t fingerprint, const void* bytes, uint32_t size) {
-  const auto* p = static_cast<const unsigned char*>(bytes);
-  uint64_t h = fingerprint ^ size;
-  for (; size >= 8; p += 8, size -= 8) {
-    uint64_t word = 0;
-    __builtin_memcpy(&word, p, 8);
-    h = (h ^ word) * 0x9fb2'1c65'1e98'df25u;
-    h ^= h >> 32;
-  }
-  uint64_t rest = 0;
-  for (uint32_t i = 0; i < size; ++i) rest |= uint64_t{p[i]} << (8 * i);
-  h = (h ^ rest) * 0x9e37'79b9'7f4a'7c15u;
-  return h ^ h >> 32;
-}
-
-// First bytes of the first segment of a record that maps a file (mmap, and the stage's own mapping
-// of executable and interpreter, which follow kStart as mmap records); the file's path, without a
-// final NUL, is the rest of that segment. The scribe reads it to learn the build ids.
+// How the segment starts that names a mapped file (the first of an mmap that maps one, and the first
+// two of kStart); the path follows, up to a NUL or the segment's end. The parent reads it to learn
+// build ids.
 struct MappedFile {
-  uint64_t as_is;     // 1: an ELF file, opened again on replay; 0: its contents follow as a segment
-  uint64_t device, inode, size, mtime_ns;
-  uint64_t offset;    // of the mapping
+  uint32_t as_it_is;  // 1: replay maps the file itself
+  uint32_t is_elf;
+  uint64_t size;
+  uint64_t head;      // the stage's business
 };
 
 // Options of a run, set by the parent before the stage starts.
@@ -149,7 +123,6 @@ struct Control {
   char policy[256];    // catalog name or path of a shared object
   uint64_t seed;
   uint64_t until_event;  // replay: stop there; ~0 for never
-  char pack_root[512];   // replay: open recorded ELF files at pack_root + path; empty: where they were
 
   alignas(64) uint64_t written;      // bytes ever produced; atomic, producer stores
   uint32_t written_seq;              // futex word, bumped by the producer if `consumer_waits`
@@ -161,13 +134,17 @@ struct Control {
   uint32_t detached;                 // the consumer is gone; the producer drops
 
   alignas(64) uint64_t events;       // records so far; stage stores
-  uint64_t fingerprint;              // over those records, see fold()
+  uint64_t fingerprint;              // over every record, argument hash and output byte
   uint64_t memory_hash;              // at the end, if kHashMemory
   uint64_t input_bytes;              // bytes in segments
   Verdict verdict;
   int32_t exit_status;               // as the program gave it, -1 before
   uint32_t final;                    // 1: fingerprint and memory_hash are of the end of the run
   char message[8192];                // one line or a report, NUL-terminated
+
+  // Replay: where executables and libraries are looked for first, as root + recorded path. Set by
+  // the parent for a packed trace, else empty.
+  char file_root[1024];
 };
 static_assert(sizeof(Control) <= kControlBytes);
 

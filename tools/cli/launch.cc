@@ -210,7 +210,6 @@ trace::Header header_for(const Target& target, const RunOptions& options, uint64
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   header.started_unix_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
-  header.checkpoint_every = tape::kCheckpointEvery;
   return header;
 }
 

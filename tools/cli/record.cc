@@ -58,8 +58,8 @@ trace::Error create_tape(trace::TapeFile& tape, const std::string& output) {
 
 void report(const trace::TraceWriter& writer, const trace::RunEnd& end, const std::string& note) {
   const trace::Footer& totals = writer.totals();
-  say(fmt::format("{}; {} events, {} bytes{}. Replay: reprise replay {}", describe(end.wait_status),
-                  grouped(totals.events), grouped(writer.file_bytes()), note,
+  say(fmt::format("{}; {} records, {} bytes{}. Replay: reprise replay {}", describe(end.wait_status),
+                  grouped(totals.records), grouped(writer.file_bytes()), note,
                   shell_word(writer.path())));
 }
 
@@ -68,6 +68,8 @@ int finish(trace::TraceWriter& writer, const tape::Control& control, const trace
            const Plan& plan) {
   trace::Footer footer;
   footer.wait_status = end.wait_status;
+  footer.events = control.events;
+  footer.fingerprint = control.fingerprint;
   footer.memory_hash = control.memory_hash;
   footer.duration_ns = end.duration_ns;
   if (control.verdict == tape::Verdict::detached) footer.cut_off = "the program left the tape";
@@ -121,7 +123,7 @@ Recorded record_once(const RecordOptions& options, const Plan& plan, uint64_t se
   int trace_status = finish(writer, tape.control(), end, plan);
   if (trace_status >= 0) result.status = trace_status;
   if (options.verbose) {
-    say(fmt::format("scribe: {} ns of CPU for {} events", end.scribe_cpu_ns, writer.totals().events));
+    say(fmt::format("scribe: {} ns of CPU for {} records", end.scribe_cpu_ns, writer.totals().records));
   }
   return result;
 }

@@ -34,7 +34,7 @@ void set_replay_control(tape::Control& control, const trace::Header& header,
   control.mode = tape::Mode::replay;
   control.seed = header.seed;
   header.policy.copy(control.policy, sizeof control.policy - 1);
-  pack_root.copy(control.pack_root, sizeof control.pack_root - 1);
+  pack_root.copy(control.file_root, sizeof control.file_root - 1);
   control.until_event = options.until.value_or(~uint64_t{0});
   control.options = option(tape::kHashMemory, options.hash_memory) |
                     option(tape::kVerbose, options.verbose) | option(tape::kReplayQuiet, quiet);
@@ -55,7 +55,7 @@ std::string difference(const trace::Footer& recorded, const tape::Control& contr
   if (control.fingerprint != recorded.fingerprint) {
     return fmt::format("expected fingerprint {:016x}, got {:016x}: an argument or an output byte "
                        "differs in the last {} events",
-                       recorded.fingerprint, control.fingerprint, tape::kCheckpointEvery);
+                       recorded.fingerprint, control.fingerprint, tape::kCheckpointEvents);
   }
   if (control.memory_hash != 0 && recorded.memory_hash != 0 &&
       control.memory_hash != recorded.memory_hash) {

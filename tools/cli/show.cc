@@ -43,8 +43,7 @@ trace::Error summarise(trace::TraceReader& reader, Summary& out) {
       ++out.footer.counts[record.head().kind];
       record.each_segment([&](int, trace::Bytes b) { out.footer.input_bytes += b.size(); });
     }
-    out.footer.events += chunk.events;
-    out.footer.fingerprint = chunk.fingerprint;
+    out.footer.records += chunk.count;
   }
   if (out.has_footer) out.footer = *reader.footer();
   if (!out.has_footer) return objects_of(reader, out.footer.objects);
@@ -86,7 +85,7 @@ void print_text(const Summary& s, const std::string& path) {
   fmt::print("policy            {}\nseed              {}\nflavour           {}\n", h.policy, h.seed,
              h.flavour);
   print_counts(s);
-  fmt::print("events            {}\n", grouped(s.footer.events));
+  fmt::print("records           {}\n", grouped(s.footer.records));
   fmt::print("input bytes       {} ({} in the file)\n", grouped(s.footer.input_bytes),
              grouped(s.input_frame_bytes));
   fmt::print("file bytes        {}\n", grouped(s.file_bytes));
@@ -95,8 +94,10 @@ void print_text(const Summary& s, const std::string& path) {
   } else {
     fmt::print("bytes/decision: none (no decisions: recorded by the stage alone)\n");
   }
-  fmt::print("bytes/event: {:.3f}\n", s.per(s.footer.events));
-  fmt::print("fingerprint       {:016x}\n", s.footer.fingerprint);
+  fmt::print("bytes/record: {:.3f}\n", s.per(s.footer.records));
+  if (s.footer.events) {
+    fmt::print("fingerprint       {:016x} after event {}\n", s.footer.fingerprint, s.footer.events);
+  }
   if (s.footer.memory_hash) fmt::print("memory hash       {:016x}\n", s.footer.memory_hash);
   if (s.has_footer) fmt::print("duration          {:.3f} s\n", static_cast<double>(s.footer.duration_ns) / 1e9);
   fmt::print("outcome           {}\n", outcome(s));
@@ -123,10 +124,10 @@ void print_json(const Summary& s) {
       {"working_directory", h.working_directory}, {"kernel", h.kernel}, {"cpu", h.cpu},
       {"policy", h.policy}, {"seed", h.seed}, {"flavour", h.flavour}, {"objects", objects},
       {"decisions", s.footer.decisions()}, {"decision_kinds", counts}, {"other_events", calls},
-      {"events", s.footer.events}, {"input_bytes", s.footer.input_bytes},
+      {"events", s.footer.events}, {"records", s.footer.records}, {"input_bytes", s.footer.input_bytes},
       {"input_frame_bytes", s.input_frame_bytes}, {"file_bytes", s.file_bytes},
       {"bytes_per_decision", s.per(s.footer.decisions())},
-      {"bytes_per_event", s.per(s.footer.events)},
+      {"bytes_per_record", s.per(s.footer.records)},
       {"fingerprint", fmt::format("{:016x}", s.footer.fingerprint)},
       {"memory_hash", fmt::format("{:016x}", s.footer.memory_hash)},
       {"duration_ns", s.footer.duration_ns}, {"outcome", outcome(s)}, {"cut_off", s.cut_off},

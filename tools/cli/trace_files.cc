@@ -17,10 +17,10 @@ namespace reprise::cli {
 
 trace::Error open_trace(const std::string& path, trace::TraceReader& reader) {
   if (access(path.c_str(), F_OK) != 0 && access(trace::part_path(path).c_str(), F_OK) == 0) {
-    uint64_t events = 0;
-    if (trace::Error e = trace::recover(path, &events)) return e;
-    say(fmt::format("{}: the recorder was killed; finished the trace from what it left, {} events",
-                    path, grouped(events)));
+    uint64_t records = 0;
+    if (trace::Error e = trace::recover(path, &records)) return e;
+    say(fmt::format("{}: the recorder was killed; finished the trace from what it left, {} records",
+                    path, grouped(records)));
   }
   return reader.open(path);
 }

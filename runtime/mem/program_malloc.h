@@ -1,0 +1,23 @@
+// The program's malloc: in controlled modes the executable owns it, started directly libc does.
+//
+// Linking program_malloc.cc defines malloc, free and their family. Under the stage, blocks come from
+// arenas at fixed addresses (tape::kProgramArena and its neighbours), so that neither threads nor
+// recorder nor policies move the program's addresses: one arena for goroutines and threads, one for
+// whatever runs on the scheduler's stack (g0), one for policies (runtime/seam/policy_memory.h). A
+// block is freed into the arena it came from, whoever frees it. Started directly, each call goes on
+// to libc. Works from the dynamic linker's first allocation on, and in forked children.
+//
+// Under sanitizers, which bring their own, the family is not defined.
+#pragma once
+
+namespace reprise::mem {
+
+class Arena;
+
+// The arena that an allocation would come from now; null where libc's malloc is in use.
+Arena* current_arena();
+
+// Boot's step: ends the program unless malloc is the one defined here. g0.
+void mallocinit();
+
+}  // namespace reprise::mem

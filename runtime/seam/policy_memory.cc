@@ -1,0 +1,9 @@
+// The depth of policy calls. Apart from the allocator, so that policies and decorators can be tested
+// without it.
+#include "runtime/seam/policy_memory.h"
+
+namespace reprise::seam {
+
+constinit uint32_t policy_memory_depth = 0;
+
+}  // namespace reprise::seam

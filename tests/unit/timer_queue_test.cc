@@ -1,0 +1,95 @@
+// TimerQueue against std::set, and its answers about what is due.
+#include "runtime/time/timer_queue.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <memory>
+#include <set>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "runtime/time/timer.h"
+
+namespace reprise::rt {
+namespace {
+
+std::unique_ptr<Timer> timer_at(int64_t when, uint64_t seq) {
+  auto t = std::make_unique<Timer>(nullptr, nullptr);
+  t->when = when;
+  t->seq = seq;
+  return t;
+}
+
+TEST(TimerQueue, ties_break_by_order_of_starting) {
+  TimerQueue queue;
+  std::vector<std::unique_ptr<Timer>> timers;
+  for (uint64_t seq : {5, 3, 9, 1, 7}) {
+    timers.push_back(timer_at(100, seq));
+    queue.insert(timers.back().get());
+  }
+  for (uint64_t seq : {1, 3, 5, 7, 9}) {
+    Timer* t = queue.min();
+    EXPECT_EQ(t->seq, seq);
+    queue.remove(t);
+    EXPECT_EQ(t->place, Timer::kNoPlace);
+  }
+  EXPECT_TRUE(queue.empty());
+}
+
+using Key = std::pair<int64_t, uint64_t>;
+
+// Any sequence of insertions and removals leaves the queue with what a sorted set holds, in order.
+RC_GTEST_PROP(TimerQueueProperty, behaves_as_a_sorted_set, ()) {
+  TimerQueue queue;
+  std::vector<std::unique_ptr<Timer>> timers;
+  std::set<std::pair<Key, Timer*>> model;
+  const auto steps = *rc::gen::container<std::vector<std::pair<int, int>>>(
+      rc::gen::pair(rc::gen::inRange(0, 100), rc::gen::inRange(0, 20)));
+  for (const auto& [pick, when] : steps) {
+    if (pick < 60 || model.empty()) {
+      timers.push_back(timer_at(when, timers.size()));
+      Timer* t = timers.back().get();
+      queue.insert(t);
+      model.emplace(Key{t->when, t->seq}, t);
+    } else {
+      auto it = model.begin();
+      std::advance(it, static_cast<size_t>(pick) % model.size());
+      queue.remove(it->second);
+      model.erase(it);
+    }
+    RC_ASSERT(queue.size() == model.size());
+    if (!model.empty()) {
+      RC_ASSERT(queue.min() == model.begin()->second);
+      RC_ASSERT(queue.min_when() == model.begin()->first.first);
+    }
+  }
+  for (const auto& [key, t] : model) {
+    RC_ASSERT(queue.min() == t);
+    queue.remove(t);
+  }
+  RC_ASSERT(queue.empty());
+}
+
+// due() lists the first few due timers in order, and only those.
+RC_GTEST_PROP(TimerQueueProperty, due_timers_come_first_and_in_order,
+              (const std::vector<uint8_t>& whens, uint8_t now, uint8_t limit)) {
+  TimerQueue queue;
+  std::vector<std::unique_ptr<Timer>> timers;
+  std::set<Key> model;
+  for (const uint8_t when : whens) {
+    timers.push_back(timer_at(when, timers.size()));
+    queue.insert(timers.back().get());
+    if (when <= now) model.emplace(when, timers.back()->seq);
+  }
+  std::vector<Timer*> due;
+  queue.due(now, limit, &due);
+  RC_ASSERT(due.size() == std::min<size_t>(limit, model.size()));
+  auto expected = model.begin();
+  for (const Timer* t : due) RC_ASSERT(*expected++ == Key(t->when, t->seq));
+  RC_ASSERT(queue.size() == whens.size());
+}
+
+}  // namespace
+}  // namespace reprise::rt
