@@ -81,6 +81,11 @@ class Deaths(unittest.TestCase):
         self.assertEqual(run.returncode, PANIC_STATUS)
         self.assertIn("fatal error: goexit: a catch (...) did not rethrow\n", run.stderr)
 
+    def test_static_whose_initialiser_needs_itself_is_fatal(self):
+        run = die("recursive_static")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertIn("fatal error: recursive initialization of a function-local static\n", run.stderr)
+
     def test_static_constructor_that_uses_the_api_is_told_what_to_do(self):
         run = die("deadlock", DEATHS_SPAWN_EARLY="1")
         self.assertEqual(run.returncode, PANIC_STATUS)

@@ -80,6 +80,13 @@ void swallowed_goexit() {
   park_for_ever();
 }
 
+[[gnu::noinline]] int recursive_value(bool again) {
+  static const int value = again ? recursive_value(false) : 1;
+  return value;
+}
+
+void recursive_static() { std::printf("%d\n", recursive_value(true)); }
+
 // What no program may do: the API in a static constructor.
 struct SpawnsEarly {
   SpawnsEarly() {
@@ -96,6 +103,7 @@ constexpr struct {
     {"exception", exception},   {"overflow", overflow},
     {"segv", segv},             {"main_goexit", main_goexit},
     {"swallowed_goexit", swallowed_goexit},
+    {"recursive_static", recursive_static},
 };
 
 int app(int argc, char** argv) {
