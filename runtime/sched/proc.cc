@@ -109,6 +109,7 @@ void wait_for_work() {
     wait_ns = timers_wait_ns();
   }
   if (wait_ns < 0 && !have_io()) deadlock();
+  if (wait_ns == 0 && !have_io()) return;  // the virtual clock has jumped to the deadline
   sleep_for_work(wait_ns);
 }
 
