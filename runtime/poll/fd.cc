@@ -18,10 +18,11 @@
 #include "runtime/poll/fd.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include <algorithm>
 #include <utility>
@@ -50,6 +51,22 @@ std::span<iovec> consume(std::span<iovec> parts, size_t bytes) {
     parts.front().iov_len -= bytes;
   }
   return parts;
+}
+
+// A reader that went away is an error of the call, as on sockets, not a signal to the process; but
+// pipes have no MSG_NOSIGNAL. So SIGPIPE is blocked meanwhile, and taken back if it was raised.
+// (Workers, which write to everything else, block all signals anyway.)
+long write_pipe(long nr, int fd, const void* p, size_t size) {
+  const uint64_t sigpipe = uint64_t{1} << (SIGPIPE - 1);
+  uint64_t before = 0;
+  sys::call(SYS_rt_sigprocmask, SIG_BLOCK, &sigpipe, &before, sizeof before);
+  const long result = sys::call(nr, fd, p, size);
+  if (result == -EPIPE && !(before & sigpipe)) {
+    const timespec at_once{};
+    sys::call(SYS_rt_sigtimedwait, &sigpipe, nullptr, &at_once, sizeof sigpipe);
+  }
+  sys::call(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
+  return result;
 }
 
 }  // namespace
@@ -181,10 +198,11 @@ IoResult FD::pread(void* p, size_t size, int64_t offset) {
 IoResult FD::write_once(const void* p, size_t size) {
   const size_t capped = std::min(size, kMaxRw);
   return repeat(PollMode::write, [&] {
-    // A peer that went away is an error of this call, not a signal to the process.
-    return kind_ == FdKind::stream_socket
-               ? sys::call(SYS_sendto, sysfd_, p, capped, MSG_NOSIGNAL, nullptr, 0)
-               : call_rw(SYS_write, p, capped);
+    if (kind_ == FdKind::stream_socket) {
+      return sys::call(SYS_sendto, sysfd_, p, capped, MSG_NOSIGNAL, nullptr, 0);
+    }
+    if (kind_ == FdKind::pipe) return write_pipe(SYS_write, sysfd_, p, capped);
+    return call_rw(SYS_write, p, capped);
   });
 }
 
@@ -231,6 +249,7 @@ IoResult FD::writev_locked(std::span<iovec> parts) {
   for (parts = consume(parts, 0); !parts.empty();) {
     const size_t count = std::min(parts.size(), kMaxParts);
     IoResult result = repeat(PollMode::write, [&] {
+      if (kind_ == FdKind::pipe) return write_pipe(SYS_writev, sysfd_, parts.data(), count);
       if (kind_ != FdKind::stream_socket) return call_rw(SYS_writev, parts.data(), count);
       msghdr message{};
       message.msg_iov = parts.data();

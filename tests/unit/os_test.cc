@@ -192,6 +192,13 @@ TEST(OsPipe, close_wakes_the_reader) {
   EXPECT_TRUE(closed);
 }
 
+TEST(OsPipe, writing_without_a_reader_is_an_error_and_no_signal) {
+  Pipe ends = *pipe();
+  ASSERT_TRUE(ends.reader.close().ok());
+  EXPECT_TRUE(ends.writer.write_all("x").error().is(EPIPE));
+  EXPECT_TRUE(ends.writer.write_all("x").error().is(EPIPE));
+}
+
 TEST(OsPipe, deadline_ends_a_read) {
   Pipe ends = *pipe();
   ASSERT_TRUE(
