@@ -1,0 +1,182 @@
+// Events: the one place where record and replay meet.
+//
+// Invariant: for the same program both modes call count_record() for the same sequence, which is
+// what makes fingerprint and event numbers comparable. Nothing is consumed before it was compared.
+#include "runtime/stage/events.h"
+
+#include <errno.h>
+
+#include "runtime/stage/maps.h"
+#include "runtime/stage/model.h"
+#include "runtime/stage/outputs.h"
+#include "runtime/stage/raw.h"
+#include "runtime/stage/report.h"
+#include "runtime/stage/signals.h"
+#include "runtime/stage/tape_map.h"
+#include "runtime/stage/text.h"
+
+extern "C" long stage_interruptible(long nr, long a0, long a1, long a2, long a3, long a4, long a5,
+                                    const volatile int* pending);
+
+namespace reprise::stage {
+namespace {
+
+void final_hashes(int wait_status) {
+  if (option(tape::kHashMemory)) control->memory_hash = hash_memory();
+  const bool exited = (wait_status & 0x7f) == 0;
+  control->exit_status = exited ? wait_status >> 8 & 0xff : -1;
+  control->final = 1;
+}
+
+// The recording ends here: by a signal that came from outside, or because it was cut off.
+[[noreturn]] void end_of_tape(const Record* end) {
+  const int status = static_cast<int>(end->value);
+  if (end->value >= 0 && (status & 0x7f) != 0) {
+    final_hashes(status);
+    die_by_signal(status & 0x7f);
+  }
+  Line line;
+  line << "the recording was cut off after event " << control->events;
+  fail(Verdict::cut_off, line.text);
+}
+
+bool brings_own_mask(const Call& call) {
+  switch (call.nr) {
+    case SYS_rt_sigsuspend: return true;
+    case SYS_ppoll: return call.args[3];
+    case SYS_pselect6: return call.args[5];
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2: return call.args[4];
+    default: return false;
+  }
+}
+
+long perform_blocking(Thread& t, const Call& call) {
+  const long* a = call.args;
+  t.own_mask = brings_own_mask(call);
+  const bool left = baton_leave();
+  const long result = stage_interruptible(call.nr, a[0], a[1], a[2], a[3], a[4], a[5], &t.pending);
+  if (left) baton_take();
+  t.own_mask = false;
+  return result;
+}
+
+// A signal that came before the call was entered, or that interrupted a call which SA_RESTART
+// makes run again: it counts as before the call, and nothing is recorded of this attempt.
+bool counts_as_not_entered(Thread& t, const Call& call, long result) {
+  if (result == kMustTrap) return true;
+  return result == -EINTR && t.pending && model::restarts(call.nr) && first_signal_restarts(t);
+}
+
+long perform_plain(Thread& t, const Call& call, const model::Before& before) {
+  const long* a = call.args;
+  const bool blocking = model::blocks(call);
+  const long result = blocking ? perform_blocking(t, call) : raw6(call.nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (blocking && counts_as_not_entered(t, call, result)) return kMustTrap;
+  Segment segments[model::kMaxSegments];
+  const int count = model::outputs(call, result, before, segments);
+  put(t, call.nr, call.check, result, segments, count);
+  return result;
+}
+
+long impose_plain(Thread& t, const Call& call, const model::Before& before) {
+  const Record* record = expect(t, call, model::blocks(call));
+  const long result = record->value;
+  Segment places[model::kMaxSegments];
+  const int count = model::outputs(call, result, before, places);
+  if (count != record->segments) diverge(t, call, record);
+  if (!take_segments(places, count, call.check)) {
+    fail(Verdict::broken, "a record of the tape is longer than its place in the program");
+  }
+  return result;
+}
+
+}  // namespace
+
+const Record* turn(Thread& t, bool may_block) {
+  const Record* next = peek();
+  if (next->kind == tape::kEnd) end_of_tape(next);
+  if (next->thread == t.index || !may_block) return next;
+  owner_pass();
+  owner_wait(t.index);
+  next = peek();
+  if (next->kind == tape::kEnd) end_of_tape(next);
+  return next;
+}
+
+const Record* expect(Thread& t, const Call& call, bool may_block) {
+  const Record* next = turn(t, may_block);
+  if (next->kind != call.nr || next->thread != t.index || !check_agrees(next, call.check)) {
+    diverge(t, call, next);
+  }
+  return next;
+}
+
+const Record* expect(Thread& t, uint16_t kind, uint32_t check) {
+  const Record* next = turn(t, false);
+  if (next->kind != kind || next->thread != t.index || !check_agrees(next, check)) {
+    diverge(t, kind, check, next);
+  }
+  return next;
+}
+
+int64_t next_value(const Thread& t, const Call& call) {
+  const Record* next = peek();
+  return next->kind == call.nr && next->thread == t.index ? next->value : 0;
+}
+
+long settled(Thread& t, const Call& call, long result) {
+  if (live()) {
+    put(t, call.nr, call.check, result);
+    return result;
+  }
+  const Record* record = expect(t, call, false);
+  if (record->value != result) diverge(t, call, record);
+  advance(call.check);
+  return result;
+}
+
+long plain(Thread& t, Call& call) {
+  if (!model::known(call.nr)) unmodelled(t, call, nullptr);
+  if (const char* what = model::refused(call)) unmodelled(t, call, what);
+  const model::Before before = model::before(call);
+  if (live()) return perform_plain(t, call, before);
+  const long result = impose_plain(t, call, before);
+  replay_output(call, result);
+  return result;
+}
+
+int64_t note(Thread& t, uint16_t kind, uint32_t check, int64_t value) {
+  if (live()) {
+    put(t, kind, check, value);
+    return value;
+  }
+  value = expect(t, kind, check)->value;
+  advance(check);
+  return value;
+}
+
+void note_bytes(Thread& t, uint16_t kind, uint32_t check, int64_t value, const void* bytes, uint32_t size) {
+  if (live()) {
+    const Segment segment = {reinterpret_cast<uint64_t>(bytes), size};
+    return put(t, kind, check, value, &segment, 1);
+  }
+  const Record* record = expect(t, kind, check);
+  const Bytes recorded = segment(record, 0);
+  const bool same = record->value == value && recorded.size == size && memcmp(recorded.at, bytes, size) == 0;
+  if (!same) diverge(t, kind, check, record);
+  advance(check);
+}
+
+// kEnd is not an event: where a signal ended the program it is the parent's. A recording that was
+// cut off in its last instant has no kEnd, and nothing else there either.
+void finish(Thread& t, int wait_status) {
+  if (!live()) {
+    const Record* end = peek();
+    if (end->kind != tape::kEnd) diverge(t, tape::kEnd, 0, end);
+  }
+  final_hashes(wait_status);
+  if (live()) put_end(t, wait_status);
+}
+
+}  // namespace reprise::stage

@@ -1,0 +1,86 @@
+// One hash of all writable memory of the program, its addresses included: what "replayed bit for
+// bit" is checked against on request.
+//
+// Anonymous memory counts page by page and only where it is not zero: a page that was never
+// touched, one that was read and one that was zeroed are the same to the program. The page map of
+// the kernel says which to look at, because reservations of many gigabytes are common (goroutine
+// stacks). Mappings of the stage, the tape and the runtime's own arena lie above kProgramEnd and
+// differ by design.
+#include <fcntl.h>
+
+#include "runtime/stage/hash.h"
+#include "runtime/stage/layout.h"
+#include "runtime/stage/maps.h"
+#include "runtime/stage/raw.h"
+#include "runtime/stage/stage.h"
+#include "runtime/stage/text.h"
+#include "runtime/stage/thread.h"
+
+namespace reprise::stage {
+namespace {
+
+constexpr uint64_t kPresentOrSwapped = 3ull << 62;
+constexpr uint64_t kChunk = 512;
+uint64_t page_map[kChunk];
+
+void report_mapping(const Mapping& m, uint64_t hash) {
+  Line line;
+  line << "memory ";
+  line.hex(m.begin) << "-";
+  line.hex(m.end) << " ";
+  line.hex(hash) << " " << m.path << "\n";
+  say(line.text);
+}
+
+bool zero_page(uint64_t page) {
+  uint64_t any = 0;
+  for (uint64_t at = page; at < page + kPage; at += 8) any |= *reinterpret_cast<uint64_t*>(at);
+  return any == 0;
+}
+
+uint64_t hash_page(uint64_t hash, uint64_t page) {
+  return zero_page(page) ? hash : mix_bytes(mix(hash, page), reinterpret_cast<void*>(page), kPage);
+}
+
+uint64_t hash_anonymous(const Mapping& m, uint64_t hash, long page_map_fd) {
+  for (uint64_t page = m.begin; page < m.end; page += kChunk * kPage) {
+    const uint64_t left = (m.end - page) / kPage;
+    const uint64_t n = left < kChunk ? left : kChunk;
+    const long got = raw(SYS_pread64, page_map_fd, page_map, n * 8, page / kPage * 8);
+    for (uint64_t i = 0; i < n; ++i) {
+      if (got == static_cast<long>(n * 8) && !(page_map[i] & kPresentOrSwapped)) continue;
+      hash = hash_page(hash, page + i * kPage);
+    }
+  }
+  return hash;
+}
+
+// Pages behind the end of a mapped file fault; their absence is the same in both runs.
+uint64_t hash_file_mapping(const Mapping& m, uint64_t hash) {
+  guarded([&] { hash = mix_bytes(hash, reinterpret_cast<const void*>(m.begin), m.end - m.begin); });
+  return hash;
+}
+
+// Neighbouring anonymous mappings may be one or two to the kernel, by its own reasons, so only
+// those of files contribute their borders.
+uint64_t hash_mapping(const Mapping& m, uint64_t hash, long page_map_fd) {
+  if (m.path[0] != '/') return hash_anonymous(m, hash, page_map_fd);
+  return hash_file_mapping(m, mix(mix(hash, m.begin), m.end));
+}
+
+}  // namespace
+
+uint64_t hash_memory() {
+  uint64_t hash = 1;
+  if (!read_maps()) return 0;
+  const long fd = raw(SYS_open, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  for (Mapping m; next_mapping(&m);) {
+    if (m.end > tape::kProgramEnd || !m.readable || !m.writable) continue;
+    hash = hash_mapping(m, hash, fd);
+    if (option(tape::kVerbose)) report_mapping(m, hash);
+  }
+  raw(SYS_close, fd);
+  return hash;
+}
+
+}  // namespace reprise::stage

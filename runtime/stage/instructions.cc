@@ -1,0 +1,104 @@
+// Emulation of instructions that read the outside world.
+//
+// rdtsc traps by PR_SET_TSC. rdrand cannot be made to trap, so where libstdc++ (std::random_device)
+// is mapped its rdrand and rdseed become ud2, which keep their register in the third byte. Only
+// this library is searched, and only a match that is followed by a use of the carry flag counts:
+// rdrand without looking at it is useless, and the same bytes inside another instruction are then
+// very unlikely. Hole: rdrand elsewhere (OpenSSL seeds from it) is not seen.
+#include "runtime/stage/instructions.h"
+
+#include <linux/prctl.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "runtime/stage/events.h"
+#include "runtime/stage/raw.h"
+#include "runtime/stage/text.h"
+
+namespace reprise::stage {
+namespace {
+
+constexpr int kRegisters[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                                REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+constexpr greg_t kArithmeticFlags = 0x8d5;
+constexpr greg_t kCarry = 1;
+
+uint64_t read_counter() {
+  uint32_t low, high, core;
+  raw(SYS_prctl, PR_SET_TSC, PR_TSC_ENABLE);
+  asm volatile("rdtscp" : "=a"(low), "=d"(high), "=c"(core));
+  raw(SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV);
+  return uint64_t{high} << 32 | low;
+}
+
+bool emulate_counter(Thread& t, ucontext_t* context, const uint8_t* code) {
+  greg_t* g = context->uc_mcontext.gregs;
+  const bool with_core = code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xf9;
+  if (!with_core && !(code[0] == 0x0f && code[1] == 0x31)) return false;
+  const uint64_t now = note(t, tape::kRdtsc, 0, live() ? read_counter() : 0);
+  g[REG_RAX] = static_cast<uint32_t>(now);
+  g[REG_RDX] = now >> 32;
+  if (with_core) g[REG_RCX] = 0;
+  g[REG_RIP] += with_core ? 3 : 2;
+  return true;
+}
+
+// [66] [rex] 0f 0b /6 or /7 with a register: ours, since ud2 has no third byte that matters.
+bool emulate_random(Thread& t, ucontext_t* context, const uint8_t* code) {
+  greg_t* g = context->uc_mcontext.gregs;
+  const uint8_t* p = code;
+  if (*p == 0x66) ++p;
+  const int rex = (*p & 0xf0) == 0x40 ? *p++ : 0;
+  if (p[0] != 0x0f || p[1] != 0x0b || p[2] < 0xf0) return false;
+  uint64_t value = 0;
+  if (live()) raw(SYS_getrandom, &value, sizeof value, 0);
+  value = note(t, tape::kRdrand, 0, value);
+  constexpr int kRexW = 8, kRexB = 1;
+  if (!(rex & kRexW)) value = static_cast<uint32_t>(value);
+  g[kRegisters[(p[2] & 7) | (rex & kRexB ? 8 : 0)]] = value;
+  g[REG_EFL] = (g[REG_EFL] & ~kArithmeticFlags) | kCarry;
+  g[REG_RIP] = reinterpret_cast<greg_t>(p + 3);
+  return true;
+}
+
+// Within a few instructions somebody asks for the carry flag: jc, jnc, setc, setnc, cmovc, cmovnc,
+// adc, sbb.
+bool carry_is_used(const uint8_t* code, const uint8_t* end) {
+  if (end - code > 24) end = code + 24;
+  for (; code + 1 < end; ++code) {
+    if (code[0] == 0x72 || code[0] == 0x73) return true;
+    const bool two_bytes = code[0] == 0x0f;
+    if (two_bytes && (code[1] == 0x82 || code[1] == 0x83 || code[1] == 0x92 || code[1] == 0x93)) return true;
+    if (two_bytes && (code[1] == 0x42 || code[1] == 0x43)) return true;
+    if (code[0] == 0x83 && ((code[1] & 0xf8) == 0xd0 || (code[1] & 0xf8) == 0xd8)) return true;
+    if (code[0] == 0x19 || code[0] == 0x11) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool emulate_instruction(Thread& t, int signal, ucontext_t* context) {
+  uint8_t code[16] = {};
+  const auto* at = reinterpret_cast<const uint8_t*>(context->uc_mcontext.gregs[REG_RIP]);
+  // An instruction may end at the end of a mapping.
+  if (!guarded([&] { for (int i = 0; i < 16; ++i) code[i] = at[i]; }) && !code[0]) return false;
+  if (signal == SIGSEGV) return emulate_counter(t, context, code);
+  if (signal != SIGILL) return false;
+  return emulate_random(t, context, at);
+}
+
+void trap_random_instructions(const char* path, uint64_t at, uint64_t size, long protection) {
+  if (!contains(path, "libstdc++")) return;
+  raw(SYS_mprotect, at, size, PROT_READ | PROT_WRITE);
+  auto* end = reinterpret_cast<uint8_t*>(at + size);
+  guarded([&] {
+    for (auto* p = reinterpret_cast<uint8_t*>(at); p + 3 < end; ++p) {
+      const bool random = p[0] == 0x0f && p[1] == 0xc7 && p[2] >= 0xf0;
+      if (random && carry_is_used(p + 3, end)) p[1] = 0x0b;
+    }
+  });
+  raw(SYS_mprotect, at, size, protection);
+}
+
+}  // namespace reprise::stage

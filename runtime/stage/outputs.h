@@ -1,0 +1,13 @@
+// What a replayed program prints: its writes to the standard output and error it started with.
+#pragma once
+
+#include "runtime/stage/call.h"
+
+namespace reprise::stage {
+
+// Replay: writes what this recorded call wrote, if it went to the program's first stdout or stderr.
+void replay_output(const Call& call, long result);
+// Replay: follows what becomes of those two descriptors (dup2, close, fcntl).
+void follow_descriptors(const Call& call, long result);
+
+}  // namespace reprise::stage

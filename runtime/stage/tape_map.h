@@ -1,0 +1,34 @@
+// Where the stage has the tape mapped: control page, then the ring twice in a row.
+//
+// Thread safety: all of it under the baton.
+#pragma once
+
+#include "runtime/stage/stage.h"
+
+namespace reprise::stage {
+
+inline constexpr uint64_t kRingBase = tape::kTapeBase + tape::kControlBytes;
+
+// Maps the tape of `tape_fd`; null, or what is wrong with it.
+const char* map_tape();
+
+inline uint8_t* ring_at(uint64_t position) {
+  return reinterpret_cast<uint8_t*>(kRingBase + (position & (control->ring_bytes - 1)));
+}
+
+// Bytes of one record, head and padding included.
+uint64_t record_bytes(const Record* record);
+
+// Waits up to 100 ms for *word to change from `value`.
+void wait_for_other_side(uint32_t* word, uint32_t value);
+void wake_other_side(uint32_t* word);
+
+// The reprise parent is alive; it was when the stage started.
+bool scribe_alive();
+
+// ---- the fingerprint: over every logical record, argument hash and byte ----
+// Both sides call it for the same sequence: after writing, or after having compared.
+void count_record(const Record& record, uint64_t full_check);
+void count_bytes(const void* bytes, uint64_t size);
+
+}  // namespace reprise::stage

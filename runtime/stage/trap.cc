@@ -1,0 +1,108 @@
+// The trap: every system call of the program arrives here as SIGSYS, and every direct call in
+// do_syscall().
+//
+// A call is either the stage's own business (memory, threads, signals, its descriptors), and then
+// one function of the table below does it, or it is plain: the model says what it reads and writes.
+#include <errno.h>
+
+#include "runtime/stage/call.h"
+#include "runtime/stage/descriptors.h"
+#include "runtime/stage/events.h"
+#include "runtime/stage/memory.h"
+#include "runtime/stage/model.h"
+#include "runtime/stage/process.h"
+#include "runtime/stage/raw.h"
+#include "runtime/stage/report.h"
+#include "runtime/stage/signals.h"
+
+namespace reprise::stage {
+namespace {
+
+using Handler = long (*)(Thread&, Call&);
+
+long do_absent(Thread& t, Call& call) { return settled(t, call, -ENOSYS); }
+long do_nothing(Thread& t, Call& call) { return settled(t, call, 0); }
+
+Handler handler_of(long nr) {
+  switch (nr) {
+    case SYS_mmap: return do_mmap;
+    case SYS_munmap: return do_munmap;
+    case SYS_mprotect:
+    case SYS_pkey_mprotect: return do_mprotect;
+    case SYS_mremap: return do_mremap;
+    case SYS_brk: return do_brk;
+    case SYS_madvise: return do_madvise;
+    case SYS_mincore: return do_mincore;
+
+    case SYS_clone:
+    case SYS_fork:
+    case SYS_vfork: return do_clone;
+    case SYS_execve:
+    case SYS_execveat: return do_exec;
+    case SYS_exit: return do_exit;
+    case SYS_exit_group: return do_exit_group;
+    case SYS_arch_prctl: return do_arch_prctl;
+    case SYS_set_tid_address: return do_set_tid_address;
+    case SYS_gettid: return do_gettid;
+
+    case SYS_rt_sigaction: return do_rt_sigaction;
+    case SYS_rt_sigprocmask: return do_rt_sigprocmask;
+    case SYS_rt_sigreturn: return do_rt_sigreturn;
+    case SYS_sigaltstack: return do_sigaltstack;
+    case SYS_kill:
+    case SYS_tkill:
+    case SYS_tgkill: return do_kill;
+
+    case SYS_close: return do_close;
+    case SYS_close_range: return do_close_range;
+    case SYS_dup2:
+    case SYS_dup3: return do_dup_to;
+    case SYS_readlink:
+    case SYS_readlinkat: return do_readlink;
+
+    // Without these, libc does the same by other calls, which we know.
+    case SYS_rseq:
+    case SYS_clone3: return do_absent;
+    case SYS_set_robust_list: return do_nothing;
+    default: return plain;
+  }
+}
+
+// These need the registers of a trap.
+bool needs_trap(long nr) {
+  return nr == SYS_clone || nr == SYS_fork || nr == SYS_vfork || nr == SYS_execve ||
+         nr == SYS_execveat || nr == SYS_rt_sigreturn || nr == SYS_exit || nr == SYS_exit_group;
+}
+
+Call call_of(ucontext_t* context) {
+  const greg_t* g = context->uc_mcontext.gregs;
+  return {g[REG_RAX], {g[REG_RDI], g[REG_RSI], g[REG_RDX], g[REG_R10], g[REG_R8], g[REG_R9]}, context,
+          static_cast<uint64_t>(g[REG_RIP]), static_cast<uint64_t>(g[REG_RSP])};
+}
+
+}  // namespace
+
+long do_syscall(Thread& t, Call& call) {
+  if (!call.context && needs_trap(call.nr)) return kMustTrap;
+  if (call.nr == SYS_rt_sigreturn) return do_rt_sigreturn(t, call);
+  if (!live()) turn(t, model::blocks(call));
+  if (signal_due_before(t)) return kMustTrap;
+  call.check = model::check(call);
+  return handler_of(call.nr)(t, call);
+}
+
+void on_trap(int, siginfo_t* info, void* v) {
+  constexpr unsigned kAuditArchX86_64 = 0xc000'003e;
+  Thread& t = self();
+  auto* context = static_cast<ucontext_t*>(v);
+  Call call = call_of(context);
+  if (info->si_arch != kAuditArchX86_64) unmodelled(t, call, "a 32-bit call");
+  const long result = do_syscall(t, call);
+  if (result == kMustTrap) return take_signal(t, context, When::before, call.nr);
+  context->uc_mcontext.gregs[REG_RAX] = result;
+  if (call.nr != SYS_rt_sigreturn && mode != Mode::off && signal_due_after(t)) {
+    take_signal(t, context, When::after, call.nr);
+  }
+}
+
+}  // namespace reprise::stage
