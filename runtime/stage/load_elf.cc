@@ -7,6 +7,7 @@
 
 #include "runtime/stage/layout.h"
 #include "runtime/stage/raw.h"
+#include "runtime/stage/rewrite.h"
 #include "runtime/stage/text.h"
 
 namespace reprise::stage {
@@ -29,6 +30,7 @@ const char* map_segment(long fd, const Elf64_Phdr& h, uint64_t bias) {
     const long at = raw(SYS_mmap, page, file_end - page, protection, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd,
                         h.p_offset - (begin - page));
     if (at != static_cast<long>(page)) return "its segments cannot be mapped";
+    if (protection == (PROT_READ | PROT_EXEC)) text_mapped(page, file_end - page);
   }
   if (end <= file_end) return nullptr;
   const uint64_t zero = page_up(file_end);

@@ -22,6 +22,7 @@
 #include "runtime/stage/layout.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
+#include "runtime/stage/rewrite.h"
 #include "runtime/stage/text.h"
 
 namespace reprise::stage {
@@ -68,6 +69,7 @@ Request request_of(const Call& call) {
 uint64_t place(const Call& call, const Request& r) {
   if (!r.fixed) return claim_anywhere(r.size, r.flags & MAP_32BIT);
   claim(call.args[0], call.args[0] + r.size);
+  text_gone(call.args[0], r.size);
   return call.args[0];
 }
 
@@ -97,7 +99,9 @@ void put_contents(Thread& t, const Call& call, long result, const Request& r, Fi
 }
 
 void mapped_code(const FileIdentity& file, uint64_t at, const Request& r) {
-  if (r.protection & PROT_EXEC) trap_random_instructions(file.path, at, r.size, r.protection);
+  if (!(r.protection & PROT_EXEC)) return;
+  trap_random_instructions(file.path, at, r.size, r.protection);
+  if (!(r.protection & PROT_WRITE)) text_mapped(at, r.size);
 }
 
 long record_file(Thread& t, const Call& call, uint64_t at, const Request& r) {
@@ -186,12 +190,16 @@ long do_munmap(Thread& t, Call& call) {
   const uint64_t begin = call.args[0], size = page_up(call.args[1]);
   if (touches_stage(begin, size)) return settled(t, call, -EINVAL);
   const long result = mirrored(t, call, [&] { return raw(SYS_munmap, begin, size); });
-  if (result == 0) release(begin, begin + size);
+  if (result == 0) {
+    release(begin, begin + size);
+    text_gone(begin, size);
+  }
   return result;
 }
 
 long do_mprotect(Thread& t, Call& call) {
   if (touches_stage(call.args[0], call.args[1])) return settled(t, call, -ENOMEM);
+  text_gone(call.args[0], call.args[1]);
   const long* a = call.args;
   return mirrored(t, call, [&] { return raw(call.nr, a[0], a[1], a[2], a[3]); });
 }

@@ -52,6 +52,7 @@ void leave_tape(Thread& t, ucontext_t* context) {
   raw(SYS_close, tape_fd);
   raw(SYS_prctl, PR_SET_TSC, PR_TSC_ENABLE);
   only_thread();
+  shut_gate(t);
   restore_program_handlers();
   context->uc_stack = t.alternate;  // rt_sigreturn installs it
 }
@@ -186,7 +187,7 @@ long do_exit_group(Thread& t, Call& call) {
 void arm(Thread& t) {
   const stack_t own = {t.stack, 0, sizeof t.stack};
   raw(SYS_sigaltstack, &own, nullptr);
-  raw(SYS_arch_prctl, ARCH_SET_GS, &t);
+  raw(SYS_arch_prctl, ARCH_SET_GS, &t.gate);
   const long result = raw(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, __executable_start,
                           etext - __executable_start, &block_all);
   if (result) fail(Verdict::bad_start, "this kernel has no Syscall User Dispatch (Linux 5.11, x86-64)");

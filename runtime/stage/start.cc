@@ -3,9 +3,12 @@
 // The order below carries weight: the control page before anything can fail with a verdict, the
 // program's image before handlers (its start may touch signals), arming last, since from then on
 // every system call outside the stage's text is a trap.
+#include <elf.h>
 #include <linux/prctl.h>
 
+#include "runtime/stage/clocks.h"
 #include "runtime/stage/descriptors.h"
+#include "runtime/stage/gate.h"
 #include "runtime/stage/process.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
@@ -79,6 +82,13 @@ Invocation parse(long* sp) {
   return in;
 }
 
+uint64_t value_of(const uint64_t* auxv, uint64_t type) {
+  for (; auxv[0]; auxv += 2) {
+    if (auxv[0] == type) return auxv[1];
+  }
+  return 0;
+}
+
 void take_descriptors(const Invocation& in) {
   report_fd = move_high(in.report);
   tape_fd = move_high(in.tape);
@@ -107,8 +117,9 @@ void stage_main(long* sp) {
   if (const char* wrong = map_tape()) refuse(wrong);
   mode = control->mode;
   pin_to_one_core();
+  find_kernel_vdso(value_of(in.auxv, AT_SYSINFO_EHDR));
   Thread* t = new_thread();
-  if (!t) fail(Verdict::bad_start, "the address space of the stage is taken");
+  if (!t || !map_vdso() || !make_table()) fail(Verdict::bad_start, "the address space of the stage is taken");
   load(in);
   install_handlers();
   arm(*t);

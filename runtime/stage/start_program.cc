@@ -1,7 +1,8 @@
 // The loader: what execve does, at fixed places, so that two runs have the same addresses.
 //
-// The first stack is built as the kernel builds it, with three differences: AT_RANDOM is constant,
-// the kernel's vdso is not there (its clock reads would escape the tape), and nothing of rseq. In
+// The first stack is built as the kernel builds it, with four differences: AT_RANDOM is constant,
+// the vdso is the stage's (the kernel's would let clock reads escape the tape), kAuxTable leads to
+// the stage, and there is nothing of rseq. In
 // replay the whole stack image comes from the tape, hence arguments, environment and auxiliary
 // vector are the recorded ones whatever the machine says.
 #include <elf.h>
@@ -11,7 +12,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "runtime/stage/clocks.h"
 #include "runtime/stage/events.h"
+#include "runtime/stage/gate.h"
 #include "runtime/stage/layout.h"
 #include "runtime/stage/load_elf.h"
 #include "runtime/stage/raw.h"
@@ -98,7 +101,7 @@ uint64_t auxiliary_value(uint64_t type, uint64_t kernels, uint64_t random, uint6
 }
 
 uint64_t auxiliary_words(const uint64_t* auxv) {
-  uint64_t n = 2;
+  uint64_t n = 6;
   for (; auxv[0]; auxv += 2) n += inherited(auxv[0]) ? 2 : 0;
   return n;
 }
@@ -122,6 +125,10 @@ uint64_t build_stack(const char* path, char** argv, char** envp, const uint64_t*
     stack.word(auxv[0]);
     stack.word(auxiliary_value(auxv[0], auxv[1], random, name));
   }
+  stack.word(AT_SYSINFO_EHDR);
+  stack.word(vdso_address());
+  stack.word(kAuxTable);
+  stack.word(table_address());
   stack.word(AT_NULL);
   stack.word(0);
   return sp;

@@ -64,10 +64,9 @@ Thread* new_thread() {
     if (at != as_long(t)) return nullptr;
     ++ever_used;
   }
-  t->self = t;
   t->index = index;
   t->alive = 1;
-  t->stage_rsp = reinterpret_cast<uint64_t>(t->stack + sizeof t->stack);
+  prepare_gate(*t, reinterpret_cast<uint64_t>(t->call_stack + sizeof t->call_stack));
   t->alternate.ss_flags = SS_DISABLE;
   ++alive;
   return t;

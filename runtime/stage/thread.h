@@ -1,10 +1,10 @@
 // A thread of the program, as the stage knows it, and the baton.
 //
-// Each thread has a block at tape::kThreadBase + index * kThreadBytes: the stack on which the stage
-// runs for it (the kernel's alternate signal stack), its queued signals, its signal mask as the
-// program believes it to be, the vector state of interrupted code. The block is found from any
-// address on that stack, so the stage needs no thread-local storage; direct calls find it by the
-// gs base.
+// Each thread has a block at tape::kThreadBase + index * kThreadBytes: its gate, the stacks on which
+// the stage runs for it (the kernel's alternate signal stack; the gate's call stack), its queued
+// signals, its signal mask as the program believes it to be, the vector state of interrupted code.
+// The block is found from any address on those stacks, so the stage needs no thread-local storage;
+// calls without a trap find it by the gs base.
 //
 // The baton: at most one thread executes instructions of the program. It is put down round calls
 // that may block and taken up after them. Live, it goes round in the order of asking (tickets); in
@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/stage/gate.h"
 #include "runtime/stage/layout.h"
 
 namespace reprise::stage {
@@ -47,11 +48,9 @@ struct SavedVector {
   uint8_t bytes[kVectorBytes];
 };
 
-// Start of every block. Offsets of the first fields are part of the direct-call stubs.
+// Start of every block.
 struct Thread {
-  Thread* self;                // what the gs base points to
-  uint64_t program_rsp;        // of the caller of a direct call
-  uint64_t stage_rsp;          // where a direct call's stack starts
+  Gate gate;                   // what the gs base points to
   volatile int pending;        // a signal is queued
   uint32_t index;
   volatile uint32_t alive;     // the kernel clears it when the thread is gone
@@ -70,9 +69,9 @@ struct Thread {
   SavedVector vectors[kVectorDepth];
   alignas(64) uint8_t start_stack[8 << 10];
   alignas(64) uint8_t stack[96 << 10];
+  alignas(64) uint8_t call_stack[48 << 10];  // of calls without a trap
 };
-static_assert(offsetof(Thread, program_rsp) == 8 && offsetof(Thread, stage_rsp) == 16 &&
-              offsetof(Thread, pending) == 24);
+static_assert(offsetof(Thread, gate) == 0);
 static_assert(sizeof(Thread) <= kThreadBytes);
 
 // The current thread. REQUIRES: running on the stage's stack.

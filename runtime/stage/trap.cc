@@ -13,6 +13,7 @@
 #include "runtime/stage/process.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
+#include "runtime/stage/rewrite.h"
 #include "runtime/stage/signals.h"
 
 namespace reprise::stage {
@@ -80,6 +81,12 @@ Call call_of(ucontext_t* context) {
           static_cast<uint64_t>(g[REG_RIP]), static_cast<uint64_t>(g[REG_RSP])};
 }
 
+// What follows the instruction may have been rewritten, by this trap or during it.
+void go_on(ucontext_t* context) {
+  greg_t& ip = context->uc_mcontext.gregs[REG_RIP];
+  ip = static_cast<greg_t>(resume_address(ip));
+}
+
 }  // namespace
 
 long do_syscall(Thread& t, Call& call) {
@@ -95,14 +102,19 @@ void on_trap(int, siginfo_t* info, void* v) {
   constexpr unsigned kAuditArchX86_64 = 0xc000'003e;
   Thread& t = self();
   auto* context = static_cast<ucontext_t*>(v);
+  if (is_gate_trap(context->uc_mcontext.gregs[REG_RIP]) && leave_by_trap(t, context)) {
+    take_signal(t, context, When::after, 0);
+    return go_on(context);
+  }
   Call call = call_of(context);
   if (info->si_arch != kAuditArchX86_64) unmodelled(t, call, "a 32-bit call");
   const long result = do_syscall(t, call);
   if (result == kMustTrap) return take_signal(t, context, When::before, call.nr);
   context->uc_mcontext.gregs[REG_RAX] = result;
-  if (call.nr != SYS_rt_sigreturn && mode != Mode::off && signal_due_after(t)) {
-    take_signal(t, context, When::after, call.nr);
-  }
+  if (mode == Mode::off) return;
+  if (!needs_trap(call.nr)) count_trap(call.ip, call.nr);
+  if (call.nr != SYS_rt_sigreturn && signal_due_after(t)) take_signal(t, context, When::after, call.nr);
+  go_on(context);
 }
 
 }  // namespace reprise::stage

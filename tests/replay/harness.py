@@ -1,0 +1,112 @@
+"""Records and replays programs through the stage alone, by tests/support/stage_driver.
+
+A Tape is one recording on disk. record() and replay() return a Run: what the program printed, how
+it ended, and the driver's report (events, fingerprint, hash of writable memory, verdict).
+"""
+
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+BUILD = os.environ["REPRISE_BUILD"]
+STAGE = os.path.join(BUILD, "tools", "reprise-stage")
+DRIVER = os.path.join(BUILD, "stage_driver")
+PROGRAMS = os.path.join(BUILD, "stage_programs")
+REPLAYS = int(os.environ.get("REPRISE_REPLAYS", "3"))  # tools/soak asks for more
+TIMEOUT_S = 120
+
+_REPORT = re.compile(
+    r"^(?:record|replay) events (\d+) bytes (\d+) fingerprint (\w+) memory (\w+)"
+    r" verdict (\d+) exit (-?\d+) status (\d+)(?: (.*))?$", re.M | re.S)
+
+
+@dataclasses.dataclass
+class Run:
+    status: int
+    output: bytes
+    events: int
+    tape_bytes: int
+    fingerprint: str
+    memory: str
+    verdict: int
+    message: str
+
+
+class Tape:
+    """A directory with a tape in it; a context manager that removes it."""
+
+    def __init__(self):
+        # A ring of a sparse gigabyte: memory takes it better than a disk.
+        room = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.directory = tempfile.mkdtemp(prefix="reprise-tape-", dir=room)
+        self.path = os.path.join(self.directory, "tape")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def record(self, argv, **options):
+        return self._run("record", argv, **options)
+
+    def replay(self, **options):
+        return self._run("replay", None, **options)
+
+    def command(self, mode, argv):
+        return [DRIVER, STAGE, self.path, mode, "-m"] + (["--"] + argv if argv else [])
+
+    def environment(self, env=None):
+        report = os.path.join(self.directory, "report")
+        if os.path.exists(report):
+            os.remove(report)
+        return dict(os.environ if env is None else env, STAGE_REPORT=report)
+
+    def report(self):
+        with open(os.path.join(self.directory, "report"), errors="replace") as file:
+            text = file.read()
+        match = _REPORT.search(text)
+        if not match:
+            raise AssertionError(f"no report of the stage; it said: {text!r}")
+        return match
+
+    def finish(self, status, output):
+        m = self.report()
+        return Run(status, output, int(m[1]), int(m[2]), m[3], m[4], int(m[5]), m[8] or "")
+
+    def _run(self, mode, argv, env=None, cwd=None, prefix=(), stdin=b""):
+        done = subprocess.run(list(prefix) + self.command(mode, argv), input=stdin,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd,
+                              env=self.environment(env), timeout=TIMEOUT_S, check=False)
+        return self.finish(done.returncode, done.stdout)
+
+
+class ReplayTest(unittest.TestCase):
+    """assert_replays(): one recording, REPLAYS replays, the same each time."""
+
+    def assert_same(self, recorded, replayed):
+        self.assertEqual((replayed.verdict, replayed.message), (0, ""), replayed.output[-2000:])
+        self.assertEqual(replayed.output, recorded.output)
+        self.assertEqual(replayed.status, recorded.status)
+        self.assertEqual((replayed.events, replayed.fingerprint),
+                         (recorded.events, recorded.fingerprint))
+        self.assertEqual(replayed.memory, recorded.memory)
+
+    def assert_recorded(self, recorded, status=0):
+        self.assertEqual((recorded.verdict, recorded.message), (0, ""), recorded.output[-2000:])
+        self.assertEqual(recorded.status, status, recorded.output[-2000:])
+
+    def assert_replays(self, argv, status=0, times=REPLAYS, **options):
+        with Tape() as tape:
+            recorded = tape.record(argv, **options)
+            self.assert_recorded(recorded, status)
+            for _ in range(times):
+                self.assert_same(recorded, tape.replay())
+            return recorded
+
+    def program(self, name):
+        return os.path.join(PROGRAMS, name)

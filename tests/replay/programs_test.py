@@ -1,0 +1,47 @@
+"""Programs of ours under the stage, each made of what is hard to repeat (tests/replay/programs)."""
+
+import unittest
+
+from harness import ReplayTest, Tape
+
+
+class Programs(ReplayTest):
+    def test_threads_that_race_replay_in_the_recorded_order(self):
+        self.assert_replays([self.program("threads")])
+
+    def test_signals_land_at_the_recorded_places(self):
+        self.assert_replays([self.program("signals")])
+
+    def test_a_handler_has_run_when_its_call_returns_interrupted(self):
+        self.assert_replays([self.program("interrupts")])
+
+    def test_exceptions_unwind_as_recorded(self):
+        self.assert_replays([self.program("exceptions")])
+
+    def test_children_run_for_real_and_only_once(self):
+        recorded = self.assert_replays([self.program("processes")])
+        self.assertIn(b"threads 7", recorded.output)
+
+    def test_bad_pointers_give_efault(self):
+        self.assert_replays([self.program("efault")])
+
+    def test_clocks_come_from_the_tape(self):
+        recorded = self.assert_replays([self.program("clocks")])
+        self.assertIn(b"child agrees 1", recorded.output)
+
+    def test_rewritten_calls_keep_every_register(self):
+        recorded = self.assert_replays([self.program("registers")])
+        self.assertEqual(recorded.output,
+                         b"mov shape: 0 differences, cmp shape: 0 differences\n")
+
+    def test_cancelled_threads_clean_up(self):
+        self.assert_replays([self.program("cancel")])
+
+    def test_two_recordings_differ_where_the_world_does(self):
+        with Tape() as first, Tape() as second:
+            self.assertNotEqual(first.record([self.program("clocks")]).output,
+                                second.record([self.program("clocks")]).output)
+
+
+if __name__ == "__main__":
+    unittest.main()
