@@ -1,0 +1,188 @@
+// The trace file: what goes in comes out, and what is damaged is named.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "replay/frame.h"
+#include "replay/trace_reader.h"
+#include "replay/trace_writer.h"
+#include "tests/support/random_tape.h"
+
+namespace reprise::trace {
+namespace {
+
+using test::random_records;
+using test::read_trace;
+using test::write_trace;
+
+RC_GTEST_PROP(Trace, gives_back_every_record, ()) {
+  auto seed = *rc::gen::arbitrary<uint64_t>();
+  auto count = *rc::gen::inRange<size_t>(0, 2000);
+  auto flush_every = *rc::gen::element<size_t>(0, 1, 7, 500);
+  test::TemporaryFolder folder;
+  auto records = random_records(seed, count, 100'000);
+  write_trace(folder / "t.rpz", records, flush_every);
+  std::string error;
+  RC_ASSERT(read_trace(folder / "t.rpz", &error) == test::as_kept(records));
+  RC_ASSERT(error.empty());
+}
+
+TEST(Trace, survives_segments_of_many_mebibytes) {
+  test::TemporaryFolder folder;
+  std::vector<std::byte> big(9u << 20, std::byte{42}), records;
+  Bytes segments[] = {big, {}, Bytes(big).first(3)};
+  append_record(records, {9, 3, 0, 7, 1}, segments);
+  append_record(records, {tape::kEnd, 0, 0, 0, 0}, {});
+  write_trace(folder / "t.rpz", records, 0);
+  std::string error;
+  EXPECT_EQ(read_trace(folder / "t.rpz", &error), records);
+  EXPECT_EQ(error, "");
+}
+
+TEST(Trace, keeps_header_and_footer) {
+  test::TemporaryFolder folder;
+  auto records = random_records(5, 300, 50);
+  write_trace(folder / "t.rpz", records, 100);
+  TraceReader reader;
+  ASSERT_FALSE(reader.open(folder / "t.rpz"));
+  EXPECT_EQ(reader.header(), test::sample_header());
+  ASSERT_TRUE(reader.footer());
+  EXPECT_EQ(reader.footer()->records, 300u);
+  EXPECT_EQ(reader.footer()->chunks.size(), 3u);
+  EXPECT_EQ(reader.footer()->wait_status, 3 << 8);
+  EXPECT_EQ(reader.footer()->fingerprint, 0xfeedu);
+  EXPECT_EQ(reader.cut_off(), "");
+  uint64_t sum = 0;
+  for (auto [kind, count] : reader.footer()->counts) sum += count;
+  EXPECT_EQ(sum, 300u);
+}
+
+TEST(Trace, is_readable_by_its_owner_only) {
+  test::TemporaryFolder folder;
+  write_trace(folder / "t.rpz", random_records(1, 1, 1), 0);
+  struct stat st {};
+  ASSERT_EQ(stat((folder / "t.rpz").c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 07777, 0600u);
+}
+
+TEST(Trace, appears_under_its_name_only_when_finished) {
+  test::TemporaryFolder folder;
+  TraceWriter writer;
+  ASSERT_FALSE(writer.open(folder / "t.rpz"));
+  ASSERT_FALSE(writer.begin(test::sample_header()));
+  EXPECT_NE(access((folder / "t.rpz").c_str(), F_OK), 0);
+  ASSERT_FALSE(writer.finish({}));
+  EXPECT_EQ(access((folder / "t.rpz").c_str(), F_OK), 0);
+  EXPECT_NE(access((folder / "t.rpz.part").c_str(), F_OK), 0);
+}
+
+TEST(Trace, has_one_writer_at_a_time) {
+  test::TemporaryFolder folder;
+  TraceWriter first, second;
+  ASSERT_FALSE(first.open(folder / "t.rpz"));
+  EXPECT_EQ(second.open(folder / "t.rpz").kind, Error::Kind::busy);
+}
+
+TEST(Trace, an_unwritable_folder_is_named) {
+  TraceWriter writer;
+  Error error = writer.open("/nonexistent/t.rpz");
+  EXPECT_EQ(error.kind, Error::Kind::io);
+  EXPECT_EQ(error.text(), "/nonexistent/t.rpz.part: No such file or directory");
+}
+
+// Whether what a damaged file still gives is a beginning of what the whole one gave.
+bool is_beginning(const std::vector<std::byte>& part, const std::vector<std::byte>& whole) {
+  return part.size() <= whole.size() && std::equal(part.begin(), part.end(), whole.begin());
+}
+
+class DamagedTrace : public testing::Test {
+ protected:
+  DamagedTrace() {
+    auto records = random_records(11, 12, 50);
+    whole_ = test::as_kept(records);
+    write_trace(path(), records, 4);
+    bytes_ = test::read_file(path());
+  }
+  std::string path() const { return folder_ / "t.rpz"; }
+
+  test::TemporaryFolder folder_;
+  std::vector<std::byte> whole_;
+  std::string bytes_;
+};
+
+TEST_F(DamagedTrace, cut_at_any_byte_is_refused_with_its_place_or_is_a_cut_off_recording) {
+  size_t cut_offs = 0;
+  for (size_t size = 0; size < bytes_.size(); ++size) {
+    test::write_file(path(), bytes_.substr(0, size));
+    TraceReader reader;
+    Error failed = reader.open(path());
+    if (failed) {
+      EXPECT_EQ(failed.kind, Error::Kind::bad_trace) << size;
+      EXPECT_NE(failed.text().find("byte "), std::string::npos) << failed.text();
+      EXPECT_NE(failed.text().find("expected"), std::string::npos) << failed.text();
+      continue;
+    }
+    ++cut_offs;
+    EXPECT_NE(reader.cut_off(), "") << size;
+    std::string error;
+    EXPECT_TRUE(is_beginning(read_trace(path(), &error), whole_)) << size;
+    EXPECT_EQ(error, "");
+  }
+  EXPECT_EQ(cut_offs, 7u);  // after the header, and after each of three chunks' two frames
+}
+
+TEST_F(DamagedTrace, with_a_bit_of_any_byte_flipped_is_refused_and_nothing_wrong_is_given) {
+  for (size_t bit = 0; bit < bytes_.size() * 8; bit += 8 + (bit % 8 == 7 ? -7 : 1)) {
+    std::string damaged = bytes_;
+    damaged[bit / 8] ^= static_cast<char>(1 << bit % 8);
+    test::write_file(path(), damaged);
+    std::string error;
+    auto got = read_trace(path(), &error);
+    EXPECT_NE(error, "") << "bit " << bit;
+    EXPECT_TRUE(is_beginning(got, whole_)) << "bit " << bit;
+  }
+}
+
+TEST_F(DamagedTrace, with_bytes_after_the_footer_is_refused) {
+  test::write_file(path(), bytes_ + "x");
+  std::string error;
+  read_trace(path(), &error);
+  EXPECT_NE(error, "");
+}
+
+TEST_F(DamagedTrace, of_another_version_says_so) {
+  bytes_[6] = 9;
+  test::write_file(path(), bytes_);
+  std::string error;
+  read_trace(path(), &error);
+  EXPECT_EQ(error, path() + ": byte 6: expected format version 1, found 9");
+}
+
+TEST_F(DamagedTrace, empty_missing_or_a_folder_says_so) {
+  std::string error;
+  test::write_file(path(), "");
+  read_trace(path(), &error);
+  EXPECT_EQ(error, path() + ": byte 0: expected a trace, found an empty file");
+  read_trace(folder_ / "none", &error);
+  EXPECT_EQ(error, folder_ / "none" + ": byte 0: expected a trace, cannot open it: No such file or directory");
+  read_trace("/", &error);
+  EXPECT_EQ(error, "/: byte 0: expected a trace, found a directory");
+}
+
+// A frame whose checksum fits but whose message is someone else's invention.
+TEST_F(DamagedTrace, with_a_forged_chunk_is_refused) {
+  test::Random random(3);
+  for (int i = 0; i < 2000; ++i) {
+    std::string forged(random.below(40) * 8, '\0');
+    for (char& c : forged) c = static_cast<char>(random.below(3) == 0 ? random.next() : random.below(4));
+    std::vector<uint64_t> words(forged.size() / 8);
+    std::memcpy(words.data(), forged.data(), forged.size());
+    DecodedChunk chunk;
+    std::string why;
+    EXPECT_TRUE(!decode_chunk(words, words, chunk, &why) || chunk.count == 0);
+  }
+}
+
+}  // namespace
+}  // namespace reprise::trace
