@@ -1,10 +1,9 @@
-// The subcommands of `reprise`. Each add_x() declares its options and examples and, when parsed,
-// leaves in *action what to do; main runs it. Statuses are those of DESIGN: a program's own, or one of
-// Status.
+// The subcommands of `reprise`: their options, and what they do. reprise.cc parses; each of these returns
+// the exit status: the program's own, or one of Status.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <functional>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,13 +19,37 @@ enum Status : int {
 
 // What comes after `--`, or after the last option.
 using Program = std::vector<std::string>;
-using Action = std::function<int(const Program& program)>;
 
-void add_run(CLI::App& app, Action* action);
-void add_record(CLI::App& app, Action* action);
-void add_replay(CLI::App& app, Action* action);
-void add_show(CLI::App& app, Action* action);
-void add_pack(CLI::App& app, Action* action);
-void add_doctor(CLI::App& app, Action* action);
+struct RunOptions {
+  std::string policy = "fair";
+  std::optional<uint64_t> seed;  // nothing: a random one
+  bool hash_memory = false;
+  bool verbose = false;
+  std::string status_file;
+};
+
+struct RecordOptions : RunOptions {
+  std::string output;            // empty: PROGRAM.rpz
+  uint64_t until_failure = 0;    // 0: one run, kept whatever happens
+  std::vector<std::string> redact;
+};
+
+struct ReplayOptions {
+  std::string path;
+  uint64_t times = 1;
+  std::optional<uint64_t> until;
+  bool gdb = false;
+  bool force = false;
+  bool hash_memory = false;
+  bool verbose = false;
+  std::string status_file;
+};
+
+int run(const RunOptions& options, const Program& program);
+int record(const RecordOptions& options, const Program& program);
+int replay(const ReplayOptions& options);
+int show(const std::string& path, bool json);
+int pack(const std::string& path, std::string into);
+int doctor();
 
 }  // namespace reprise::cli

@@ -114,6 +114,8 @@ void seccomp(Report& report) {
                                             : "no filter is installed here");
 }
 
+}  // namespace
+
 int doctor() {
   Report report;
   std::string why;
@@ -139,14 +141,6 @@ int doctor() {
   report.like("gdb", access("/usr/bin/gdb", X_OK) == 0 ? 0 : ENOENT, "replay --gdb works",
               "replay --gdb needs it");
   return report.healthy() ? kOk : 1;
-}
-
-}  // namespace
-
-void add_doctor(CLI::App& app, Action* action) {
-  CLI::App* sub = app.add_subcommand("doctor", "Say what this machine supports, and what is missing");
-  sub->footer("Examples:\n  reprise doctor     exits 1 if something that Reprise needs is missing\n");
-  sub->callback([=] { *action = [](const Program&) { return doctor(); }; });
 }
 
 }  // namespace reprise::cli

@@ -8,17 +8,9 @@
 
 #include "replay/scribe.h"
 #include "replay/trace_types.h"
+#include "tools/cli/command.h"
 
 namespace reprise::cli {
-
-// Options that run and record share.
-struct RunOptions {
-  std::string policy = "fair";
-  std::optional<uint64_t> seed;
-  bool hash_memory = false;
-  bool verbose = false;
-  std::string status_file;
-};
 
 // A program that can be started under the stage.
 struct Target {

@@ -33,6 +33,8 @@ bool copy_file(const std::string& path, const fs::path& root, std::string* why) 
   return !failed;
 }
 
+}  // namespace
+
 int pack(const std::string& path, std::string into) {
   trace::TraceReader reader;
   std::vector<trace::ObjectFile> objects;
@@ -53,21 +55,6 @@ int pack(const std::string& path, std::string into) {
   if (failed) return say(into + ": " + failed.message()), kUsage;
   fmt::print("{}: {} files; keep it beside the trace\n", into, objects.size());
   return kOk;
-}
-
-}  // namespace
-
-void add_pack(CLI::App& app, Action* action) {
-  auto path = std::make_shared<std::string>();
-  auto into = std::make_shared<std::string>();
-  CLI::App* sub = app.add_subcommand("pack", "Copy executable, loader and libraries beside a trace");
-  sub->footer(
-      "Examples:\n"
-      "  reprise pack bug.rpz                   makes bug.rpz.pack/, which replay then uses\n"
-      "  tar c bug.rpz bug.rpz.pack | ssh other tar x\n");
-  sub->add_option("trace", *path, "The trace")->required();
-  sub->add_option("-o,--output", *into, "Directory to make (default: TRACE.pack)");
-  sub->callback([=] { *action = [=](const Program&) { return pack(*path, *into); }; });
 }
 
 }  // namespace reprise::cli

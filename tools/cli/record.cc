@@ -13,16 +13,9 @@
 #include "tools/cli/command.h"
 #include "tools/cli/launch.h"
 #include "tools/cli/outcome.h"
-#include "tools/cli/run_options.h"
 
 namespace reprise::cli {
 namespace {
-
-struct RecordOptions : RunOptions {
-  std::string output;
-  uint64_t until_failure = 0;
-  std::vector<std::string> redact;
-};
 
 struct Plan {  // what is the same for every run of --until-failure
   std::string stage;
@@ -148,6 +141,8 @@ int until_failure(const RecordOptions& options, const Plan& plan, uint64_t seed)
   return kOk;
 }
 
+}  // namespace
+
 int record(const RecordOptions& options, const Program& program) {
   std::string why;
   Plan plan;
@@ -162,29 +157,6 @@ int record(const RecordOptions& options, const Program& program) {
   uint64_t seed = options.seed.value_or(random_seed());
   if (options.until_failure > 0) return until_failure(options, plan, seed);
   return conclude(options, record_once(options, plan, seed));
-}
-
-}  // namespace
-
-void add_record(CLI::App& app, Action* action) {
-  auto options = std::make_shared<RecordOptions>();
-  CLI::App* sub = app.add_subcommand("record", "Run a program and keep a trace that replays it");
-  sub->footer(
-      "Examples:\n"
-      "  reprise record -o bug.rpz -- ./server --port 7399\n"
-      "  reprise record --policy random --until-failure 1000 -- ./test\n"
-      "      runs with seed, seed+1, ... until the program fails, and keeps only that trace\n"
-      "  reprise record --redact-env API_TOKEN -- ./client\n"
-      "      a trace holds the environment and all that the program reads: mind where you send it\n");
-  sub->add_option("-o,--output", options->output, "The trace (default: PROGRAM.rpz, never replacing one)");
-  sub->add_option("--until-failure", options->until_failure,
-                  "Run up to N times, until the program fails; keep only the failing run's trace");
-  sub->add_option("--redact-env", options->redact,
-                  "Keep the value of this environment variable out of the trace; may be repeated")
-      ->expected(1)
-      ->take_all();
-  add_run_options(*sub, *options);
-  sub->callback([=] { *action = [=](const Program& program) { return record(*options, program); }; });
 }
 
 }  // namespace reprise::cli

@@ -18,17 +18,6 @@
 namespace reprise::cli {
 namespace {
 
-struct ReplayOptions {
-  std::string path;
-  uint64_t times = 1;
-  std::optional<uint64_t> until;
-  bool gdb = false;
-  bool force = false;
-  bool hash_memory = false;
-  bool verbose = false;
-  std::string status_file;
-};
-
 void set_replay_control(tape::Control& control, const trace::Header& header,
                         const ReplayOptions& options, const std::string& pack_root, bool quiet) {
   control.mode = tape::Mode::replay;
@@ -165,6 +154,8 @@ void print_run(uint64_t run, uint64_t times, const Replayed& r) {
   std::fflush(stdout);
 }
 
+}  // namespace
+
 int replay(const ReplayOptions& options) {
   std::string why;
   if (nested()) return say("replay: already inside a recorded program"), kUsage;
@@ -189,30 +180,6 @@ int replay(const ReplayOptions& options) {
     say(fmt::format("the recorded program {}", describe(reader.footer()->wait_status)));
   }
   return last.status >= 0 ? last.status : end_as(last.wait_status);
-}
-
-}  // namespace
-
-void add_replay(CLI::App& app, Action* action) {
-  auto options = std::make_shared<ReplayOptions>();
-  CLI::App* sub = app.add_subcommand("replay", "Repeat a recorded run from its trace alone");
-  sub->footer(
-      "Examples:\n"
-      "  reprise replay bug.rpz                 same output, same end; opens no file and no socket\n"
-      "  reprise replay bug.rpz --times 20      the output once, then each run's fingerprint\n"
-      "  reprise replay bug.rpz --until 1000    stop at event 1000 and say where every thread is\n"
-      "  reprise replay bug.rpz --gdb           stop before the first instruction, with symbols\n");
-  sub->add_option("trace", options->path, "The trace")->required();
-  sub->add_option("--times", options->times, "Replay N times, and stop at the first difference")
-      ->check(CLI::PositiveNumber);
-  sub->add_option("--until", options->until, "Stop before this event");
-  sub->add_flag("--gdb", options->gdb, "Run under gdb");
-  sub->add_flag("--force", options->force, "Replay though the executable or a library is another one");
-  sub->add_flag("--hash-memory", options->hash_memory, "Hash and compare all writable memory at the end");
-  sub->add_option("--status-file", options->status_file,
-                  "Write one line here that says how it ended, whatever the exit status");
-  sub->add_flag("--verbose", options->verbose, "Let the stage say what it does");
-  sub->callback([=] { *action = [=](const Program&) { return replay(*options); }; });
 }
 
 }  // namespace reprise::cli

@@ -4,10 +4,8 @@
 #include "tools/cli/command.h"
 #include "tools/cli/launch.h"
 #include "tools/cli/outcome.h"
-#include "tools/cli/run_options.h"
 
 namespace reprise::cli {
-namespace {
 
 int run(const RunOptions& options, const Program& program) {
   std::string why;
@@ -30,19 +28,6 @@ int run(const RunOptions& options, const Program& program) {
   stage_verdict(tape.control(), false, &verdict);
   write_status(options.status_file, verdict >= 0 ? "failed" : describe(end.wait_status));
   return verdict >= 0 ? verdict : end_as(end.wait_status);
-}
-
-}  // namespace
-
-void add_run(CLI::App& app, Action* action) {
-  auto options = std::make_shared<RunOptions>();
-  CLI::App* sub = app.add_subcommand("run", "Run a program under control, unrecorded");
-  sub->footer(
-      "Examples:\n"
-      "  reprise run -- ./server --port 7399\n"
-      "  reprise run --policy random --seed 7 -- ./test     the same schedule whenever inputs are alike\n");
-  add_run_options(*sub, *options);
-  sub->callback([=] { *action = [=](const Program& program) { return run(*options, program); }; });
 }
 
 }  // namespace reprise::cli

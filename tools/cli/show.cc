@@ -135,6 +135,8 @@ void print_json(const Summary& s) {
   fmt::print("{}\n", json_text(out));
 }
 
+}  // namespace
+
 int show(const std::string& path, bool json) {
   trace::TraceReader reader;
   Summary summary;
@@ -143,21 +145,6 @@ int show(const std::string& path, bool json) {
   if (failed) return say(failed.text()), kBadTrace;
   json ? print_json(summary) : print_text(summary, path);
   return kOk;
-}
-
-}  // namespace
-
-void add_show(CLI::App& app, Action* action) {
-  auto path = std::make_shared<std::string>();
-  auto json = std::make_shared<bool>(false);
-  CLI::App* sub = app.add_subcommand("show", "Print what a trace holds");
-  sub->footer(
-      "Examples:\n"
-      "  reprise show bug.rpz\n"
-      "  reprise show bug.rpz --json | jq .decision_kinds\n");
-  sub->add_option("trace", *path, "The trace")->required();
-  sub->add_flag("--json", *json, "As JSON");
-  sub->callback([=] { *action = [=](const Program&) { return show(*path, *json); }; });
 }
 
 }  // namespace reprise::cli
