@@ -2,8 +2,8 @@
 //
 // REPRISE_INIT puts a pointer to each task into a section of its own; the linker's bounds of that
 // section are the list, so nothing registers itself at run time. Dependencies are names. Order:
-// post-order over dependencies, tasks without one in link order. A cycle or a name that nobody
-// defines is a fatal error that says which.
+// post-order over dependencies; tasks without one in source order, files in link order. A cycle or a
+// name that nobody defines is a fatal error that says which.
 #include <cstring>
 #include <string>
 #include <string_view>

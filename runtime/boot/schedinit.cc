@@ -2,7 +2,8 @@
 //
 // Of the reference's fourteen steps these have no subject yet and are absent: alginit (6; hash
 // functions), typelinksinit (9), itabsinit (10; interfaces) and gcinit (13). mallocinit (4) brings up
-// the program's malloc; the collected heap will join it. seaminit is ours: the policy must be there before the first goroutine is named.
+// the program's malloc; the collected heap will join it. seaminit is ours: the policy must be there
+// before the first goroutine is named.
 //
 // The order bears load: cpuinit reads REPRISE_DEBUG's cpu.* before anything may pick code by
 // feature; nothing may allocate a goroutine before stackinit; after procresize m0 owns the P, and the

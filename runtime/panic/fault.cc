@@ -1,13 +1,15 @@
 // Fault signals: a touched guard is a stack overflow with the goroutine's name, anything else is told
-// and then left to kill the process as it would have.
+// and then left to kill the process as it would have. SIGQUIT prints every goroutine and ends.
 //
-// The handler runs on a stack of its own, one a thread, since the goroutine's may be what is full.
-// It is the one signal handler of the runtime so far. After the report of a plain fault the default
+// The handlers run on a stack of their own, one a thread, since the goroutine's may be what is full.
+// They look up symbols and so use the heap, which the signal may have interrupted: an alarm ends a
+// report that gets stuck. After the report of a plain fault the default
 // action is restored and the instruction runs again: the process dies of the same signal at the same
 // instruction, with a core of the state at the fault.
 #include <signal.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
@@ -21,6 +23,7 @@ namespace reprise::rt {
 
 namespace {
 
+constexpr unsigned kReportSeconds = 20;
 constexpr size_t kFaultStackBytes = 256 << 10;  // symbols are looked up on it
 
 thread_local void* fault_stack_base __attribute__((tls_model("initial-exec"))) = nullptr;
@@ -64,19 +67,44 @@ void on_fault(int signal, siginfo_t* info, void* raw_context) {
   ::signal(signal, SIG_DFL);
   if (sched.dying) return;
   sched.dying = true;
+  alarm(kReportSeconds);
   report_fault(signal, *info, context);
   if (on_goroutine) report_goroutine(gp, "running", &registers);
+  alarm(0);
+}
+
+// What the goroutine that was interrupted did, then the others. One that runs on another thread has
+// no saved context to show.
+void on_quit(int, siginfo_t*, void* raw_context) {
+  if (sched.dying) return;
+  sched.dying = true;
+  alarm(kReportSeconds);
+  report_text("SIGQUIT: quit\n");
+  G* gp = getg();
+  if (gp != nullptr && gp == curg()) {
+    const Registers registers = registers_of(*static_cast<const ucontext_t*>(raw_context));
+    report_goroutine(gp, "running", &registers);
+  } else {
+    gp = nullptr;
+  }
+  report_all(gp);
+  _exit(2);
+}
+
+void install(int signal, void (*handler)(int, siginfo_t*, void*)) {
+  struct sigaction action {};
+  action.sa_sigaction = handler;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+  sigemptyset(&action.sa_mask);
+  sigaction(signal, &action, nullptr);
 }
 
 }  // namespace
 
 void install_fault_handler() {
-  struct sigaction action {};
-  action.sa_sigaction = on_fault;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGSEGV, &action, nullptr);
-  sigaction(SIGBUS, &action, nullptr);
+  install(SIGSEGV, on_fault);
+  install(SIGBUS, on_fault);
+  install(SIGQUIT, on_quit);
 }
 
 void install_fault_stack(M*) {

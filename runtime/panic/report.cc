@@ -98,12 +98,16 @@ void report_text(std::string_view text) {
   }
 }
 
-void report_goroutine(const G* gp, std::string_view state, const Registers* start) {
+static void report_header(const G* gp, std::string_view state) {
   char line[160];
   std::snprintf(line, sizeof line, "\ngoroutine %llu [%.*s]%s:\n",
                 static_cast<unsigned long long>(gp->goid), static_cast<int>(state.size()),
                 state.data(), gp->locked_m != nullptr ? ", locked to thread" : "");
   report_text(line);
+}
+
+void report_goroutine(const G* gp, std::string_view state, const Registers* start) {
+  report_header(gp, state);
   print_stack(start != nullptr ? *start : registers_of(gp->ctx.sched),
               {gp->ctx.stack_lo, gp->ctx.stack_hi});
   print_creator(gp);
@@ -117,7 +121,12 @@ void report_all(const G* except) {
   for (const G* gp = sched.allgs; gp != nullptr; gp = gp->alllink) {
     const GStatus status = gp->status.load(std::memory_order_acquire);
     if (gp == except || gp->system || status == GStatus::dead || status == GStatus::idle) continue;
-    report_goroutine(gp, state_of(gp));
+    if (status == GStatus::running) {
+      report_header(gp, "running");
+      report_text("\tgoroutine running on another thread; stack unavailable\n");
+    } else {
+      report_goroutine(gp, state_of(gp));
+    }
   }
 }
 

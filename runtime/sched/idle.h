@@ -5,8 +5,6 @@
 // then while goroutines are runnable (timers_run_due, netpoll(0)), and when none is (timers_run_due,
 // then netpoll with the time that is left). That netpoll(-1) has nothing to wait for and no timer is
 // set is what the scheduler calls a deadlock.
-//
-// Weak until both parts are on main: the scheduler takes a missing one as "none pending".
 #pragma once
 
 #include <cstdint>
@@ -14,19 +12,19 @@
 namespace reprise::rt {
 
 // A timer is set that has not fired. Reads no clock.
-[[gnu::weak]] bool timers_pending();
+bool timers_pending();
 // Samples the clock once and fires what is due, in order. True if a goroutine became runnable.
-[[gnu::weak]] bool timers_run_due();
+bool timers_run_due();
 // Nanoseconds from the last sample to the next deadline, at least 0; -1 if no timer is set.
-[[gnu::weak]] int64_t timers_wait_ns();
+int64_t timers_wait_ns();
 
 // A goroutine waits for a descriptor or for a call on a worker thread: netpoll can wake somebody.
-[[gnu::weak]] bool netpoll_waiting();
+bool netpoll_waiting();
 // Readies what became ready. wait_ns: 0 does not block, -1 blocks until something happens, else at
 // most that long; netpoll_break() ends it early. True if a goroutine became runnable. Works, as a
 // plain sleep, when nothing waits for a descriptor.
-[[gnu::weak]] bool netpoll(int64_t wait_ns);
+bool netpoll(int64_t wait_ns);
 // Ends a netpoll that blocks, or the next one. Any thread.
-[[gnu::weak]] void netpoll_break();
+void netpoll_break();
 
 }  // namespace reprise::rt

@@ -16,9 +16,9 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <ctime>
 
 #include "asm/asm.h"
+#include "runtime/boot/boot.h"
 #include "runtime/mem/stack.h"
 #include "runtime/panic/fatal.h"
 #include "runtime/sched/idle.h"
@@ -75,42 +75,24 @@ bool unlock_commit(G*, void* lock) {
   return true;
 }
 
-// Until runtime/time and runtime/poll are linked, their parts of idle.h are null.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Waddress"
-bool have_timers() { return timers_pending != nullptr && timers_pending(); }
-bool have_io() { return netpoll_waiting != nullptr && netpoll_waiting(); }
-
-void sleep_for_work(int64_t wait_ns) {
-  if (netpoll != nullptr) {
-    netpoll(wait_ns);
-    return;
-  }
-  const timespec wait{wait_ns / 1'000'000'000, wait_ns % 1'000'000'000};
-  nanosleep(&wait, nullptr);
-}
-
-void wake_poller() {
-  if (netpoll_break != nullptr) netpoll_break();
-}
-#pragma GCC diagnostic pop
-
 // Looks at timers and the poller without blocking.
 void poll_now() {
-  if (have_timers()) timers_run_due();
-  if (have_io()) netpoll(0);
+  if (timers_pending()) timers_run_due();
+  if (netpoll_waiting()) netpoll(0);
+  if (debug_vars().schedtrace_ms != 0) schedtrace();
 }
 
 // Nothing is runnable: wait for a timer or the poller, or report that nothing can ever happen.
 void wait_for_work() {
+  if (debug_vars().schedtrace_ms != 0) schedtrace();
   int64_t wait_ns = -1;
-  if (have_timers()) {
+  if (timers_pending()) {
     if (timers_run_due()) return;
     wait_ns = timers_wait_ns();
   }
-  if (wait_ns < 0 && !have_io()) deadlock();
-  if (wait_ns == 0 && !have_io()) return;  // the virtual clock has jumped to the deadline
-  sleep_for_work(wait_ns);
+  if (wait_ns < 0 && !netpoll_waiting()) deadlock();
+  if (wait_ns == 0 && !netpoll_waiting()) return;  // the virtual clock has jumped to the deadline
+  netpoll(wait_ns);
 }
 
 }  // namespace
@@ -168,7 +150,7 @@ void goready(G* gp) {
   seam_note_wake(gp);
   casgstatus(gp, GStatus::waiting, GStatus::runnable);
   ready_put(gp);
-  if (getp() == nullptr) wake_poller();
+  if (getp() == nullptr) netpoll_break();
 }
 
 void gosched() {

@@ -78,6 +78,9 @@ void gfput(G* gp);
 // The API was used before schedinit ran: a fatal error that names it.
 void require_booted(const char* api);
 
+// Prints a line about the scheduler if one is due. REQUIRES: schedtrace is on. g0, with the P.
+void schedtrace();
+
 // Finds the next goroutine by the built-in rule or by the policy; blocks if there is none. g0.
 G* findrunnable();
 

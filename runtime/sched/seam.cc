@@ -175,6 +175,8 @@ G* ready_take() {
 
 bool ready_empty() { return seam_active ? state.ready.empty() : runqempty(getp()); }
 
+size_t ready_size() { return state.ready.size(); }
+
 uint64_t seam_step() { return state.step; }
 
 void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses) {

@@ -11,6 +11,7 @@
 // Thread safety: called by the thread that holds the P (and so the baton).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "runtime/sched/g_m_p.h"
@@ -28,6 +29,7 @@ void ready_put(G* gp);
 // Takes out the goroutine that goes next, null if none is ready. g0.
 G* ready_take();
 bool ready_empty();
+size_t ready_size();  // with a policy only
 
 // Events that are no scheduling points.
 void seam_note_spawn(G* gp);

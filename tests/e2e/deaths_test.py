@@ -86,11 +86,36 @@ class Deaths(unittest.TestCase):
         self.assertEqual(run.returncode, PANIC_STATUS)
         self.assertIn("fatal error: recursive initialization of a function-local static\n", run.stderr)
 
+    def test_sigquit_prints_every_goroutine_and_ends(self):
+        run = die("quit")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertTrue(run.stderr.startswith("SIGQUIT: quit\n\ngoroutine 1 [running]:\n"), run.stderr)
+        self.assert_frame(run.stderr, "asks_to_quit()", "deaths.cc")
+        second = run.stderr[run.stderr.index("goroutine 2 [chan receive]:\n"):]
+        self.assert_frame(second, "waits_for_ever()", "deaths.cc")
+
     def test_static_constructor_that_uses_the_api_is_told_what_to_do(self):
         run = die("deadlock", DEATHS_SPAWN_EARLY="1")
         self.assertEqual(run.returncode, PANIC_STATUS)
         self.assertIn("fatal error: go before the runtime is up", run.stderr)
         self.assertIn("REPRISE_INIT", run.stderr)
+
+
+class InitTasks(unittest.TestCase):
+    def assert_fatal(self, kind, expected):
+        program = os.path.join(os.environ["REPRISE_BUILD"], "bad_init_" + kind)
+        run = subprocess.run([program], capture_output=True, text=True, timeout=120, preexec_fn=no_core)
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertIn(expected, run.stderr)
+
+    def test_cycle_is_fatal_and_named(self):
+        self.assert_fatal("cycle", "recursive call during initialization: REPRISE_INIT(config)")
+
+    def test_unknown_dependency_is_fatal_and_named(self):
+        self.assert_fatal("unknown", "REPRISE_INIT(config) depends on database, which does not exist")
+
+    def test_name_defined_twice_is_fatal(self):
+        self.assert_fatal("twice", "REPRISE_INIT(database) is defined twice")
 
 
 class Environment(unittest.TestCase):
@@ -106,6 +131,10 @@ class Environment(unittest.TestCase):
         self.assert_refused("REPRISE_DEBUG", "schedtrace=soon", "schedtrace=soon")
         self.assert_refused("REPRISE_DEBUG", "cpu.avx3=off", "cpu.avx3=off")
         self.assert_refused("REPRISE_DEBUG", "nonsense", "nonsense")
+
+    def test_schedtrace_prints_lines_about_the_scheduler(self):
+        run = die("deadlock", REPRISE_DEBUG="schedtrace=1", REPRISE_MAXPROCS="5")
+        self.assertRegex(run.stderr, r"^SCHED \d+ms: gomaxprocs=5 idleprocs=\d threads=\d+ ")
 
     def test_good_values_are_accepted(self):
         run = die("deadlock", REPRISE_MAXPROCS="3", REPRISE_DEBUG="cpu.avx2=off,asyncpreemptoff=1")

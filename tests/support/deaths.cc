@@ -1,6 +1,9 @@
 // Programs that die, one for each way: deaths NAME. tests/e2e/deaths_test.py says what each prints.
 #include <reprise/reprise.h>
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -80,6 +83,17 @@ void swallowed_goexit() {
   park_for_ever();
 }
 
+[[gnu::noinline]] void asks_to_quit() {
+  kill(getpid(), SIGQUIT);
+  std::puts("unreachable");
+}
+
+void quit() {
+  go([] { waits_for_ever(); });
+  rt::gosched();
+  asks_to_quit();
+}
+
 [[gnu::noinline]] int recursive_value(bool again) {
   static const int value = again ? recursive_value(false) : 1;
   return value;
@@ -104,6 +118,7 @@ constexpr struct {
     {"segv", segv},             {"main_goexit", main_goexit},
     {"swallowed_goexit", swallowed_goexit},
     {"recursive_static", recursive_static},
+    {"quit", quit},
 };
 
 int app(int argc, char** argv) {

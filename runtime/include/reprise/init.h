@@ -25,10 +25,18 @@ struct InitTask {
 
 }  // namespace reprise
 
+// GCC emits variables in any order; tasks without dependencies run in the order of the source.
+#ifdef __clang__
+#define REPRISE_IN_SOURCE_ORDER
+#else
+#define REPRISE_IN_SOURCE_ORDER [[gnu::no_reorder]]
+#endif
+
 #define REPRISE_INIT(task_name, ...)                                                              \
   static void reprise_init_run_##task_name();                                                     \
   static ::reprise::InitTask reprise_init_task_##task_name{#task_name, #__VA_ARGS__,              \
                                                            reprise_init_run_##task_name};         \
-  [[gnu::used, gnu::section("reprise_inittasks")]] static ::reprise::InitTask* const              \
+  [[gnu::used, gnu::section("reprise_inittasks")]] REPRISE_IN_SOURCE_ORDER static               \
+      ::reprise::InitTask* const                                                                  \
       reprise_init_link_##task_name = &reprise_init_task_##task_name;                             \
   static void reprise_init_run_##task_name()
