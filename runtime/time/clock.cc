@@ -6,6 +6,7 @@
 
 #include <atomic>
 
+#include "runtime/sched/proc.h"
 #include "runtime/sched/sched.h"
 
 namespace reprise::rt {
@@ -48,6 +49,11 @@ int64_t clock_sample() {
 }
 
 int64_t nanotime_round() { return sample_round == sched.rounds + 1 ? sample_ns : clock_sample(); }
+
+int64_t nanotime_coarse() {
+  const bool recent = sample_round != 0 && sched.rounds + 1 - sample_round < kCoarseRounds;
+  return recent && seam_active && !clock_is_virtual() ? sample_ns : nanotime_round();
+}
 
 void clock_use(ClockKind kind) {
   simulated.store(kind == ClockKind::simulated, std::memory_order_relaxed);

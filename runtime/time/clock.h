@@ -18,6 +18,10 @@ namespace reprise::rt {
 int64_t nanotime();        // monotonic, nanoseconds
 int64_t walltime();        // since 1970-01-01 UTC, nanoseconds
 int64_t nanotime_round();  // the round's sample
+// For measurements that may be late: under a policy, a sample of the last kCoarseRounds rounds, since
+// each reading of the real clock is a record on the tape. Else the round's sample.
+int64_t nanotime_coarse();
+inline constexpr uint64_t kCoarseRounds = 64;
 
 // Reads the clock anew for the round. g0.
 int64_t clock_sample();
