@@ -6,6 +6,8 @@
 
 #include <sys/auxv.h>
 
+#include <cerrno>
+
 #include "runtime/stage/abi.h"
 
 namespace reprise::rt::sys {
@@ -24,7 +26,9 @@ long syscall_instruction(long nr, long a0, long a1, long a2, long a3, long a4, l
 }
 
 long resolve_and_call(long nr, long a0, long a1, long a2, long a3, long a4, long a5) {
+  const int saved_errno = errno;  // getauxval sets it where there is no table
   const auto* table = reinterpret_cast<const stage::Table*>(getauxval(stage::kAuxTable));
+  errno = saved_errno;
   const SyscallFn entry = table ? table->syscall : syscall_instruction;
   __atomic_store_n(&syscall_entry, entry, __ATOMIC_RELAXED);
   return entry(nr, a0, a1, a2, a3, a4, a5);

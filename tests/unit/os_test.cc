@@ -224,8 +224,8 @@ TEST(OsProcess, args_and_environment) {
   ASSERT_FALSE(args().empty());
   EXPECT_NE(args()[0].find("os_test"), std::string::npos);
   ASSERT_EQ(setenv("REPRISE_OS_TEST", "value", 1), 0);
-  EXPECT_EQ(getenv("REPRISE_OS_TEST"), "value");
-  EXPECT_EQ(getenv("REPRISE_NOT_SET"), std::nullopt);
+  EXPECT_EQ(os::getenv("REPRISE_OS_TEST"), "value");
+  EXPECT_EQ(os::getenv("REPRISE_NOT_SET"), std::nullopt);
 }
 
 TEST(OsProcess, exit_flushes_stdio_and_gives_the_status) {
