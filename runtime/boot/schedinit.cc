@@ -17,6 +17,7 @@
 #include "runtime/sched/m.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
+#include "runtime/sys/interpose.h"
 
 namespace reprise::rt {
 
@@ -28,6 +29,7 @@ void lock_init() {
   boot_advance(BootStep::osinit, BootStep::lock_init);
   // Locks are constant-initialised with their ranks; what is left is that none is held.
   if (sched.lock.held_for_test()) throw_("schedinit: sched.lock is held");
+  interposeinit();
 }
 
 void sigsave() {

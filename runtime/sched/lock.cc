@@ -9,12 +9,10 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <unistd.h>
-
-#include <cerrno>
 
 #include "runtime/sched/g_m_p.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sys/syscall.h"
 
 namespace reprise::rt {
 
@@ -22,11 +20,10 @@ namespace {
 
 constexpr int kSpins = 30;
 
-// The word is private to the process. errno belongs to the goroutine, not to its locks.
+// The word is private to the process. Not through libc's syscall(): a goroutine's futex call parks
+// (runtime/sys/futex.cc), and errno belongs to the goroutine, not to its locks.
 void futex(std::atomic<uint32_t>* word, int op, uint32_t value) {
-  const int saved = errno;
-  syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
-  errno = saved;
+  sys::call(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
 }
 
 #ifndef NDEBUG

@@ -29,6 +29,7 @@
 #include "runtime/sched/sched.h"
 #include "runtime/seam/names.h"
 #include "runtime/sched/seam.h"
+#include "runtime/sys/interpose.h"
 
 namespace reprise::rt {
 
@@ -94,7 +95,8 @@ void wait_for_work() {
     if (timers_run_due()) return;
     wait_ns = timers_wait_ns();
   }
-  if (wait_ns < 0 && !netpoll_waiting()) deadlock();
+  // A thread of the program may still wake somebody.
+  if (wait_ns < 0 && !netpoll_waiting() && program_threads() == 0) deadlock();
   if (wait_ns == 0 && !netpoll_waiting()) return;  // the virtual clock has jumped to the deadline
   netpoll(wait_ns);
 }

@@ -1,0 +1,94 @@
+// pthread_once and pthread_barrier_wait: who comes second waits parked.
+//
+// A once word is libc's: 0 not yet, 1 running, 2 done. If the function leaves by an exception or by
+// pthread_exit the word returns to 0 and the next caller runs it. A barrier counts arrivals in its
+// first word and rounds in its second; the count and the sharing are where libc's init put them. One
+// shared between processes is refused on goroutines.
+#ifndef REPRISE_SANITIZED
+
+#include <pthread.h>
+#include <threads.h>
+
+#include "runtime/sys/interpose.h"
+
+namespace reprise::rt {
+namespace {
+
+constexpr int kIdle = 0, kRunning = 1, kDone = 2;
+
+// libc's struct pthread_barrier, as far as it is used.
+struct Barrier {
+  unsigned arrived;
+  unsigned round;
+  unsigned count;
+  int shared;
+};
+
+void run_once(std::atomic_ref<int> word, const void* key, void (*function)()) {
+  try {
+    function();
+  } catch (...) {
+    word.store(kIdle, std::memory_order_release);
+    unpark(key, kAllWaiters);
+    throw;
+  }
+  word.store(kDone, std::memory_order_release);
+  unpark(key, kAllWaiters);
+}
+
+int wait_at(Barrier* barrier) {
+  seam_point(seam::OpKind::wait, {});
+  std::atomic_ref<unsigned> round(barrier->round);
+  const unsigned mine = round.load(std::memory_order_relaxed);
+  std::atomic_ref<unsigned> arrived(barrier->arrived);
+  if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == barrier->count) {
+    arrived.store(0, std::memory_order_relaxed);
+    round.store(mine + 1, std::memory_order_release);
+    unpark(barrier, kAllWaiters);
+    return PTHREAD_BARRIER_SERIAL_THREAD;
+  }
+  while (round.load(std::memory_order_acquire) == mine)
+    park(barrier, WaitReason::pthread_cond, nullptr,
+         [=] { return round.load(std::memory_order_relaxed) == mine; });
+  return 0;
+}
+
+}  // namespace
+}  // namespace reprise::rt
+
+using namespace reprise::rt;
+
+extern "C" {
+
+int pthread_once(pthread_once_t* once, void (*function)()) {
+  std::atomic_ref<int> word(*once);
+  for (;;) {
+    int seen = word.load(std::memory_order_acquire);
+    if (seen == kDone) return 0;
+    seam_point(reprise::seam::OpKind::once, {});
+    seen = kIdle;
+    if (word.compare_exchange_strong(seen, kRunning, std::memory_order_acquire)) {
+      run_once(word, once, function);
+      return 0;
+    }
+    if (seen == kRunning)
+      park(once, WaitReason::pthread_lock, nullptr,
+           [word] { return word.load(std::memory_order_relaxed) == kRunning; });
+  }
+}
+
+void call_once(once_flag* flag, void (*function)()) {
+  pthread_once(reinterpret_cast<pthread_once_t*>(flag), function);
+}
+
+int pthread_barrier_wait(pthread_barrier_t* b) noexcept {
+  auto* const barrier = reinterpret_cast<Barrier*>(b);
+  if (barrier->shared == 0) return wait_at(barrier);
+  static const auto libc_wait = libc_function<int(pthread_barrier_t*)>("pthread_barrier_wait");
+  if (on_goroutine()) throw_("pthread_barrier_wait on a goroutine: the barrier is shared between processes");
+  return libc_wait(b);
+}
+
+}  // extern "C"
+
+#endif  // REPRISE_SANITIZED
