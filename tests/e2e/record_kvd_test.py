@@ -27,7 +27,7 @@ def reprise(*arguments, **options):
 
 def fingerprint(trace):
     shown = reprise("show", trace).stdout
-    return re.search(r"^fingerprint +([0-9a-f]{16})$", shown, re.M).group(1)
+    return re.search(r"^fingerprint +([0-9a-f]{16})\b", shown, re.M).group(1)
 
 
 class RecordedServer(unittest.TestCase):
