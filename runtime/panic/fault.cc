@@ -45,12 +45,22 @@ Registers registers_of(const ucontext_t& context) {
   return registers;
 }
 
+const char* describe(int signal) {
+  switch (signal) {
+    case SIGSEGV: return "SIGSEGV: segmentation violation";
+    case SIGBUS: return "SIGBUS: bus error";
+    case SIGFPE: return "SIGFPE: floating-point exception";
+    case SIGILL: return "SIGILL: illegal instruction";
+    case SIGABRT: return "SIGABRT: abort";
+  }
+  return "?";
+}
+
 void report_fault(int signal, const siginfo_t& info, const ucontext_t& context) {
   char text[160];
   std::snprintf(text, sizeof text,
                 "fatal error: unexpected signal\n[signal %s: code=0x%x addr=0x%llx pc=0x%llx]\n",
-                signal == SIGBUS ? "SIGBUS: bus error" : "SIGSEGV: segmentation violation",
-                static_cast<unsigned>(info.si_code),
+                describe(signal), static_cast<unsigned>(info.si_code),
                 static_cast<unsigned long long>(reinterpret_cast<uint64_t>(info.si_addr)),
                 static_cast<unsigned long long>(context.uc_mcontext.gregs[REG_RIP]));
   report_text(text);
@@ -61,7 +71,7 @@ void on_fault(int signal, siginfo_t* info, void* raw_context) {
   G* gp = getg();
   const bool on_goroutine = gp != nullptr && gp == curg();
   const Registers registers = registers_of(context);
-  if (on_goroutine && in_guard(gp, reinterpret_cast<uint64_t>(info->si_addr))) {
+  if (signal == SIGSEGV && on_goroutine && in_guard(gp, reinterpret_cast<uint64_t>(info->si_addr))) {
     stack_overflow(gp, &registers);
   }
   ::signal(signal, SIG_DFL);
@@ -102,8 +112,7 @@ void install(int signal, void (*handler)(int, siginfo_t*, void*)) {
 }  // namespace
 
 void install_fault_handler() {
-  install(SIGSEGV, on_fault);
-  install(SIGBUS, on_fault);
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) install(signal, on_fault);
   install(SIGQUIT, on_quit);
 }
 

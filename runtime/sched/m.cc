@@ -147,16 +147,14 @@ void hand_over(M* target, G* gp) {
 }
 
 void lock_os_thread() {
-  G* gp = getg();
-  if (gp == nullptr || gp != curg()) throw_("lock_os_thread outside of a goroutine");
+  G* gp = require_goroutine("lock_os_thread");
   if (gp->locked_count++ != 0) return;
   reprise_systemstack(newm_for, gp);
   reprise_mcall(move_home_m);
 }
 
 void unlock_os_thread() {
-  G* gp = getg();
-  if (gp == nullptr || gp != curg()) throw_("unlock_os_thread outside of a goroutine");
+  G* gp = require_goroutine("unlock_os_thread");
   if (gp->locked_count == 0 || --gp->locked_count != 0) return;
   gp->locked_m = nullptr;
   reprise_mcall(move_home_m);

@@ -118,8 +118,7 @@ G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*), SpawnOptions optio
 // Runs the deferred and the destructors of every frame, then ends the goroutine: a forced unwinding,
 // which catch (...) must pass on, as with pthread_exit.
 void goexit() {
-  G* gp = getg();
-  if (gp == nullptr || gp != curg()) throw_("goexit outside of a goroutine");
+  G* gp = require_goroutine("goexit");
   gp->exiting = true;
   static_assert(sizeof(_Unwind_Exception) <= sizeof gp->exit_token);
   auto* token = new (gp->exit_token) _Unwind_Exception{};

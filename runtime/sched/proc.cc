@@ -150,9 +150,7 @@ G* findrunnable() {
 }
 
 void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
-  G* gp = getg();
-  if (gp == nullptr) require_booted("a blocking operation");
-  if (gp != curg()) throw_("gopark on g0");
+  G* gp = require_goroutine("a blocking operation");
   M* mp = gp->ctx.m;
   mp->wait_unlock_f = unlockf;
   mp->wait_lock = lock;
@@ -171,9 +169,7 @@ void goready(G* gp) {
 }
 
 void gosched() {
-  G* gp = getg();
-  if (gp == nullptr) require_booted("yield");
-  if (gp != curg()) throw_("gosched on g0");
+  G* gp = require_goroutine("yield");
   gp->op = seam::OpKind::yield;
   gp->op_site = seam::site_of(__builtin_return_address(0));
   gp->access_count = 0;
@@ -186,6 +182,16 @@ int gomaxprocs(int n) {
   const int before = sched.gomaxprocs;
   if (n > 0) sched.gomaxprocs = n;
   return before;
+}
+
+G* require_goroutine(const char* api) {
+  G* gp = getg();
+  if (gp != nullptr && gp == curg()) [[likely]] return gp;
+  require_booted(api);
+  char text[160];
+  std::snprintf(text, sizeof text, "%s %s", api,
+                gp != nullptr ? "on the scheduler's stack" : "on a thread that runs no goroutine");
+  throw_(text);
 }
 
 void require_booted(const char* api) {

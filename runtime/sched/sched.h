@@ -75,8 +75,9 @@ M* home_of(const G* gp);
 G* gfget(size_t stack_bytes);
 void gfput(G* gp);
 
-// The API was used before schedinit ran: a fatal error that names it.
+// Fatal errors that name the API: used before schedinit ran, or not on a goroutine.
 void require_booted(const char* api);
+G* require_goroutine(const char* api);
 
 // Prints a line about the scheduler if one is due. REQUIRES: schedtrace is on. g0, with the P.
 void schedtrace();

@@ -56,7 +56,7 @@ enum Kind : uint16_t {
   kRdtsc = 0x425,         // value: the counter
   kRdrand = 0x426,        // value: the number
   kCheckpoint = 0x427,    // check: events so far, low bits; value: the fingerprint so far
-  kGoroutine = 0x428,     // value: goid; segment: its 128-bit name, its parent's goid, spawn site
+  kGoroutine = 0x428,     // value: goid; segment: its parent's goid (0 the scheduler), spawn site
   kMark = 0x429,          // any deterministic event that the runtime wants compared: check, value
   kLeave = 0x42a,         // the program left the tape on purpose (exec refused, detach)
   kContinue = 0x42b,      // more bytes for segment `check` of the record before it: one segment;

@@ -70,6 +70,17 @@ class Deaths(unittest.TestCase):
         self.assertIn("goroutine 2 [running]:\n", run.stderr)
         self.assert_frame(run.stderr, "writes_null(", "deaths.cc")
 
+    def test_abort_reports_who_called_it_and_dies_of_the_signal(self):
+        run = die("abort")
+        self.assertEqual(run.returncode, -signal.SIGABRT)
+        self.assertIn("[signal SIGABRT: abort", run.stderr)
+        self.assert_frame(run.stderr, "aborts_here()", "deaths.cc")
+
+    def test_blocking_on_a_thread_without_goroutine_is_fatal(self):
+        run = die("foreign_thread")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertIn("fatal error: yield on a thread that runs no goroutine\n", run.stderr)
+
     def test_goexit_on_main_lets_the_others_go_on_and_ends_in_deadlock(self):
         run = die("main_goexit")
         self.assertEqual(run.returncode, PANIC_STATUS)

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <thread>
 
 #include "runtime/sched/proc.h"
 
@@ -68,6 +69,17 @@ void segv() {
   park_for_ever();
 }
 
+[[gnu::noinline]] void aborts_here() { std::abort(); }
+
+void aborts() {
+  go([] { aborts_here(); });
+  park_for_ever();
+}
+
+void foreign_thread() {
+  std::thread([] { rt::gosched(); }).join();
+}
+
 void main_goexit() {
   go([] { rt::gosched(); std::puts("outlived main"); std::fflush(stdout); });
   rt::goexit();
@@ -119,6 +131,8 @@ constexpr struct {
     {"swallowed_goexit", swallowed_goexit},
     {"recursive_static", recursive_static},
     {"quit", quit},
+    {"abort", aborts},
+    {"foreign_thread", foreign_thread},
 };
 
 int app(int argc, char** argv) {
