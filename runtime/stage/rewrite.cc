@@ -19,7 +19,9 @@
 namespace reprise::stage {
 namespace {
 
-constexpr uint32_t kHotTraps = 8;  // a rewrite costs as much as some ten traps
+// A rewrite costs as much as some ten traps; one that must look for jumps first, some hundreds.
+constexpr uint32_t kHotTraps = 8;
+constexpr uint32_t kHotCompares = 300;
 
 struct Range {
   uint64_t begin, end;
@@ -186,36 +188,31 @@ bool is_call_and_compare(uint64_t ip_after) {
   return p[0] == 0x48 && p[1] == 0x3d;
 }
 
-// Could the bytes at `p` be a jump or call whose target lies in [from, to)? Every offset of the
-// text is asked, instruction or not: a false yes costs a rewrite, a false no cannot be.
-bool may_jump_into(const uint8_t* p, const uint8_t* end, uint64_t from, uint64_t to) {
-  const auto lands = [&](int64_t next, int64_t distance) {
-    const uint64_t target = reinterpret_cast<uint64_t>(p) + next + distance;
-    return from <= target && target < to;
-  };
-  const bool short_form = (p[0] & 0xf0) == 0x70 || p[0] == 0xeb || (p[0] & 0xfc) == 0xe0;
-  if (short_form && end - p >= 2 && lands(2, static_cast<int8_t>(p[1]))) return true;
-  const int opcode = p[0] == 0xe9 || p[0] == 0xe8                                  ? 1
-                     : end - p >= 2 && p[0] == 0x0f && (p[1] & 0xf0) == 0x80 ? 2
-                                                                                  : 0;
-  if (opcode == 0 || end - p < opcode + 4) return false;
-  int32_t distance;
-  memcpy(&distance, p + opcode, 4);
-  return lands(opcode + 4, distance);
-}
-
-bool nothing_jumps_into(uint64_t from, uint64_t to) {
+// Every four bytes of the text are taken for the distance of a jump, a call or an address, and every
+// byte near by for that of a short jump, instruction or not: a false yes costs a rewrite, a false no
+// cannot be. Some half a millisecond for the text of libc, hence kHotCompares.
+bool nothing_leads_into(uint64_t from, uint64_t to) {
   const Range* text = text_around(from, to);
-  const uint8_t* end = bytes_at(text->end);
-  for (const uint8_t* p = bytes_at(text->begin); p < end; ++p) {
-    if (may_jump_into(p, end, from, to)) return false;
+  const uint64_t size = to - from;
+  for (uint64_t at = text->begin; at + 4 <= text->end; ++at) {
+    int32_t distance;
+    __builtin_memcpy(&distance, bytes_at(at), 4);
+    if (at + 4 + distance - from < size) return false;
+  }
+  constexpr uint64_t kShortReach = 130;
+  const uint64_t first = from - text->begin > kShortReach ? from - kShortReach : text->begin;
+  const uint64_t last = text->end - to > kShortReach ? to + kShortReach : text->end;
+  for (uint64_t at = first + 1; at < last; ++at) {
+    const uint8_t opcode = *bytes_at(at - 1);
+    const bool jumps = (opcode & 0xf0) == 0x70 || opcode == 0xeb || (opcode & 0xfc) == 0xe0;
+    if (jumps && at + 1 + static_cast<int8_t>(*bytes_at(at)) - from < size) return false;
   }
   return true;
 }
 
 bool rewrite_call_and_compare(Entry& entry) {
   const uint64_t call = entry.ip_after - 2;
-  if (!nothing_jumps_into(call + 1, call + 8)) return false;
+  if (!nothing_leads_into(call + 1, call + 8)) return false;
   const uint64_t at = new_trampoline(call);
   if (!at) return false;
   Code code(at);
@@ -230,13 +227,14 @@ bool rewrite_call_and_compare(Entry& entry) {
 }
 
 State rewrite(Entry& entry, long nr) {
+  bool done = false;
   if (is_load_and_call(entry.ip_after, nr)) {
-    return rewrite_load_and_call(entry, nr) ? State::rewritten : State::refused;
+    done = rewrite_load_and_call(entry, nr);
+  } else if (is_call_and_compare(entry.ip_after)) {
+    if (entry.traps < kHotCompares) return State::counted;
+    done = rewrite_call_and_compare(entry);
   }
-  if (is_call_and_compare(entry.ip_after)) {
-    return rewrite_call_and_compare(entry) ? State::rewritten : State::refused;
-  }
-  return State::refused;
+  return done ? State::rewritten : State::refused;
 }
 
 }  // namespace

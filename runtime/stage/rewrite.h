@@ -1,13 +1,13 @@
 // Rewriting of system call instructions that trap often.
 //
 // A trap costs some 1.7 us, most of it the kernel's signal. So an instruction that has trapped
-// kHotTraps times, and whose surroundings are understood, is replaced by a jump to a trampoline of
+// often, and whose surroundings are understood, is replaced by a jump to a trampoline of
 // its own, which enters the stage as a direct call does (hot_amd64.S). Two shapes, both glibc's:
 //
 //   mov $nr, %eax; syscall        the `mov` becomes the jump. The instruction stays where it is,
 //                                 for whoever jumps to it, and for calls that must trap.
 //   syscall; cmp $-4095, %rax     instruction and comparison become the jump; the trampoline
-//                                 compares. Only where nothing in the same text jumps in between.
+//                                 compares. Only where nothing in the same text leads in between.
 //
 // Never by a scan for bytes: only where a trap has shown that an instruction begins.
 //
