@@ -30,6 +30,9 @@ struct RunEnd {
   uint64_t duration_ns = 0;
 };
 
+// Small enough to stay in a processor's cache, large enough for a few chunks.
+inline constexpr uint64_t kRingBytes = 16u << 20;
+
 class Scribe {
  public:
   explicit Scribe(TapeFile& tape);

@@ -16,13 +16,19 @@
 
 namespace reprise::trace {
 
-TapeFile::~TapeFile() {
+TapeFile::~TapeFile() { reset(); }
+
+void TapeFile::reset() {
   if (control_) munmap(control_, tape::kControlBytes);
   if (ring_) munmap(ring_, 2 * ring_bytes_);
   if (fd_ >= 0) close(fd_);
+  control_ = nullptr;
+  ring_ = nullptr;
+  fd_ = -1;
 }
 
 Error TapeFile::create(const std::string& path, uint64_t ring_bytes) {
+  reset();
   std::string name = path.empty() ? "tape in memory" : path;
   if (path.empty()) {
     fd_ = memfd_create("reprise-tape", MFD_CLOEXEC);

@@ -21,6 +21,7 @@ class TapeFile {
 
   // A fresh tape. With a path: a file of mode 0600 with its blocks allocated, so that the program
   // can never be killed by a full disk; it survives the parent, for recovery. Empty: memory only.
+  // After a failure, create() may be called again.
   Error create(const std::string& path, uint64_t ring_bytes);
 
   // An existing tape file, read-only in spirit: for recovery. Checks magic, version and sizes.
@@ -35,6 +36,7 @@ class TapeFile {
   std::byte* at(uint64_t position) const { return ring_ + (position & (ring_bytes_ - 1)); }
 
  private:
+  void reset();
   Error map(const std::string& name, uint64_t ring_bytes);
 
   int fd_ = -1;

@@ -37,7 +37,7 @@ inline constexpr size_t kControlBytes = 64 << 10;
 inline constexpr size_t kDefaultRingBytes = 64u << 20;  // a power of two
 inline constexpr size_t kMinRingBytes = 4u << 20;
 inline constexpr size_t kMaxRecordBytes = 1u << 20;  // a longer one goes on in kContinue records
-inline constexpr uint64_t kCheckpointEvents = 4096;  // records between two kCheckpoint
+inline constexpr uint64_t kCheckpointEvents = 512;  // records between two kCheckpoint
 
 // What a run is. `off` is a forked child that left the tape.
 enum class Mode : uint32_t { off = 0, run = 1, record = 2, replay = 3 };
@@ -98,6 +98,7 @@ enum Option : uint32_t {
   kVerbose = 2,
   kReplayQuiet = 4,   // replay writes nothing to stdout and stderr
   kStrictClock = 8,   // trap rdtsc
+  kOtherFiles = 16,   // replay: map files though they are not the recorded ones
 };
 
 // Why the stage ended a run by itself; the parent turns it into a message and a status.

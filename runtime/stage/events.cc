@@ -105,6 +105,7 @@ const Record* turn(Thread& t, bool may_block) {
 }
 
 const Record* expect(Thread& t, const Call& call, bool may_block) {
+  if (control->events >= control->until_event) reached(t, &call);
   const Record* next = turn(t, may_block);
   if (next->kind != call.nr || next->thread != t.index || !check_agrees(next, call.check)) {
     diverge(t, call, next);
@@ -113,6 +114,7 @@ const Record* expect(Thread& t, const Call& call, bool may_block) {
 }
 
 const Record* expect(Thread& t, uint16_t kind, uint32_t check) {
+  if (control->events >= control->until_event) reached(t, nullptr);
   const Record* next = turn(t, false);
   if (next->kind != kind || next->thread != t.index || !check_agrees(next, check)) {
     diverge(t, kind, check, next);

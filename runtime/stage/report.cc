@@ -7,6 +7,7 @@
 #include "runtime/stage/maps.h"
 #include "runtime/stage/model.h"
 #include "runtime/stage/raw.h"
+#include "runtime/stage/tape_reader.h"
 #include "runtime/stage/text.h"
 
 namespace reprise::stage {
@@ -147,6 +148,18 @@ void unmodelled(const Thread& t, const Call& call, const char* detail) {
   out << " is not modelled; event " << control->events << ", thread " << t.index;
   backtrace(out, call);
   fail(Verdict::unmodelled, nullptr);
+}
+
+void reached(const Thread& t, const Call* call) {
+  Text out = message();
+  out << "stopped before event " << control->events << ", thread " << t.index << ", at ";
+  if (call) {
+    describe(out, *call);
+    backtrace(out, *call);
+  } else {
+    describe(out, *peek());
+  }
+  fail(Verdict::reached, nullptr);
 }
 
 }  // namespace reprise::stage

@@ -18,6 +18,9 @@ namespace reprise::stage {
 // A call, or a use of one, that the World does not model. `detail` says which use, or is null.
 [[noreturn]] void unmodelled(const Thread& t, const Call& call, const char* detail);
 
+// Replay: control->until_event is next. `call` is null for an event that is not a system call.
+[[noreturn]] void reached(const Thread& t, const Call* call);
+
 // Name of a system call or of another record kind.
 const char* kind_name(uint32_t kind);
 

@@ -97,7 +97,7 @@ Bytes segment(const Record* record, int i) {
 void advance(uint64_t full_check) {
   const Record* record = peek();
   count_record(*record, full_check);
-  for (int i = 0; i < record->segments; ++i) {
+  for (int i = 0; i < record->segments && record->kind != tape::kStart; ++i) {
     const Bytes bytes = segment(record, i);
     count_bytes(bytes.at, bytes.size);
   }

@@ -122,7 +122,7 @@ void put(const Thread& t, uint16_t kind, uint64_t check, int64_t value, const Se
                        static_cast<uint32_t>(check), value};
   count_record(head, check);
   if (mode != Mode::record) return;
-  for (int i = 0; i < count; ++i) {
+  for (int i = 0; i < count && kind != tape::kStart; ++i) {
     count_bytes(reinterpret_cast<const void*>(segments[i].at), segments[i].size);
   }
   if (bytes_of(segments, count) <= tape::kMaxRecordBytes) {

@@ -60,6 +60,11 @@ std::string absolute(const std::string& path) {
   return getcwd(cwd, sizeof cwd) ? std::string(cwd) + "/" + path : path;
 }
 
+std::string real(const std::string& path) {
+  char resolved[PATH_MAX];
+  return realpath(path.c_str(), resolved) ? resolved : path;
+}
+
 // Interpreter and its one optional argument of a #! line; empty if there is none.
 std::vector<std::string> hash_bang(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -111,8 +116,8 @@ bool resolve(const std::vector<std::string>& program, Target& out, std::string* 
   ElfProbe probe;
   if (!probe_elf(path, probe, why)) return false;
   out.links_reprise = probe.links_reprise;
-  out.path = absolute(path);
-  out.argv.insert(out.argv.begin(), out.path);
+  out.path = real(path);
+  out.argv.insert(out.argv.begin(), path);
   return true;
 }
 

@@ -14,8 +14,8 @@ namespace reprise::cli {
 
 // A program that can be started under the stage.
 struct Target {
-  std::string path;                // absolute
-  std::vector<std::string> argv;   // what the stage is given: path and arguments
+  std::string path;                // absolute, links resolved
+  std::vector<std::string> argv;   // what the stage is given: path as found, and arguments
   bool links_reprise = false;
 };
 

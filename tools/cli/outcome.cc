@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "tools/cli/command.h"
+#include "tools/cli/symbols.h"
 
 namespace reprise::cli {
 
@@ -58,11 +59,11 @@ void stage_verdict(const tape::Control& control, bool replaying, int* status) {
     case tape::Verdict::unmodelled: *status = kDiverged; break;
     case tape::Verdict::broken: *status = kDiverged; break;
     case tape::Verdict::cut_off: *status = kIncomplete; break;
-    case tape::Verdict::bad_start: *status = kUsage; break;
+    case tape::Verdict::bad_start: *status = replaying ? kBadTrace : kUsage; break;
     case tape::Verdict::detached: *status = replaying ? kDiverged : kIncomplete; break;
     case tape::Verdict::reached: *status = kOk; break;
   }
-  if (!text.empty()) say(text);
+  if (!text.empty()) say(with_symbols(text, control.file_root));
 }
 
 std::string grouped(uint64_t n) {

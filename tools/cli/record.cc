@@ -42,11 +42,11 @@ struct Recorded {
 // The tape beside the trace, or in memory where there is no room for it.
 trace::Error create_tape(trace::TapeFile& tape, const std::string& output) {
   std::string path = trace::tape_path(output);
-  trace::Error e = tape.create(path, tape::kDefaultRingBytes);
+  trace::Error e = tape.create(path, trace::kRingBytes);
   if (!e) return e;
   unlink(path.c_str());
-  say(e.text() + "; the tape is in memory, and is lost if the recorder is killed");
-  return {};
+  say("warning: " + e.text() + "; the tape is in memory, and is lost if the recorder is killed");
+  return tape.create("", trace::kRingBytes);
 }
 
 void report(const trace::TraceWriter& writer, const trace::RunEnd& end, const std::string& note) {
@@ -87,9 +87,6 @@ Recorded record_once(const RecordOptions& options, const Plan& plan, uint64_t se
   trace::TapeFile tape;
   if (trace::Error e = writer.open(plan.output)) return say(e.text()), result;
   if (trace::Error e = create_tape(tape, plan.output)) return say(e.text()), result;
-  if (tape.fd() < 0) {
-    if (trace::Error e = tape.create("", tape::kDefaultRingBytes)) return say(e.text()), result;
-  }
   auto give_up = [&] {
     writer.discard();
     unlink(trace::tape_path(plan.output).c_str());

@@ -26,7 +26,8 @@ void set_replay_control(tape::Control& control, const trace::Header& header,
   pack_root.copy(control.file_root, sizeof control.file_root - 1);
   control.until_event = options.until.value_or(~uint64_t{0});
   control.options = option(tape::kHashMemory, options.hash_memory) |
-                    option(tape::kVerbose, options.verbose) | option(tape::kReplayQuiet, quiet);
+                    option(tape::kVerbose, options.verbose) | option(tape::kReplayQuiet, quiet) |
+                    option(tape::kOtherFiles, options.force);
 }
 
 // What differs from the recording; empty if nothing does.
@@ -71,7 +72,7 @@ class Replay {
     std::string why;
     trace::TapeFile tape;
     reader_.rewind();
-    if (trace::Error e = tape.create("", tape::kDefaultRingBytes)) return fail(e.text(), kUsage);
+    if (trace::Error e = tape.create("", trace::kRingBytes)) return fail(e.text(), kUsage);
     set_replay_control(tape.control(), reader_.header(), options_, pack_root_, quiet);
     trace::Scribe scribe(tape);
     int report = dup(2);

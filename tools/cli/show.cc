@@ -96,7 +96,8 @@ void print_text(const Summary& s, const std::string& path) {
   }
   fmt::print("bytes/record: {:.3f}\n", s.per(s.footer.records));
   if (s.footer.events) {
-    fmt::print("fingerprint       {:016x} after event {}\n", s.footer.fingerprint, s.footer.events);
+    fmt::print("events            {}\n", grouped(s.footer.events));
+    fmt::print("fingerprint       {:016x}\n", s.footer.fingerprint);
   }
   if (s.footer.memory_hash) fmt::print("memory hash       {:016x}\n", s.footer.memory_hash);
   if (s.has_footer) fmt::print("duration          {:.3f} s\n", static_cast<double>(s.footer.duration_ns) / 1e9);
