@@ -334,7 +334,9 @@ Status mkdir(std::string_view path, mode_t permissions) {
 // ---- process ----------------------------------------------------------------------------------
 
 std::vector<std::string> args() {
-  return {rt::boot_argv(), rt::boot_argv() + rt::boot_argc()};
+  // Up to a null: libraries that take their own flags out of argv leave it shorter than it was.
+  char** const end = std::find(rt::boot_argv(), rt::boot_argv() + rt::boot_argc(), nullptr);
+  return {rt::boot_argv(), end};
 }
 
 std::optional<std::string> getenv(std::string_view name) {
