@@ -15,26 +15,37 @@ using seam::Candidate;
 namespace {
 
 struct Waiting {
+  uint64_t goid;
   G* gp;
   uint64_t place;
   size_t index;  // in the caller's list
 };
 
-// Returns the caller's index of the chosen one. REQUIRES: at least two.
-size_t choose_among(std::vector<Waiting> waiting) {
-  std::sort(waiting.begin(), waiting.end(),
-            [](const Waiting& a, const Waiting& b) { return a.gp->goid < b.gp->goid; });
+// Kept for its memory: a contended lock takes a decision at each release. Used with a policy only,
+// where the baton makes one thread of them all, and never across a switch of goroutines. Never
+// destroyed: static destructors may still use locks.
+struct Scratch {
+  std::vector<Waiting> waiting;
   std::vector<Candidate> candidates;
-  candidates.reserve(waiting.size());
+  std::vector<Sudog*> sudogs;
+};
+Scratch& scratch = *new Scratch;
+
+// Returns the caller's index of the chosen one of scratch.waiting. REQUIRES: at least two.
+size_t choose_among_waiting() {
+  auto& waiting = scratch.waiting;
+  std::sort(waiting.begin(), waiting.end(),
+            [](const Waiting& a, const Waiting& b) { return a.goid < b.goid; });
+  scratch.candidates.clear();
   for (const Waiting& w : waiting) {
-    candidates.push_back({.goroutine = w.gp->name,
-                          .goid = w.gp->goid,
-                          .ready_step = w.place,
-                          .op = w.gp->op,
-                          .site = w.gp->op_site,
-                          .accesses = {}});
+    scratch.candidates.push_back({.goroutine = w.gp->name,
+                                  .goid = w.goid,
+                                  .ready_step = w.place,
+                                  .op = w.gp->op,
+                                  .site = w.gp->op_site,
+                                  .accesses = {}});
   }
-  return waiting[seam_choose(seam::DecisionKind::wake, candidates)].index;
+  return waiting[seam_choose(seam::DecisionKind::wake, scratch.candidates)].index;
 }
 
 }  // namespace
@@ -62,12 +73,12 @@ void WakeList::move_to_front(size_t index) {
 
 void WakeList::ready_all() {
   if (seam_active && count_ > 1) {
-    std::vector<Waiting> waiting;
-    waiting.reserve(count_);
+    auto& waiting = scratch.waiting;
+    waiting.clear();
     for (G* gp = first_; gp != nullptr; gp = gp->schedlink) {
-      waiting.push_back({gp, waiting.size(), waiting.size()});
+      waiting.push_back({gp->goid, gp, waiting.size(), waiting.size()});
     }
-    move_to_front(choose_among(std::move(waiting)));
+    move_to_front(choose_among_waiting());
   }
   G* gp = first_;
   first_ = last_ = nullptr;
@@ -83,15 +94,17 @@ void WakeList::ready_all() {
 Sudog* choose_waiter(Sudog* first, int64_t limit) {
   while (first != nullptr && first->weight > limit) first = first->next;
   if (!seam_active || first == nullptr || first->next == nullptr) return first;
-  std::vector<Waiting> waiting;
-  std::vector<Sudog*> sudogs;
+  auto& waiting = scratch.waiting;
+  auto& sudogs = scratch.sudogs;
+  waiting.clear();
+  sudogs.clear();
   for (Sudog* sg = first; sg != nullptr; sg = sg->next) {
     if (sg->weight > limit) continue;
-    waiting.push_back({sg->g, sg->ticket, sudogs.size()});
+    waiting.push_back({sg->g->goid, sg->g, sg->ticket, sudogs.size()});
     sudogs.push_back(sg);
   }
   if (sudogs.size() == 1) return first;
-  return sudogs[choose_among(std::move(waiting))];
+  return sudogs[choose_among_waiting()];
 }
 
 }  // namespace reprise::rt

@@ -245,8 +245,15 @@ void pollUnblock(PollDesc* pd) {
 
 namespace {
 
-// Found ready and not yet reported. Touched by netpoll() alone, and one M at a time polls.
-ReadyList pending;
+// Touched by netpoll() alone, and one M at a time polls. Kept for its memory, never destroyed:
+// static destructors may still wait for descriptors.
+struct Reports {
+  ReadyList pending;  // found ready and not yet reported
+  std::vector<seam::Candidate> candidates;
+  std::vector<size_t> order;  // indices into pending, parallel to candidates
+  std::vector<Ready> rest;
+};
+Reports& reports = *new Reports;
 
 void collect_completions(ReadyList* list) {
   BlockingTask* task = take_completions();
@@ -281,8 +288,8 @@ int report_by_decision(ReadyList* list) {
   auto& items = list->items;
   std::sort(items.begin(), items.end(),
             [](const Ready& a, const Ready& b) { return a.gp->goid < b.gp->goid; });
-  static std::vector<seam::Candidate> candidates;  // g0 only; kept for its memory
-  static std::vector<size_t> order;                // indices into items, parallel to candidates
+  auto& candidates = reports.candidates;
+  auto& order = reports.order;
   candidates.clear();
   order.clear();
   for (size_t i = 0; i < items.size(); ++i) {
@@ -301,9 +308,9 @@ int report_by_decision(ReadyList* list) {
     order.erase(order.begin() + static_cast<ptrdiff_t>(pick));
     if (reported++ == 0 && !order.empty()) candidates.push_back(stop);
   }
-  std::vector<Ready> rest;
-  for (size_t index : order) rest.push_back(items[index]);
-  items.swap(rest);
+  reports.rest.clear();
+  for (size_t index : order) reports.rest.push_back(items[index]);
+  items.swap(reports.rest);
   return reported;
 }
 
@@ -325,7 +332,7 @@ void netpollready(ReadyList* list, PollDesc* pd, bool read, bool write) {
 
 bool netpoll_waiting() {
   return netpollWaiters.load(std::memory_order_relaxed) > 0 || blocking_in_flight() > 0 ||
-         !pending.items.empty();
+         !reports.pending.items.empty();
 }
 
 bool netpoll(int64_t wait_ns) {
@@ -333,11 +340,12 @@ bool netpoll(int64_t wait_ns) {
     if (wait_ns == 0) return false;
     netpollinit();
   }
-  if (!pending.items.empty() || has_completions()) wait_ns = 0;
-  netpoll_platform(wait_ns, &pending);
-  collect_completions(&pending);
-  if (pending.items.empty()) return false;
-  return (seam_active ? report_by_decision(&pending) : report_all(&pending)) > 0;
+  ReadyList* pending = &reports.pending;
+  if (!pending->items.empty() || has_completions()) wait_ns = 0;
+  netpoll_platform(wait_ns, pending);
+  collect_completions(pending);
+  if (pending->items.empty()) return false;
+  return (seam_active ? report_by_decision(pending) : report_all(pending)) > 0;
 }
 
 }  // namespace reprise::rt

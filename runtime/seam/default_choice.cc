@@ -6,12 +6,17 @@
 namespace reprise::seam {
 
 size_t default_choice(const Decision& decision) {
-  const auto candidates = decision.candidates;
+  // The stop is the last candidate (decision.h), so one look decides about all of them.
+  auto candidates = decision.candidates;
+  if (candidates.size() > 1 && candidates.back().op == OpKind::stop) {
+    candidates = candidates.first(candidates.size() - 1);
+  }
   size_t best = 0;
+  uint64_t best_step = candidates[0].ready_step;
   for (size_t i = 1; i < candidates.size(); ++i) {
-    if (candidates[i].op == OpKind::stop) continue;
-    if (candidates[best].op == OpKind::stop || candidates[i].ready_step < candidates[best].ready_step)
-      best = i;
+    if (candidates[i].ready_step >= best_step) continue;
+    best = i;
+    best_step = candidates[i].ready_step;
   }
   return best;
 }
