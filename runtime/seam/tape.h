@@ -97,7 +97,7 @@ enum Option : uint32_t {
   kHashMemory = 1,    // hash all writable memory of the program at its end
   kVerbose = 2,
   kReplayQuiet = 4,   // replay writes nothing to stdout and stderr
-  kStrictClock = 8,   // trap rdtsc
+  kStrictClock = 8,   // trap rdtsc for ever, not only until clocks are read often
   kOtherFiles = 16,   // replay: map files though they are not the recorded ones
 };
 

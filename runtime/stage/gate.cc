@@ -11,6 +11,7 @@
 #include "runtime/stage/call.h"
 #include "runtime/stage/clocks.h"
 #include "runtime/stage/events.h"
+#include "runtime/stage/instructions.h"
 #include "runtime/stage/layout.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
@@ -61,7 +62,7 @@ extern "C" void stage_do_note_bytes(uint32_t kind, uint32_t check, int64_t value
 
 extern "C" int64_t stage_do_clock(int clock_id) {
   Thread& t = self();
-  const int64_t now = live() ? real_clock_ns(clock_id, false) : 0;
+  const int64_t now = live() ? real_clock_ns(clock_id, counter_is_free(t)) : 0;
   const int64_t ns = note(t, tape::kClock, static_cast<uint32_t>(clock_id), now);
   leave_after_event(t);
   return ns;

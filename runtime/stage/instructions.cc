@@ -1,6 +1,6 @@
 // Emulation of instructions that read the outside world.
 //
-// rdtsc traps by PR_SET_TSC. rdrand cannot be made to trap, so where libstdc++ (std::random_device)
+// rdtsc traps by PR_SET_TSC, until that costs too much (counter_is_free). rdrand cannot be made to trap, so where libstdc++ (std::random_device)
 // is mapped its rdrand and rdseed become ud2, which keep their register in the third byte. Only
 // this library is searched, and only a match that is followed by a use of the carry flag counts:
 // rdrand without looking at it is useless, and the same bytes inside another instruction are then
@@ -12,7 +12,11 @@
 #include <sys/mman.h>
 
 #include "runtime/stage/events.h"
+#include "runtime/stage/layout.h"
+#include "runtime/stage/maps.h"
 #include "runtime/stage/raw.h"
+#include "runtime/stage/report.h"
+#include "runtime/stage/tape_reader.h"
 #include "runtime/stage/text.h"
 
 namespace reprise::stage {
@@ -22,6 +26,28 @@ constexpr int kRegisters[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG
                                 REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
 constexpr greg_t kArithmeticFlags = 0x8d5;
 constexpr greg_t kCarry = 1;
+
+bool program_reads_counter = false;  // under the baton
+
+bool in_linker(uint64_t ip) {
+  constexpr uint64_t kLinkerBytes = 1 << 24;
+  return ip >= kInterpreterBase && ip < kInterpreterBase + kLinkerBytes;
+}
+
+// Replay: the recording no longer trapped the counter. Within libc it only varies how long an
+// adaptive mutex spins.
+bool counter_was_free(Thread& t, uint64_t ip) {
+  const Record* next = peek();
+  if (next->kind == tape::kRdtsc && next->thread == t.index) return false;
+  char path[1024];
+  uint64_t offset = 0;
+  const bool known = module_of(ip, path, sizeof path, &offset);
+  if (known && contains(path, "/libc.so")) return true;
+  Line line;
+  line << "the program reads the time stamp counter at " << (known ? path : "?") << "+";
+  line.hex(known ? offset : ip) << " unrecorded, after many readings of the clock: record with --strict-clock";
+  fail(Verdict::divergence, line.text);
+}
 
 uint64_t read_counter() {
   uint32_t low, high, core;
@@ -35,7 +61,10 @@ bool emulate_counter(Thread& t, ucontext_t* context, const uint8_t* code) {
   greg_t* g = context->uc_mcontext.gregs;
   const bool with_core = code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xf9;
   if (!with_core && !(code[0] == 0x0f && code[1] == 0x31)) return false;
-  const uint64_t now = note(t, tape::kRdtsc, 0, live() ? read_counter() : 0);
+  const uint64_t ip = g[REG_RIP];
+  if (!in_linker(ip)) program_reads_counter = true;
+  const bool free = !live() && counter_was_free(t, ip);
+  const uint64_t now = free ? 0 : note(t, tape::kRdtsc, 0, live() ? read_counter() : 0);
   g[REG_RAX] = static_cast<uint32_t>(now);
   g[REG_RDX] = now >> 32;
   if (with_core) g[REG_RCX] = 0;
@@ -86,6 +115,14 @@ bool emulate_instruction(Thread& t, int signal, ucontext_t* context) {
   if (signal == SIGSEGV) return emulate_counter(t, context, code);
   if (signal != SIGILL) return false;
   return emulate_random(t, context, at);
+}
+
+bool counter_is_free(Thread& t) {
+  if (t.counter_free) return true;
+  if (program_reads_counter || option(tape::kStrictClock)) return false;
+  if (++t.clock_readings < kReadingsUntilFree) return false;
+  raw(SYS_prctl, PR_SET_TSC, PR_TSC_ENABLE);
+  return t.counter_free = true;
 }
 
 void trap_random_instructions(const char* path, uint64_t at, uint64_t size, long protection) {

@@ -60,6 +60,8 @@ struct Thread {
   uint64_t clear_tid;          // CLONE_CHILD_CLEARTID, done by the stage
   uint64_t set_tid;            // CLONE_CHILD_SETTID
   int32_t tid;                 // as the program sees it
+  uint32_t clock_readings;     // up to kReadingsUntilFree
+  bool counter_free;           // rdtsc does not trap in this thread (instructions.h)
   volatile bool own_mask;      // in a call that brings its own mask (ppoll, rt_sigsuspend, ...)
   stack_t alternate;           // the program's own alternate stack
   QueuedSignal queue[kSignalQueue];

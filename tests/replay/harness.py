@@ -44,6 +44,7 @@ class Tape:
         room = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.directory = tempfile.mkdtemp(prefix="reprise-tape-", dir=room)
         self.path = os.path.join(self.directory, "tape")
+        self.options = []
 
     def __enter__(self):
         return self
@@ -58,7 +59,7 @@ class Tape:
         return self._run("replay", None, **options)
 
     def command(self, mode, argv):
-        return [DRIVER, STAGE, self.path, mode, "-m"] + (["--"] + argv if argv else [])
+        return [DRIVER, STAGE, self.path, mode, "-m"] + self.options + (["--"] + argv if argv else [])
 
     def environment(self, env=None):
         report = os.path.join(self.directory, "report")

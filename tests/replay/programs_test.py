@@ -29,6 +29,23 @@ class Programs(ReplayTest):
         recorded = self.assert_replays([self.program("clocks")])
         self.assertIn(b"child agrees 1", recorded.output)
 
+    def test_a_program_that_reads_the_counter_replays(self):
+        self.assert_replays([self.program("counter"), "early"])
+        self.assert_replays([self.program("counter"), "early", "late"])
+        with Tape() as tape:
+            tape.options = ["-c"]  # strict from the start
+            recorded = tape.record([self.program("counter"), "late"])
+            self.assert_recorded(recorded)
+            self.assert_same(recorded, tape.replay())
+
+    def test_a_counter_read_only_after_many_clock_readings_is_named(self):
+        with Tape() as tape:
+            self.assert_recorded(tape.record([self.program("counter"), "late"]))
+            replayed = tape.replay()
+            self.assertEqual(replayed.verdict, 1)
+            self.assertIn("time stamp counter", replayed.message)
+            self.assertIn("/counter+0x", replayed.message)
+
     def test_rewritten_calls_keep_every_register(self):
         recorded = self.assert_replays([self.program("registers")])
         self.assertEqual(recorded.output,

@@ -1,6 +1,6 @@
 // Runs the stage without the reprise command: the tape is the recording.
 //
-//   stage_driver STAGE TAPE record [-m] [-v] -- PROGRAM ARGS...
+//   stage_driver STAGE TAPE record [-m] [-c] [-v] -- PROGRAM ARGS...
 //   stage_driver STAGE TAPE replay [-m] [-v]
 //
 // The ring is a sparse gigabyte, so that a whole run fits and nobody has to drain it; a replay
@@ -51,6 +51,7 @@ bool parse(int argc, char** argv, Arguments* out) {
   int i = 4;
   for (; i < argc && argv[i][0] == '-' && std::strcmp(argv[i], "--"); ++i) {
     if (argv[i][1] == 'm') out->options |= reprise::tape::kHashMemory;
+    if (argv[i][1] == 'c') out->options |= reprise::tape::kStrictClock;
     if (argv[i][1] == 'v') out->options |= reprise::tape::kVerbose;
   }
   for (++i; i < argc; ++i) out->program.push_back(argv[i]);

@@ -24,6 +24,7 @@ struct RunOptions {
   std::string policy = "fair";
   std::optional<uint64_t> seed;  // nothing: a random one
   bool hash_memory = false;
+  bool strict_clock = false;
   bool verbose = false;
   std::string status_file;
 };

@@ -228,7 +228,8 @@ bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& opti
   control.mode = mode;
   control.seed = seed;
   control.options = option(tape::kHashMemory, options.hash_memory) |
-                    option(tape::kVerbose, options.verbose);
+                    option(tape::kVerbose, options.verbose) |
+                    option(tape::kStrictClock, options.strict_clock);
   return true;
 }
 

@@ -50,6 +50,8 @@ void add_run_options(CLI::App& sub, RunOptions& options) {
   sub.add_option("--seed", options.seed, "Seed of the policy's choices (default: a random one)");
   sub.add_flag("--hash-memory", options.hash_memory,
                "Hash all writable memory of the program at its end");
+  sub.add_flag("--strict-clock", options.strict_clock,
+               "Record every rdtsc, however often the program reads clocks (slower clocks)");
   add_status_file(sub, options.status_file);
   sub.add_flag("--verbose", options.verbose, "Let the stage say what it does");
   sub.prefix_command();
