@@ -13,6 +13,7 @@
 
 #include "asm/asm.h"
 #include "runtime/panic/report.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
 
@@ -59,7 +60,7 @@ struct Death {
 
 [[noreturn]] void die(const Death& death) {
   if (getg() == nullptr || getm() == nullptr) report_death(const_cast<Death*>(&death));
-  reprise_systemstack([](void* arg) { report_death(arg); }, const_cast<Death*>(&death));
+  systemstack([](void* arg) { report_death(arg); }, const_cast<Death*>(&death));
   __builtin_unreachable();
 }
 

@@ -50,6 +50,15 @@ struct EhGlobals {
   unsigned uncaught = 0;
 };
 
+// What a sanitizer knows of a stack (runtime/sched/fibers.cc); unused in other builds, but always
+// there, so that the layout does not depend on flags. Owner.
+struct FiberState {
+  void* handle = nullptr;
+  void (*pending)(G*) = nullptr;
+  const void* lo = nullptr;
+  size_t size = 0;
+};
+
 struct G {
   asm_::GContext ctx;            // offsets known to the assembler; owner
   std::atomic<GStatus> status{GStatus::idle};
@@ -89,6 +98,7 @@ struct G {
   EhGlobals eh;                  // swapped at switches
   void* panic = nullptr;         // runtime/panic
   void* locals = nullptr;        // GoLocal
+  FiberState fiber;
   size_t stack_bytes = 0;
   uint32_t no_preempt = 0;       // >0: stays on this M until it drops to 0
   bool system = false;           // runtime's own: not counted for deadlock or leaks

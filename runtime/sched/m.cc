@@ -22,6 +22,7 @@
 
 #include "asm/asm.h"
 #include "runtime/panic/fatal.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/m.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
@@ -149,15 +150,15 @@ void hand_over(M* target, G* gp) {
 void lock_os_thread() {
   G* gp = require_goroutine("lock_os_thread");
   if (gp->locked_count++ != 0) return;
-  reprise_systemstack(newm_for, gp);
-  reprise_mcall(move_home_m);
+  systemstack(newm_for, gp);
+  mcall(move_home_m);
 }
 
 void unlock_os_thread() {
   G* gp = require_goroutine("unlock_os_thread");
   if (gp->locked_count == 0 || --gp->locked_count != 0) return;
   gp->locked_m = nullptr;
-  reprise_mcall(move_home_m);
+  mcall(move_home_m);
 }
 
 }  // namespace reprise::rt

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "asm/asm.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/names.h"
 #include "runtime/sched/seam.h"
@@ -70,7 +71,7 @@ void goexit0(G* gp) {
 
 _Unwind_Reason_Code stop_at_first_frame(int, _Unwind_Action actions, _Unwind_Exception_Class,
                                         _Unwind_Exception*, _Unwind_Context*, void*) {
-  if (actions & _UA_END_OF_STACK) reprise_mcall(goexit0);
+  if (actions & _UA_END_OF_STACK) mcall(goexit0, true);
   return _URC_NO_REASON;
 }
 
@@ -83,6 +84,7 @@ void goexit_was_swallowed(_Unwind_Reason_Code, _Unwind_Exception*) {
 G* newproc_begin(size_t bytes, size_t align, SpawnOptions options) {
   require_booted("go");
   G* gp = gfget(options.stack_bytes);
+  fiber_about_to_start(gp);
   reset(gp);
   gp->system = options.system;
   if (bytes > (gp->ctx.stack_hi - gp->ctx.stack_lo) / 2) gopanic("go: argument larger than half the stack");
@@ -132,7 +134,8 @@ uint64_t num_goroutine() { return sched.user_goroutines.load(std::memory_order_r
 }  // namespace reprise::rt
 
 extern "C" void reprise_goroutine_main(reprise::rt::G* gp) {
+  reprise::rt::fiber_started(gp);
   gp->entry(gp->entry_arg);
-  reprise_mcall(reprise::rt::goexit0);
+  reprise::rt::mcall(reprise::rt::goexit0, true);
   __builtin_unreachable();
 }

@@ -17,14 +17,11 @@
 #include <cerrno>
 #include <cstdio>
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/common_interface_defs.h>
-#endif
-
 #include "asm/asm.h"
 #include "runtime/boot/boot.h"
 #include "runtime/mem/stack.h"
 #include "runtime/panic/fatal.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/names.h"
@@ -116,16 +113,6 @@ void load_thread_state(G* gp) {
   *mp->eh_location = gp->eh;
 }
 
-// AddressSanitizer unpoisons the current stack when an exception passes: it must know which that is.
-// It is told of goroutines only: nothing is thrown on g0.
-void tell_sanitizer_of_stack([[maybe_unused]] const G* gp) {
-#ifdef __SANITIZE_ADDRESS__
-  __sanitizer_start_switch_fiber(nullptr, reinterpret_cast<const void*>(gp->ctx.stack_lo),
-                                 gp->ctx.stack_hi - gp->ctx.stack_lo);
-  __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
-#endif
-}
-
 void execute(G* gp) {
   M* mp = getm();
   mp->ctx.curg = gp;
@@ -134,8 +121,7 @@ void execute(G* gp) {
   casgstatus(gp, GStatus::runnable, GStatus::running);
   ++mp->p->schedtick;
   load_thread_state(gp);
-  tell_sanitizer_of_stack(gp);
-  reprise_gogo(gp);
+  gogo(gp);
 }
 
 G* findrunnable() {
@@ -156,7 +142,7 @@ void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
   mp->wait_lock = lock;
   gp->wait_reason = reason;
   gp->wait_site = seam::site_of(__builtin_return_address(0));
-  reprise_mcall(park_m);
+  mcall(park_m);
 }
 
 void goparkunlock(Lock* lock, WaitReason reason) { gopark(unlock_commit, lock, reason); }
@@ -176,7 +162,7 @@ void gosched() {
   gosched_announced();
 }
 
-void gosched_announced() { reprise_mcall(gosched_m); }
+void gosched_announced() { mcall(gosched_m); }
 
 int gomaxprocs(int n) {
   const int before = sched.gomaxprocs;

@@ -23,6 +23,7 @@
 
 #include "asm/asm.h"
 #include "runtime/boot/boot.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/catalog.h"
 #include "runtime/seam/names.h"
@@ -65,7 +66,7 @@ auto on_g0(F f) {
     F* f;
     Result result;
   } call{&f, {}};
-  reprise_systemstack([](void* arg) {
+  systemstack([](void* arg) {
     auto* c = static_cast<Call*>(arg);
     c->result = (*c->f)();
   }, &call);
@@ -154,6 +155,7 @@ void seam_finish(const seam::Outcome& outcome) {
 }
 
 void ready_put(G* gp) {
+  fiber_readied(gp);
   if (__builtin_expect(seam_active, 0)) return state.ready.insert(gp, state.step);
   runqput(getp(), gp);
 }

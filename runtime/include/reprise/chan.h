@@ -100,11 +100,7 @@ class Slot {
     }
   }
 
-  static constexpr rt::ElemType kType{
-      .size = kEmpty ? 0 : sizeof(Stored),
-      .align = kEmpty ? 1 : alignof(Stored),
-      .relocate = std::is_trivially_copyable_v<Stored> ? nullptr : &Slot::relocate,
-      .destroy = std::is_trivially_destructible_v<T> && !kBoxed ? nullptr : &Slot::destroy};
+  static const rt::ElemType kType;
 
  private:
   struct Destroyer {
@@ -133,6 +129,13 @@ class Slot {
   alignas(Stored) unsigned char storage_[sizeof(Stored)];
   bool full_ = false;
 };
+
+template <class T>
+constexpr rt::ElemType Slot<T>::kType{
+    .size = kEmpty ? 0 : sizeof(Stored),
+    .align = kEmpty ? 1 : alignof(Stored),
+    .relocate = std::is_trivially_copyable_v<Stored> ? nullptr : &Slot::relocate,
+    .destroy = std::is_trivially_destructible_v<T> && !kBoxed ? nullptr : &Slot::destroy};
 
 }  // namespace detail
 

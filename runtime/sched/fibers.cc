@@ -1,0 +1,149 @@
+// Stack switches under sanitizers.
+//
+// AddressSanitizer wants to know the bounds of the stack that is switched to, before, and to be told
+// on arrival; it keeps a shadow ("fake") stack for each. g0's bounds are the thread's; they are
+// learned from the sanitizer itself at the first switch away from it. mcall starts g0 at its top, so
+// what is left there of poisoned frames is dead: gogo, which does not return, clears it.
+//
+// ThreadSanitizer keeps a clock and a call stack for each fiber. A goroutine's is made when it first
+// runs and destroyed when it ends. This file and the scheduler's are compiled without it: their
+// frames on g0 are left without being returned from, and their data belongs to whoever holds the P,
+// which it cannot see.
+//
+// Order under ThreadSanitizer: a goroutine's past happens before what follows on g0, always. Onward
+// from g0 the default is the same, which on one thread is the truth. With fibers_unordered_for_test
+// only what readied the goroutine happens before it, as if every goroutine had its own thread.
+#include "runtime/sched/fibers.h"
+
+#ifdef REPRISE_SANITIZED
+
+#if defined(__SANITIZE_ADDRESS__)
+#define REPRISE_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define REPRISE_ASAN 1
+#endif
+#endif
+
+// This file is compiled without -fsanitize=thread even where everything else has it.
+#ifdef REPRISE_TSAN_FIBERS
+#include <sanitizer/tsan_interface.h>
+#endif
+#ifdef REPRISE_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace reprise::rt {
+
+bool fibers_unordered_for_test = false;
+
+namespace {
+
+G* g0_here() { return getm()->ctx.g0; }
+
+#if defined(REPRISE_ASAN)
+
+void leave(G* from, G* to, bool last) {
+  const bool onto_g0 = to == g0_here();
+  const void* lo = onto_g0 ? to->fiber.lo : reinterpret_cast<const void*>(to->ctx.stack_lo);
+  const size_t size = onto_g0 ? to->fiber.size : to->ctx.stack_hi - to->ctx.stack_lo;
+  __sanitizer_start_switch_fiber(last ? nullptr : &from->fiber.handle, lo, size);
+}
+
+void arrive_on_goroutine(G* gp) {
+  G* g0 = g0_here();
+  __sanitizer_finish_switch_fiber(gp->fiber.handle, &g0->fiber.lo, &g0->fiber.size);
+}
+
+void arrive_on_g0() { __sanitizer_finish_switch_fiber(g0_here()->fiber.handle, nullptr, nullptr); }
+
+#elif defined(REPRISE_TSAN_FIBERS)
+
+// Must be the last call before the switch.
+void leave(G*, G* to, bool) {
+  G* g0 = g0_here();
+  if (g0->fiber.handle == nullptr) g0->fiber.handle = __tsan_get_current_fiber();
+  if (to->fiber.handle == nullptr) to->fiber.handle = __tsan_create_fiber(0);
+  const bool ordered = to == g0 || !fibers_unordered_for_test;
+  __tsan_switch_to_fiber(to->fiber.handle, ordered ? 0 : __tsan_switch_to_fiber_no_sync);
+}
+
+void arrive_on_goroutine(G* gp) { __tsan_acquire(&gp->fiber); }
+
+void arrive_on_g0() {}
+
+#else
+
+void leave(G*, G*, bool) {}
+void arrive_on_goroutine(G*) {}
+void arrive_on_g0() {}
+
+#endif
+
+void mcall_arrived(G* gp) {
+  arrive_on_g0();
+  gp->fiber.pending(gp);
+}
+
+struct SystemCall {
+  void (*fn)(void*);
+  void* arg;
+  G* gp;
+};
+
+void systemstack_arrived(void* call) {
+  auto* c = static_cast<SystemCall*>(call);
+  arrive_on_g0();
+  c->fn(c->arg);
+  leave(g0_here(), c->gp, false);
+}
+
+}  // namespace
+
+void mcall(void (*fn)(G*), bool last) {
+  G* gp = getg();
+  gp->fiber.pending = fn;
+  leave(gp, g0_here(), last);
+  reprise_mcall(mcall_arrived);
+  arrive_on_goroutine(gp);
+}
+
+void gogo(G* gp) {
+  leave(g0_here(), gp, false);
+  reprise_gogo(gp);
+}
+
+void systemstack(void (*fn)(void*), void* arg) {
+  G* gp = getg();
+  if (gp == g0_here()) return fn(arg);
+  SystemCall call{fn, arg, gp};
+  leave(gp, g0_here(), false);
+  reprise_systemstack(systemstack_arrived, &call);
+  arrive_on_goroutine(gp);
+}
+
+void fiber_started(G* gp) { arrive_on_goroutine(gp); }
+
+void fiber_about_to_start(G* gp) {
+#if defined(REPRISE_ASAN)
+  gp->fiber.handle = nullptr;
+  __asan_unpoison_memory_region(reinterpret_cast<void*>(gp->ctx.stack_lo),
+                                gp->ctx.stack_hi - gp->ctx.stack_lo);
+#elif defined(REPRISE_TSAN_FIBERS)
+  if (gp->fiber.handle != nullptr) __tsan_destroy_fiber(gp->fiber.handle);
+  gp->fiber.handle = nullptr;
+#else
+  (void)gp;
+#endif
+}
+
+void fiber_readied([[maybe_unused]] G* gp) {
+#if defined(REPRISE_TSAN_FIBERS)
+  __tsan_release(&gp->fiber);
+#endif
+}
+
+}  // namespace reprise::rt
+
+#endif  // REPRISE_SANITIZED

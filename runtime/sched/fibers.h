@@ -1,0 +1,38 @@
+// Switches of stack, as the runtime's C++ calls them: the assembler's own, and in sanitizer builds
+// also told to the sanitizer, which would otherwise take a switch for a wild stack pointer.
+//
+// mcall, gogo and systemstack are asm/asm.h's; contracts there. Thread safety: as theirs.
+#pragma once
+
+#include "asm/asm.h"
+#include "runtime/sched/g_m_p.h"
+
+namespace reprise::rt {
+
+#ifdef REPRISE_SANITIZED
+
+// `last`: the goroutine will not go on.
+void mcall(void (*fn)(G*), bool last = false);
+[[noreturn]] void gogo(G* gp);
+void systemstack(void (*fn)(void*), void* arg);
+void fiber_started(G* gp);      // the first thing that a goroutine does
+void fiber_about_to_start(G* gp);  // its stack is new or used again
+// What the caller did so far happens before what gp does next.
+void fiber_readied(G* gp);
+
+// ThreadSanitizer: true also takes goroutines on one thread for unordered, unless something orders
+// them: that is what native mode will make of them. False by default.
+extern bool fibers_unordered_for_test;
+
+#else
+
+inline void mcall(void (*fn)(G*), bool = false) { reprise_mcall(fn); }
+[[noreturn]] inline void gogo(G* gp) { reprise_gogo(gp); }
+inline void systemstack(void (*fn)(void*), void* arg) { reprise_systemstack(fn, arg); }
+inline void fiber_started(G*) {}
+inline void fiber_about_to_start(G*) {}
+inline void fiber_readied(G*) {}
+
+#endif
+
+}  // namespace reprise::rt
