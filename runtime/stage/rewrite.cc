@@ -191,28 +191,28 @@ bool is_call_and_compare(uint64_t ip_after) {
 // Every four bytes of the text are taken for the distance of a jump, a call or an address, and every
 // byte near by for that of a short jump, instruction or not: a false yes costs a rewrite, a false no
 // cannot be. Some half a millisecond for the text of libc, hence kHotCompares.
-bool nothing_leads_into(uint64_t from, uint64_t to) {
-  const Range* text = text_around(from, to);
-  const uint64_t size = to - from;
+bool nothing_leads_to(uint64_t target) {
+  const Range* text = text_around(target, target + 1);
   for (uint64_t at = text->begin; at + 4 <= text->end; ++at) {
     int32_t distance;
     __builtin_memcpy(&distance, bytes_at(at), 4);
-    if (at + 4 + distance - from < size) return false;
+    if (at + 4 + distance == target) return false;
   }
   constexpr uint64_t kShortReach = 130;
-  const uint64_t first = from - text->begin > kShortReach ? from - kShortReach : text->begin;
-  const uint64_t last = text->end - to > kShortReach ? to + kShortReach : text->end;
+  const uint64_t first = target - text->begin > kShortReach ? target - kShortReach : text->begin;
+  const uint64_t last = text->end - target > kShortReach ? target + kShortReach : text->end;
   for (uint64_t at = first + 1; at < last; ++at) {
     const uint8_t opcode = *bytes_at(at - 1);
     const bool jumps = (opcode & 0xf0) == 0x70 || opcode == 0xeb || (opcode & 0xfc) == 0xe0;
-    if (jumps && at + 1 + static_cast<int8_t>(*bytes_at(at)) - from < size) return false;
+    if (jumps && at + 1 + static_cast<int8_t>(*bytes_at(at)) == target) return false;
   }
   return true;
 }
 
 bool rewrite_call_and_compare(Entry& entry) {
   const uint64_t call = entry.ip_after - 2;
-  if (!nothing_leads_into(call + 1, call + 8)) return false;
+  // The comparison is the only instruction that begins inside what is replaced.
+  if (!nothing_leads_to(entry.ip_after)) return false;
   const uint64_t at = new_trampoline(call);
   if (!at) return false;
   Code code(at);
