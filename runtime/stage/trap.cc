@@ -61,9 +61,10 @@ Handler handler_of(long nr) {
     case SYS_readlink:
     case SYS_readlinkat: return do_readlink;
 
-    // Without these, libc does the same by other calls, which we know.
+    // Without these, programs do the same by other means, which we know.
     case SYS_rseq:
-    case SYS_clone3: return do_absent;
+    case SYS_clone3:
+    case SYS_pkey_alloc: return do_absent;
     case SYS_set_robust_list: return do_nothing;
     default: return plain;
   }
