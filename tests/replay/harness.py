@@ -1,10 +1,14 @@
-"""Records and replays programs through the stage alone, by tests/support/stage_driver.
+"""Records and replays programs, by the stage alone or by the reprise command.
 
-A Tape is one recording on disk. record() and replay() return a Run: what the program printed, how
-it ended, and the driver's report (events, fingerprint, hash of writable memory, verdict).
+A Tape is one recording of the stage alone, by tests/support/stage_driver. record() and replay()
+return a Run: what the program printed, how it ended, and the driver's report (events, fingerprint,
+hash of writable memory, verdict).
+
+A Trace is one recording of the command. record() returns a Recorded; replay() checks its runs.
 """
 
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -15,6 +19,7 @@ import unittest
 BUILD = os.environ["REPRISE_BUILD"]
 STAGE = os.path.join(BUILD, "tools", "reprise-stage")
 DRIVER = os.path.join(BUILD, "stage_driver")
+REPRISE = os.path.join(BUILD, "tools", "reprise")
 PROGRAMS = os.path.join(BUILD, "stage_programs")
 REPLAYS = int(os.environ.get("REPRISE_REPLAYS", "3"))  # tools/soak asks for more
 TIMEOUT_S = 120
@@ -86,8 +91,76 @@ class Tape:
         return self.finish(done.returncode, done.stdout)
 
 
+@dataclasses.dataclass
+class Recorded:
+    status: int
+    output: bytes
+    errors: bytes  # without the command's own line
+    summary: dict  # show --json
+
+
+class Trace:
+    """A directory with a trace in it; a context manager that removes it."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="reprise-trace-")
+        self.path = os.path.join(self.directory, "run.rpz")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def record_command(self, argv):
+        return [REPRISE, "record", "--hash-memory", "-o", self.path, "--"] + argv
+
+    def record(self, argv, prefix=()):
+        done = subprocess.run(list(prefix) + self.record_command(argv), stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=TIMEOUT_S, check=False)
+        return self.recorded(done.returncode, done.stdout, done.stderr)
+
+    def recorded(self, status, output, errors):
+        shown = subprocess.run([REPRISE, "show", "--json", self.path], capture_output=True,
+                               check=False)
+        if shown.returncode:
+            raise AssertionError(f"no trace: {errors!r} {shown.stderr!r}")
+        ours = re.compile(rb"^reprise: .*\n", re.M)
+        return Recorded(status, output, ours.sub(b"", errors), json.loads(shown.stdout))
+
+    def replay(self, times, env=None, cwd=None, prefix=()):
+        command = [REPRISE, "replay", "--hash-memory", "--times", str(times), self.path]
+        return subprocess.run(list(prefix) + command, stdin=subprocess.DEVNULL, capture_output=True,
+                              env=env, cwd=cwd, timeout=TIMEOUT_S * times, check=False)
+
+
+class TraceTest(unittest.TestCase):
+    """assert_replays(): one recording by the command, REPLAYS replays, the same each time."""
+
+    def assert_recorded(self, recorded, status=0):
+        self.assertEqual(recorded.status, status, recorded.errors[-2000:])
+        self.assertFalse(recorded.summary["cut_off"])
+        self.assertNotEqual(int(recorded.summary["memory_hash"], 16), 0)
+
+    def assert_same(self, recorded, trace, times=REPLAYS, **options):
+        done = trace.replay(times, **options)
+        same = "".join(f"run {run + 1} of {times}: fingerprint {recorded.summary['fingerprint']} "
+                       f"memory {recorded.summary['memory_hash']} "
+                       f"events {recorded.summary['events']} same\n" for run in range(times))
+        if times == 1:
+            same = ""
+        self.assertEqual((done.stdout, done.stderr, done.returncode),
+                         (recorded.output + same.encode(), recorded.errors, recorded.status))
+
+    def assert_replays(self, argv, status=0):
+        with Trace() as trace:
+            recorded = trace.record(argv)
+            self.assert_recorded(recorded, status)
+            self.assert_same(recorded, trace)
+
+
 class ReplayTest(unittest.TestCase):
-    """assert_replays(): one recording, REPLAYS replays, the same each time."""
+    """assert_replays(): one recording by the stage, REPLAYS replays, the same each time."""
 
     def assert_same(self, recorded, replayed):
         self.assertEqual((replayed.verdict, replayed.message), (0, ""), replayed.output[-2000:])

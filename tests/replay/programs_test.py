@@ -49,7 +49,8 @@ class Programs(ReplayTest):
     def test_rewritten_calls_keep_every_register(self):
         recorded = self.assert_replays([self.program("registers")])
         self.assertEqual(recorded.output,
-                         b"mov shape: 0 differences, cmp shape: 0 differences\n")
+                         b"mov shape: 0 differences, cmp shape: 0 differences, "
+                         b"rewritten: 1 1\n")
 
     def test_cancelled_threads_clean_up(self):
         self.assert_replays([self.program("cancel")])

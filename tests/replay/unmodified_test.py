@@ -1,4 +1,5 @@
-"""Debian's own programs, unmodified: same output, same end, same hash of writable memory."""
+"""Debian's own programs, unmodified, by the reprise command: same output, same end, same hash of
+writable memory."""
 
 import os
 import random
@@ -9,7 +10,7 @@ import tempfile
 import time
 import unittest
 
-from harness import REPLAYS, DRIVER, ReplayTest, Tape
+from harness import BUILD, Trace, TraceTest
 
 PYTHON = """
 import json, os, random, subprocess, threading, time
@@ -50,7 +51,7 @@ def present(name):
     return path
 
 
-class Unmodified(ReplayTest):
+class Unmodified(TraceTest):
     @classmethod
     def setUpClass(cls):
         cls.room = tempfile.mkdtemp(prefix="reprise-unmodified-")
@@ -115,46 +116,44 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Redis(ReplayTest):
-    def start(self, tape, room):
+class Redis(TraceTest):
+    def start(self, trace, room):
+        """The server under record, its port, and its process id."""
         port = free_port()
+        pid_file = os.path.join(room, "pid")
         server = subprocess.Popen(
-            tape.command("record", [present("redis-server"), "--port", str(port), "--save", "",
-                                    "--appendonly", "no", "--dir", room, "--bind", "127.0.0.1"]),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=tape.environment(), cwd=room)
+            trace.record_command([present("redis-server"), "--port", str(port), "--save", "",
+                                  "--appendonly", "no", "--dir", room, "--bind", "127.0.0.1",
+                                  "--pidfile", pid_file]),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=room)
         deadline = time.monotonic() + 60
         while subprocess.run([present("redis-cli"), "-p", str(port), "ping"], check=False,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout != b"PONG\n":
             self.assertIsNone(server.poll(), "redis-server ended early")
             self.assertLess(time.monotonic(), deadline, "redis-server does not answer")
-        return server, port
+        with open(pid_file) as file:
+            return server, port, int(file.read())
 
     def test_redis_server_under_its_benchmark_until_sigterm(self):
-        with Tape() as tape, tempfile.TemporaryDirectory() as room:
-            server, port = self.start(tape, room)
+        with Trace() as trace, tempfile.TemporaryDirectory() as room:
+            server, port, pid = self.start(trace, room)
             subprocess.run([present("redis-benchmark"), "-p", str(port), "-n", "2000", "-c", "20",
                             "-q", "-t", "set,get,incr"], check=True, stdout=subprocess.DEVNULL)
-            pid = subprocess.run([present("redis-cli"), "-p", str(port), "info", "server"],
-                                 check=True, stdout=subprocess.PIPE).stdout
-            pid = int(next(line for line in pid.split(b"\r\n")
-                           if line.startswith(b"process_id:")).split(b":")[1])
             os.kill(pid, 15)
-            output, _ = server.communicate(timeout=60)
-            recorded = tape.finish(server.returncode, output)
+            output, errors = server.communicate(timeout=60)
+            recorded = trace.recorded(server.returncode, output, errors)
             self.assert_recorded(recorded)
-            for _ in range(REPLAYS):
-                self.assert_same(recorded, tape.replay())
+            self.assert_same(recorded, trace)
 
 
-class Elsewhere(ReplayTest):
+class Elsewhere(TraceTest):
     """What differs between the recording's place and the replay's does not show."""
 
     def replays_with(self, **options):
-        with Tape() as tape:
-            recorded = tape.record(["/usr/bin/python3", "-c", PYTHON])
+        with Trace() as trace:
+            recorded = trace.record(["/usr/bin/python3", "-c", PYTHON])
             self.assert_recorded(recorded)
-            self.assert_same(recorded, tape.replay(**options))
+            self.assert_same(recorded, trace, 1, **options)
 
     def test_from_another_directory(self):
         self.replays_with(cwd="/")
@@ -169,11 +168,11 @@ class Elsewhere(ReplayTest):
         self.replays_with(prefix=["unshare", "-Ur"])
 
     def test_recorded_and_replayed_where_personality_is_denied(self):
-        deny = [os.path.join(os.path.dirname(DRIVER), "deny_personality")]
-        with Tape() as tape:
-            recorded = tape.record(["/usr/bin/python3", "-c", PYTHON], prefix=deny)
+        deny = [os.path.join(BUILD, "deny_personality")]
+        with Trace() as trace:
+            recorded = trace.record(["/usr/bin/python3", "-c", PYTHON], prefix=deny)
             self.assert_recorded(recorded)
-            self.assert_same(recorded, tape.replay(prefix=deny))
+            self.assert_same(recorded, trace, 1, prefix=deny)
 
     def test_on_a_loaded_machine(self):
         load = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(3)]

@@ -11,6 +11,8 @@
 // stores what it finds. The `mov` shape calls getppid, the `cmp` shape the number in its argument.
 extern "C" void call_by_mov(uint64_t* found);
 extern "C" void call_by_cmp(uint64_t* found, long nr);
+// What the stage replaces by a jump.
+extern "C" const unsigned char site_by_mov[], site_by_cmp[];
 
 #define CALL_AROUND(NAME, LOAD, AFTER)                                                         \
   asm(".text\n.p2align 4\n.type " NAME ", @function\n" NAME ":\n"                              \
@@ -35,8 +37,8 @@ extern "C" void call_by_cmp(uint64_t* found, long nr);
       ".size " NAME ", . - " NAME "\n")
 
 // The carry behind the call goes into rbp: 3 if it survived, or as the comparison sets it.
-CALL_AROUND("call_by_mov", "mov $110, %eax", "adc $0, %rbp\n");
-CALL_AROUND("call_by_cmp", "mov %r11, %rax", "cmp $-4095, %rax\n adc $0, %rbp\n");
+CALL_AROUND("call_by_mov", "site_by_mov: mov $110, %eax", "adc $0, %rbp\n");
+CALL_AROUND("call_by_cmp", "mov %r11, %rax\nsite_by_cmp:", "cmp $-4095, %rax\n adc $0, %rbp\n");
 
 namespace {
 constexpr int kWords = 17;
@@ -64,6 +66,8 @@ int differences(void (*call)(uint64_t*)) {
 int main() {
   const int by_mov = differences(call_by_mov);
   const int by_cmp = differences([](uint64_t* found) { call_by_cmp(found, SYS_getppid); });
-  std::printf("mov shape: %d differences, cmp shape: %d differences\n", by_mov, by_cmp);
+  constexpr unsigned char kJump = 0xe9;
+  std::printf("mov shape: %d differences, cmp shape: %d differences, rewritten: %d %d\n", by_mov,
+              by_cmp, site_by_mov[0] == kJump, site_by_cmp[0] == kJump);
   return by_mov + by_cmp ? 1 : 0;
 }
