@@ -22,6 +22,7 @@ class Kvd:
         self.log = tempfile.TemporaryFile("w+")
         command = [*wrapper, program(name), "--port", "0", *options]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
+        self.client = None
         self.port = self._wait_for_port()
 
     def output(self):
@@ -54,13 +55,24 @@ class Kvd:
         connection.settimeout(LIMIT_S)
         return connection
 
+    def stay(self):
+        """A client that stays until wait(): an idle server does not end between two others."""
+        self.client = self.raw()
+
+    def leave(self):
+        if self.client:
+            self.client.close()
+            self.client = None
+
     def wait(self):
+        self.leave()
         return self.process.wait(timeout=LIMIT_S)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.leave()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()

@@ -30,6 +30,11 @@ def fingerprint(trace):
     return re.search(r"^fingerprint +([0-9a-f]{16})\b", shown, re.M).group(1)
 
 
+def of_the_server(output):
+    """What the server printed, without what the recorder said."""
+    return "".join(line + "\n" for line in output.splitlines() if line.startswith("kvd: "))
+
+
 class RecordedServer(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -39,7 +44,8 @@ class RecordedServer(unittest.TestCase):
     def record(self, name="kvd", *record_options):
         """Records a server under a benchmark to its end. Its output and the counter's value."""
         wrapper = (REPRISE, "record", "-o", self.trace, *record_options, "--")
-        with Kvd(name, "--exit-after-idle", "200ms", wrapper=wrapper) as kvd:
+        with Kvd(name, "--exit-after-idle", "50ms", wrapper=wrapper) as kvd:
+            kvd.stay()
             kvd.benchmark("-c", "50", "-n", str(REQUESTS), "-t", "incr")
             value = int(kvd.cli("get", KEY))
             self.assertEqual(kvd.wait(), 0, kvd.output())
@@ -51,8 +57,7 @@ class RecordedServer(unittest.TestCase):
         runs = re.findall(r"^run \d+ of \d+: fingerprint ([0-9a-f]{16}) events \d+ same$", done.stdout,
                           re.M)
         self.assertEqual(runs, [fingerprint(self.trace)] * times, done.stdout)
-        server_output = "".join(line + "\n" for line in output.splitlines() if line.startswith("kvd: "))
-        self.assertTrue(done.stdout.startswith(server_output), done.stdout)
+        self.assertTrue(done.stdout.startswith(of_the_server(output)), done.stdout)
 
     def test_lost_updates_show_under_every_seed_and_replay(self):
         for seed in range(1, RECORDINGS + 1):
@@ -74,6 +79,26 @@ class RecordedServer(unittest.TestCase):
         limited = subprocess.run(["bash", "-c", f"ulimit -s 512; exec {REPRISE} replay {self.trace}"],
                                  capture_output=True, text=True, timeout=LIMIT_S)
         self.assertEqual(limited.returncode, 0, limited.stdout + limited.stderr)
+
+    def test_replay_wants_no_privilege_no_personality_no_randomisation_and_no_idle_machine(self):
+        output, _ = self.record()
+        deny = os.path.join(os.environ["REPRISE_BUILD"], "deny_personality")
+        wrappers = [["setarch", "-R"], [deny]]
+        if subprocess.run(["unshare", "-U", "true"], capture_output=True).returncode == 0:
+            wrappers.append(["unshare", "-U"])
+        load = [subprocess.Popen(["nice", "timeout", "-s", "KILL", "120", "sh", "-c",
+                                  "while :; do :; done"]) for _ in range(3)]
+        try:
+            for wrapper in ([], *wrappers):
+                with self.subTest(wrapper=wrapper):
+                    done = subprocess.run([*wrapper, REPRISE, "replay", self.trace], text=True,
+                                          capture_output=True, timeout=LIMIT_S)
+                    self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                    self.assertEqual(done.stdout, of_the_server(output))
+        finally:
+            for process in load:
+                process.terminate()  # timeout passes it on to its loop
+                process.wait()
 
     def test_replay_opens_no_socket(self):
         if not shutil.which("strace"):
@@ -122,6 +147,7 @@ class RecordedServer(unittest.TestCase):
     def test_expiry_by_timers_replays(self):
         wrapper = (REPRISE, "record", "-o", self.trace, "--")
         with Kvd("kvd", "--exit-after-idle", "50ms", wrapper=wrapper) as kvd:
+            kvd.stay()
             for i in range(5):
                 self.assertEqual(kvd.cli("set", f"k{i}", "v", "PX", str(5 + i)), "OK")
             deadline = time.monotonic() + LIMIT_S
