@@ -459,6 +459,19 @@ class FullDisk(Cli):
         self.assertIn("warning", errors)
 
 
+class Gdb(Cli):
+
+    def test_breakpoint_backtrace_next_and_continue_end_with_the_recorded_fingerprint(self):
+        self.record(CASES, "time")
+        commands = "break print_time\ncontinue\nbacktrace\nnext\nnext\ncontinue\nquit\n"
+        done = subprocess.run([REPRISE, "replay", self.trace, "--gdb"], input=commands, text=True,
+                              capture_output=True, timeout=LIMIT_S, cwd=self.folder)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"Breakpoint \d+, .*print_time \(")
+        self.assertRegex(done.stdout, r"#1 .*main \(argc=.*\n? *at .*cli_cases\.cc:\d+")
+        self.assertRegex(done.stderr, r"fingerprint [0-9a-f]{16}, as recorded")
+
+
 class Show(Cli):
 
     def test_json_and_text_agree(self):
