@@ -8,8 +8,6 @@
 // see runtime/seam/tape.h.
 #include "replay/chunk_builder.h"
 
-#include <capnp/message.h>
-
 #include <cstring>
 
 #include "replay/wire.h"

@@ -5,10 +5,7 @@
 // count), then lengths (their sum must be exactly the input bytes), and only then records.
 #include "replay/chunk_reader.h"
 
-#include <capnp/message.h>
-#include <capnp/serialize.h>
 #include <fmt/format.h>
-#include <kj/exception.h>
 
 #include "replay/columns.h"
 #include "replay/wire.h"

@@ -4,10 +4,6 @@
 // from the kernel (arguments, environment, paths) and may hold any byte but NUL.
 #include "replay/wire.h"
 
-#include <capnp/message.h>
-#include <capnp/serialize.h>
-#include <kj/exception.h>
-
 namespace reprise::trace {
 namespace {
 

@@ -9,10 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "replay/trace.capnp.h"
+#include "replay/capnp_messages.h"
 #include "replay/trace_types.h"
-
-namespace capnp { class MessageBuilder; }
 
 namespace reprise::trace {
 
