@@ -97,11 +97,13 @@ bool Scribe::start(const std::vector<std::string>& argv, const std::vector<std::
   pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, child_, 0));
   if (pidfd_ < 0) return *why = std::string("pidfd_open: ") + std::strerror(errno), false;
   fcntl(pidfd_, F_SETFD, FD_CLOEXEC);
+  if (watch_ns_ != 0) watchdog_.start(tape_.control(), child_, watch_ns_);
   return true;
 }
 
 bool Scribe::child_gone(int64_t nap_ns) {
   if (gone_) return true;
+  watchdog_.look();
   pollfd p{pidfd_, POLLIN, 0};
   timespec nap{0, nap_ns};
   if (ppoll(&p, 1, &nap, nullptr) > 0) gone_ = true;

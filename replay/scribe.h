@@ -19,6 +19,7 @@
 #include "replay/tape_file.h"
 #include "replay/trace_reader.h"
 #include "replay/trace_writer.h"
+#include "replay/watchdog.h"
 
 namespace reprise::trace {
 
@@ -52,7 +53,9 @@ class Scribe {
   // Feeds until the child is gone. A broken trace kills the child.
   RunEnd replay(TraceReader& reader);
 
-  pid_t child() const { return child_; }
+  // Looks for loops that never give way: a thread that computes for `limit_ns` of CPU time without
+  // an event while others could run ends the run. 0: does not look. REQUIRES: before start().
+  void watch(uint64_t limit_ns) { watch_ns_ = limit_ns; }
 
  private:
   // Sleeps until the child is gone or the time is over. True: gone.
@@ -69,6 +72,8 @@ class Scribe {
   pid_t child_ = -1;
   int pidfd_ = -1;
   bool gone_ = false;
+  uint64_t watch_ns_ = 0;
+  Watchdog watchdog_;
   uint64_t position_ = 0;    // record: drained to here. replay: written to here
   struct sigaction former_[4] {};
 };

@@ -21,6 +21,7 @@ class ReadySet {
   G* remove_at(size_t index);
   bool empty() const { return size_ == 0; }
   size_t size() const { return size_; }
+  const size_t* size_address() const { return &size_; }
   std::span<const seam::Candidate> candidates() const { return {candidates_, size_}; }
 
  private:

@@ -136,6 +136,7 @@ void seam_install() {
   if (policy == nullptr) boot_usage_error(error);
   if (!policy->begin_run({table->control->seed, 0})) boot_usage_error("policy: nothing to run");
   activate(policy.release());
+  *table->runnable = state.ready.size_address();
 }
 
 void seam_set_policy_for_test(seam::Policy* policy) {

@@ -111,7 +111,11 @@ enum class Verdict : uint32_t {
   bad_start = 5,    // the program could not be loaded; exit 64
   detached = 6,     // recording went on without a scribe
   reached = 7,      // replay: stopped at until_event; `message` holds where each thread is
+  stuck = 8,        // a thread computed for long while others could have run; exit 70
 };
+
+// SIGSTKFLT: nothing on Linux sends it, so programs do not use it.
+inline constexpr int kWatchdogSignal = 16;
 
 // Offset 0 of the tape file.
 struct Control {
@@ -146,6 +150,10 @@ struct Control {
   // Replay: where executables and libraries are looked for first, as root + recorded path. Set by
   // the parent for a packed trace, else empty.
   char file_root[1024];
+
+  // Set by the parent just before it sends kWatchdogSignal to a thread that has computed for long
+  // without an event; cleared by the stage when it has looked.
+  uint32_t watchdog_asks;
 };
 static_assert(sizeof(Control) <= kControlBytes);
 

@@ -43,6 +43,9 @@ struct Table {
   // Nanoseconds of a clock (CLOCK_REALTIME, CLOCK_MONOTONIC, ...).
   int64_t (*clock)(int clock_id);
 
+  // Where the runtime says where it counts its runnable goroutines; the watchdog looks there.
+  const uint64_t* volatile* runnable;
+
   // Ends the run as diverged or broken, with this text for the parent. Does not return.
   void (*fail)(tape::Verdict verdict, const char* message);
 };

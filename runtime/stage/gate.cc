@@ -18,6 +18,7 @@
 #include "runtime/stage/rewrite.h"
 #include "runtime/stage/signals.h"
 #include "runtime/stage/thread.h"
+#include "runtime/stage/watchdog.h"
 
 extern "C" {
 reprise::tape::Mode stage_entry_mode();
@@ -145,6 +146,7 @@ bool make_table() {
              .note = stage_entry_note,
              .note_bytes = stage_entry_note_bytes,
              .clock = stage_entry_clock,
+             .runnable = &runnable_goroutines,
              .fail = stage_entry_fail};
   return true;
 }

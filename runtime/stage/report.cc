@@ -150,6 +150,14 @@ void unmodelled(const Thread& t, const Call& call, const char* detail) {
   fail(Verdict::unmodelled, nullptr);
 }
 
+void stuck(const Thread& t, const Call& call, const char* waiting) {
+  Text out = message();
+  out << "a loop that never gives way: no event for long after event " << control->events << ", thread "
+      << t.index << " computes, " << waiting << "; let the loop yield, block or use atomics of Reprise's";
+  backtrace(out, call);
+  fail(live() ? Verdict::stuck : Verdict::cut_off, nullptr);
+}
+
 void reached(const Thread& t, const Call* call) {
   Text out = message();
   out << "stopped before event " << control->events << ", thread " << t.index << ", at ";

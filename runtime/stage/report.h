@@ -18,6 +18,9 @@ namespace reprise::stage {
 // A call, or a use of one, that the World does not model. `detail` says which use, or is null.
 [[noreturn]] void unmodelled(const Thread& t, const Call& call, const char* detail);
 
+// A thread computes for ever at `call.ip`, while others wait. `waiting` says who.
+[[noreturn]] void stuck(const Thread& t, const Call& call, const char* waiting);
+
 // Replay: control->until_event is next. `call` is null for an event that is not a system call.
 [[noreturn]] void reached(const Thread& t, const Call* call);
 

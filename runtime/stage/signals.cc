@@ -25,6 +25,7 @@
 #include "runtime/stage/tape_reader.h"
 #include "runtime/stage/tape_writer.h"
 #include "runtime/stage/text.h"
+#include "runtime/stage/watchdog.h"
 
 extern "C" {
 void stage_restorer();
@@ -40,7 +41,8 @@ namespace {
 constexpr uint64_t kRestorerFlag = 0x04000000;
 constexpr uint64_t kCatchable = ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
 constexpr uint64_t kOurs = signal_bit(SIGSYS) | signal_bit(SIGSEGV) | signal_bit(SIGILL) |
-                           signal_bit(SIGBUS) | signal_bit(SIGFPE) | signal_bit(SIGTRAP);
+                           signal_bit(SIGBUS) | signal_bit(SIGFPE) | signal_bit(SIGTRAP) |
+                           signal_bit(tape::kWatchdogSignal);
 constexpr uint64_t kRedZone = 128;
 constexpr uint32_t kXsaveMagic = 0x46505853;
 
@@ -61,7 +63,7 @@ Action catching(void (*handler)(int, siginfo_t*, void*), uint64_t mask) {
 
 // What the kernel is told for the program's action. Faults always come to the stage first.
 void tell_kernel(int signal, const Action& action) {
-  if (synchronous(signal) || !live()) return;
+  if (ours(signal) || !live()) return;
   if (action.handler <= 1) {
     kernel_action(signal, action);
   } else {
@@ -192,6 +194,9 @@ void install_handlers() {
   raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &kOurs, nullptr, 8);
   for (const int s : {SIGSEGV, SIGILL, SIGBUS, SIGFPE, SIGTRAP}) kernel_action(s, catching(on_fault, 0));
   kernel_action(SIGSYS, catching(on_trap, 0));
+  Action watchdog = catching(on_watchdog, 0);
+  watchdog.flags |= SA_RESTART;  // it may land in a call that the thread has just come to
+  kernel_action(tape::kWatchdogSignal, watchdog);
   // Replay writes the program's output: a reader that went away must not end it differently.
   if (!live()) kernel_action(SIGPIPE, {1, 0, 0, 0});
 }
@@ -199,14 +204,14 @@ void install_handlers() {
 void restore_program_handlers() {
   for (int s = 1; s < kSignals; ++s) {
     if (s == SIGKILL || s == SIGSTOP) continue;
-    if (actions[s].handler > 1 || synchronous(s)) kernel_action(s, actions[s]);
+    if (actions[s].handler > 1 || ours(s)) kernel_action(s, actions[s]);
   }
 }
 
 void reset_caught_actions() {
   for (int s = 1; s < kSignals; ++s) {
     if (s == SIGKILL || s == SIGSTOP) continue;
-    if (actions[s].handler > 1 || synchronous(s)) {
+    if (actions[s].handler > 1 || ours(s)) {
       actions[s] = {actions[s].handler == 1, 0, 0, 0};
       kernel_action(s, actions[s]);
     }

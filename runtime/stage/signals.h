@@ -68,5 +68,7 @@ constexpr bool synchronous(int signal) {
   return signal == SIGSEGV || signal == SIGILL || signal == SIGBUS || signal == SIGFPE ||
          signal == SIGTRAP || signal == SIGSYS;
 }
+// Those whose handler in the kernel is always the stage's own.
+constexpr bool ours(int signal) { return synchronous(signal) || signal == tape::kWatchdogSignal; }
 
 }  // namespace reprise::stage

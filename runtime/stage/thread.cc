@@ -110,6 +110,8 @@ void baton_take() {
   }
 }
 
+uint32_t baton_waiters() { return next_ticket - serving - 1; }
+
 void owner_wait(uint32_t index) {
   for (uint32_t now; (now = __atomic_load_n(&owner, __ATOMIC_SEQ_CST)) != index;) {
     futex_wait(&owner, now);

@@ -100,6 +100,8 @@ bool baton_leave();
 void baton_release();
 // Takes it up. REQUIRES: baton_leave() returned true, or a thread that starts.
 void baton_take();
+// Live: how many threads wait for it now.
+uint32_t baton_waiters();
 // Replay: hands over to the thread of the next record and waits until the next is of `index`.
 void owner_wait(uint32_t index);
 void owner_pass();

@@ -17,6 +17,8 @@ enum Status : int {
   kIncomplete = 74,  // the trace lacks the end of the run
 };
 
+inline constexpr double kWatchdogSeconds = 10;
+
 // What comes after `--`, or after the last option.
 using Program = std::vector<std::string>;
 
@@ -25,6 +27,7 @@ struct RunOptions {
   std::optional<uint64_t> seed;  // nothing: a random one
   bool hash_memory = false;
   bool strict_clock = false;
+  double watchdog_s = kWatchdogSeconds;
   bool verbose = false;
   std::string status_file;
 };
@@ -41,6 +44,7 @@ struct ReplayOptions {
   std::optional<uint64_t> until;
   bool gdb = false;
   bool force = false;
+  double watchdog_s = kWatchdogSeconds;
   bool hash_memory = false;
   bool verbose = false;
   std::string status_file;

@@ -32,6 +32,8 @@ std::string find_stage(std::string* why);
 // `bit` if `wanted`, for Control.options.
 constexpr uint32_t option(tape::Option bit, bool wanted) { return wanted ? uint32_t{bit} : 0u; }
 
+constexpr uint64_t nanoseconds(double seconds) { return static_cast<uint64_t>(seconds * 1e9); }
+
 std::vector<std::string> environment();
 uint64_t random_seed();
 

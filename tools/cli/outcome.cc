@@ -61,6 +61,7 @@ void stage_verdict(const tape::Control& control, bool replaying, int* status) {
     case tape::Verdict::cut_off: *status = kIncomplete; break;
     case tape::Verdict::bad_start: *status = replaying ? kBadTrace : kUsage; break;
     case tape::Verdict::detached: *status = replaying ? kDiverged : kIncomplete; break;
+    case tape::Verdict::stuck: *status = kDiverged; break;
     case tape::Verdict::reached: *status = kOk; break;
   }
   if (!text.empty()) say(with_symbols(text, control.file_root));

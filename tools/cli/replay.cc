@@ -75,6 +75,7 @@ class Replay {
     if (trace::Error e = tape.create("", trace::kRingBytes)) return fail(e.text(), kUsage);
     set_replay_control(tape.control(), reader_.header(), options_, pack_root_, quiet);
     trace::Scribe scribe(tape);
+    if (!options_.gdb) scribe.watch(nanoseconds(options_.watchdog_s));  // gdb itself computes for long
     int report = dup(2);
     auto argv = stage_argv(stage_, tape, report, {});
     if (options_.gdb) argv = gdb_argv(argv, reader_, pack_root_);

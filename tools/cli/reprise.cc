@@ -40,6 +40,14 @@ void add_status_file(CLI::App& sub, std::string& to) {
                  "Write one line here that says how it ended, whatever the exit status");
 }
 
+void add_watchdog(CLI::App& sub, double& seconds) {
+  sub.add_option("--watchdog", seconds,
+                 "End the run if a thread computes for this many seconds while others could run and\n"
+                 "never gives way; 0: never")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+}
+
 // What run and record share; the policies in --help come from the catalog.
 void add_run_options(CLI::App& sub, RunOptions& options) {
   std::string policies = "Who goes next, or the path of a shared object with a policy of yours.";
@@ -52,6 +60,7 @@ void add_run_options(CLI::App& sub, RunOptions& options) {
                "Hash all writable memory of the program at its end");
   sub.add_flag("--strict-clock", options.strict_clock,
                "Record every rdtsc, however often the program reads clocks (slower clocks)");
+  add_watchdog(sub, options.watchdog_s);
   add_status_file(sub, options.status_file);
   sub.add_flag("--verbose", options.verbose, "Let the stage say what it does");
   sub.prefix_command();
@@ -99,6 +108,7 @@ void add_replay(CLI::App& app, Action* action) {
   sub->add_flag("--gdb", options->gdb, "Run under gdb");
   sub->add_flag("--force", options->force, "Replay though the executable or a library is another one");
   sub->add_flag("--hash-memory", options->hash_memory, "Hash and compare all writable memory at the end");
+  add_watchdog(*sub, options->watchdog_s);
   add_status_file(*sub, options->status_file);
   sub->add_flag("--verbose", options->verbose, "Let the stage say what it does");
   sub->callback([=] { *action = [=](const Program&) { return replay(*options); }; });

@@ -18,6 +18,7 @@ int run(const RunOptions& options, const Program& program) {
   if (trace::Error e = tape.create("", trace::kRingBytes)) return say(e.text()), kUsage;
   if (!set_control(tape.control(), tape::Mode::run, options, seed, &why)) return say(why), kUsage;
   trace::Scribe scribe(tape);
+  scribe.watch(nanoseconds(options.watchdog_s));
   int report = dup(2);
   if (!scribe.start(stage_argv(stage, tape, report, target.argv), environment(), report, &why)) {
     return say(why), kUsage;
