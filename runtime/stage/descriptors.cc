@@ -68,6 +68,10 @@ long do_dup_to(Thread& t, Call& call) {
   return ours(static_cast<int>(call.args[1])) ? settled(t, call, -EBADF) : plain(t, call);
 }
 
+long do_kernel_copy(Thread& t, Call& call) {
+  return copies_to_stream(call) ? settled(t, call, -EINVAL) : plain(t, call);
+}
+
 // The kernel believes that the stage is the executable.
 long do_readlink(Thread& t, Call& call) {
   const int at = call.nr == SYS_readlinkat;

@@ -9,6 +9,7 @@ long do_close(Thread& t, Call& call);
 long do_close_range(Thread& t, Call& call);
 long do_dup_to(Thread& t, Call& call);
 long do_readlink(Thread& t, Call& call);
+long do_kernel_copy(Thread& t, Call& call);  // sendfile, splice and their kind
 
 // Moves a descriptor to kFirstDescriptor or above, close-on-exec, and returns it; where the limit
 // does not allow that, the same descriptor.

@@ -139,12 +139,10 @@ long settled(Thread& t, const Call& call, long result) {
 }
 
 long plain(Thread& t, Call& call) {
-  if (!model::known(call.nr)) unmodelled(t, call, nullptr);
-  if (const char* what = model::refused(call)) unmodelled(t, call, what);
   const model::Before before = model::before(call);
-  if (live()) return perform_plain(t, call, before);
-  const long result = impose_plain(t, call, before);
-  replay_output(call, result);
+  const long result = live() ? perform_plain(t, call, before) : impose_plain(t, call, before);
+  if (result >= 0) follow_descriptors(call, result);
+  if (!live()) replay_output(call, result);
   return result;
 }
 

@@ -51,6 +51,21 @@ long resolve(const Call& call) {
   return 0;
 }
 
+// Bytes that a list of strings takes on the next stack; an unreadable one ends the guarded access.
+uint64_t list_bytes(uint64_t list) {
+  uint64_t bytes = 0;
+  for (auto* p = reinterpret_cast<const char* const*>(list); p && *p; ++p) bytes += length(*p) + 1 + sizeof *p;
+  return bytes;
+}
+
+// What the kernel would say about the lists as such: 0, -EFAULT or -E2BIG.
+long lists_status(uint64_t argv, uint64_t envp) {
+  constexpr uint64_t kRoom = 2 << 20;  // a quarter of the stack, less what we add
+  uint64_t bytes = 0;
+  if (!guarded([&] { bytes = list_bytes(argv) + list_bytes(envp); })) return -EFAULT;
+  return bytes > kRoom - 4096 ? -E2BIG : 0;
+}
+
 // The program's arguments behind ours. -E2BIG, -EFAULT, or their number.
 long copy_arguments(uint64_t argv) {
   long n = 0;
@@ -70,6 +85,7 @@ Target target_of(const Call& call) {
   Target target = {static_cast<uint64_t>(call.args[1 + at]), static_cast<uint64_t>(call.args[2 + at])};
   target.error = resolve(call);
   if (!target.error) target.error = executable_status(path);
+  if (!target.error) target.error = lists_status(target.argv, target.envp);
   if (!target.error) {
     const long n = copy_arguments(target.argv);
     if (n < 0) target.error = n;

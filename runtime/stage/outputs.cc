@@ -2,8 +2,9 @@
 //
 // A replay opens none of the program's descriptors, so "is this the terminal?" is answered by
 // bookkeeping: which of the program's descriptor numbers now lead to the stdout and stderr that it
-// started with. Output by sendfile, splice or a descriptor passed to a child is not repeated: the
-// tape does not hold those bytes.
+// started with. sendfile, splice and copy_file_range onto one of them are answered with EINVAL, as
+// for a terminal: programs then read and write. Hole: what children write is not repeated, the tape
+// does not hold it.
 #include "runtime/stage/outputs.h"
 
 #include <errno.h>
@@ -17,17 +18,34 @@ namespace reprise::stage {
 namespace {
 
 constexpr int kFollowed = 1024;
-uint8_t leads_to[kFollowed] = {0, 1, 2};  // 0: to neither
 
-uint8_t* entry(long fd) { return fd >= 0 && fd < kFollowed ? &leads_to[fd] : nullptr; }
+// In the part of the control page that is nobody else's, since it outlives an exec. Bytes, each a
+// stream's number with kKnown set; untouched ones mean what they meant at the start.
+constexpr uint64_t kTable = tape::kTapeBase + tape::kControlBytes / 2;
+static_assert(sizeof(tape::Control) <= tape::kControlBytes / 2);
+constexpr uint8_t kKnown = 0x80;
 
-int stream_of(long fd) {
-  const uint8_t* e = entry(fd);
-  return e ? *e : 0;
+uint8_t* entry(long fd) {
+  return fd >= 0 && fd < kFollowed ? reinterpret_cast<uint8_t*>(kTable) + fd : nullptr;
 }
 
-void duplicate(long from, long to) {
-  if (uint8_t* e = entry(to)) *e = stream_of(from);
+// 1 or 2: the descriptor leads to that stream; 0: to neither.
+int stream_of(long fd) {
+  const uint8_t* e = entry(static_cast<int>(fd));
+  if (!e) return 0;
+  if (*e & kKnown) return *e & ~kKnown;
+  return fd == 1 || fd == 2 ? fd : 0;
+}
+
+void set_stream(long fd, int stream) {
+  if (uint8_t* e = entry(fd)) *e = stream | kKnown;
+}
+
+// The two descriptors that a call has just stored.
+void set_both(uint64_t at) {
+  const auto* fds = reinterpret_cast<const int32_t*>(at);
+  set_stream(fds[0], 0);
+  set_stream(fds[1], 0);
 }
 
 void write_all(int fd, uint64_t at, uint64_t size) {
@@ -50,8 +68,18 @@ void write_vectors(int fd, const iovec* v, long count, uint64_t bytes) {
 
 }  // namespace
 
+bool copies_to_stream(const Call& call) {
+  switch (call.nr) {
+    case SYS_sendfile: return stream_of(call.args[0]);
+    case SYS_copy_file_range:
+    case SYS_splice: return stream_of(call.args[2]);
+    case SYS_tee: return stream_of(call.args[1]);
+    case SYS_vmsplice: return stream_of(call.args[0]);
+    default: return false;
+  }
+}
+
 void replay_output(const Call& call, long result) {
-  follow_descriptors(call, result);
   if (result <= 0 || option(tape::kReplayQuiet)) return;
   const int fd = stream_of(call.args[0]);
   if (!fd) return;
@@ -72,15 +100,29 @@ void follow_descriptors(const Call& call, long result) {
   switch (call.nr) {
     case SYS_dup:
     case SYS_dup2:
-    case SYS_dup3: return duplicate(call.args[0], result);
+    case SYS_dup3: return set_stream(result, stream_of(call.args[0]));
     case SYS_fcntl: {
       const bool duplicates = call.args[1] == F_DUPFD || call.args[1] == F_DUPFD_CLOEXEC;
-      if (duplicates) duplicate(call.args[0], result);
-      return;
+      return duplicates ? set_stream(result, stream_of(call.args[0])) : void();
     }
-    case SYS_close:
-      if (uint8_t* e = entry(call.args[0])) *e = 0;
-      return;
+    case SYS_close: return set_stream(static_cast<int>(call.args[0]), 0);
+    // A new descriptor may have the number of one that an exec or a close_range has closed.
+    case SYS_open:
+    case SYS_openat:
+    case SYS_openat2:
+    case SYS_creat:
+    case SYS_socket:
+    case SYS_accept:
+    case SYS_accept4:
+    case SYS_memfd_create:
+    case SYS_eventfd2:
+    case SYS_timerfd_create:
+    case SYS_signalfd4:
+    case SYS_epoll_create1:
+    case SYS_inotify_init1: return set_stream(result, 0);
+    case SYS_pipe:
+    case SYS_pipe2: return set_both(call.args[0]);
+    case SYS_socketpair: return set_both(call.args[3]);
     default: return;
   }
 }

@@ -65,8 +65,12 @@ long clone_flags(const Call& call) {
 
 long fork_child(Thread& t, Call& call, long flags) {
   if (has_shared_memory()) unmodelled(t, call, "fork of a program with shared anonymous memory");
-  if (!live()) return imposed(t, call, [] { return 0L; });
   const long* a = call.args;
+  if (!live()) {
+    const long recorded = imposed(t, call, [] { return 0L; });
+    if (recorded > 0 && call.nr == SYS_clone && flags & CLONE_PARENT_SETTID) store_tid(a[2], recorded);
+    return recorded;
+  }
   const bool asks_ids = call.nr == SYS_clone;
   const long result = asks_ids ? raw(SYS_clone, flags & ~CLONE_VM, 0, a[2], a[3], a[4])
                                : raw(SYS_clone, flags, 0, 0, 0, 0);

@@ -81,7 +81,7 @@ void backtrace(Text& out, const Call& call) {
   for (uint64_t at = call.sp & ~7ull; frame < kFrames && at < call.sp + 16384; at += 8) {
     uint64_t value = 0;
     if (!guarded([&] { value = *reinterpret_cast<uint64_t*>(at); })) break;
-    if (!executable(value)) continue;
+    if (value >= tape::kProgramEnd || !executable(value)) continue;
     out << "\n  #" << frame++ << " ";
     place(out, value);
   }

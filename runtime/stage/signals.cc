@@ -154,6 +154,7 @@ void fill_frame(Frame* frame, const Thread& t, const ucontext_t* context, const 
   ucontext_t saved;
   memset(&saved, 0, sizeof saved);
   for (int i = 0; i < NGREG; ++i) saved.uc_mcontext.gregs[i] = context->uc_mcontext.gregs[i];
+  saved.uc_mcontext.gregs[REG_OLDMASK] = t.mask;  // the kernel's own mask is not the program's
   saved.uc_stack = t.alternate;
   __builtin_memcpy(&saved.uc_sigmask, &t.mask, 8);
   frame->return_address = action.restorer;

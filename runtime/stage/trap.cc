@@ -61,6 +61,12 @@ Handler handler_of(long nr) {
     case SYS_readlink:
     case SYS_readlinkat: return do_readlink;
 
+    case SYS_sendfile:
+    case SYS_copy_file_range:
+    case SYS_splice:
+    case SYS_tee:
+    case SYS_vmsplice: return do_kernel_copy;
+
     // Without these, programs do the same by other means, which we know.
     case SYS_rseq:
     case SYS_clone3:
@@ -93,6 +99,8 @@ void go_on(ucontext_t* context) {
 long do_syscall(Thread& t, Call& call) {
   if (!call.context && needs_trap(call.nr)) return kMustTrap;
   if (call.nr == SYS_rt_sigreturn) return do_rt_sigreturn(t, call);
+  if (!model::known(call.nr)) unmodelled(t, call, nullptr);
+  if (const char* what = model::refused(call)) unmodelled(t, call, what);
   if (!live()) turn(t, model::blocks(call));
   if (signal_due_before(t)) return kMustTrap;
   call.check = model::check(call);
