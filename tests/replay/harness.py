@@ -16,7 +16,8 @@ import subprocess
 import tempfile
 import unittest
 
-BUILD = os.environ["REPRISE_BUILD"]
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("REPRISE_BUILD", os.path.join(ROOT, "build"))
 STAGE = os.path.join(BUILD, "tools", "reprise-stage")
 DRIVER = os.path.join(BUILD, "stage_driver")
 REPRISE = os.path.join(BUILD, "tools", "reprise")
