@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -28,11 +29,14 @@ void wait_until_alone() {
   while (rt::num_goroutine() > 1) rt::gosched();
 }
 
-// A path that nobody else has: in a fresh directory of this process.
+// A path that nobody else has: in a directory of this process, removed at its end.
 std::string fresh_path(const char* name) {
-  char pattern[] = "/tmp/reprise-net-XXXXXX";
-  EXPECT_NE(mkdtemp(pattern), nullptr);
-  return std::string(pattern) + "/" + name;
+  static const struct Folder {
+    Folder() { EXPECT_NE(mkdtemp(path), nullptr); }
+    ~Folder() { std::filesystem::remove_all(path); }
+    char path[32] = "/tmp/reprise-net-XXXXXX";
+  } folder;
+  return std::string(folder.path) + "/" + name;
 }
 
 Listener listen_loopback() {
@@ -269,6 +273,29 @@ TEST(Net, many_connections_at_once) {
   EXPECT_LE(open_descriptors(), before + 4);  // the poller's own two, if this test came first
 }
 
+TEST(Net, unnamed_host_listens_on_every_interface_and_dials_the_local_one) {
+  Listener listener = *listen("tcp", ":0");
+  const std::string port = std::to_string(listener.address().port);
+  for (const std::string& address : {"127.0.0.1:" + port, ":" + port}) {
+    Conn client;
+    go([&] { client = *dial("tcp", address); });
+    Conn server = *listener.accept();
+    wait_until_alone();
+    ASSERT_TRUE(client.write_all("x").ok());
+    char byte = 0;
+    ASSERT_TRUE(server.read_full(&byte, 1).ok());
+    EXPECT_EQ(byte, 'x');
+  }
+}
+
+TEST(Net, port_in_use_is_an_error_that_names_it) {
+  Listener listener = listen_loopback();
+  const std::string address = listener.address().text;
+  auto second = listen("tcp", address);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().message(), "listen tcp " + address + ": address already in use");
+}
+
 TEST(Net, dial_to_a_port_where_nobody_listens_is_refused) {
   Listener listener = listen_loopback();
   const std::string address = listener.address().text;
@@ -458,24 +485,20 @@ TEST(NetDeadline, closing_with_a_deadline_set_leaves_no_timer_behind) {
   EXPECT_TRUE(pair.server.read_full(&byte, 1).ok());
 }
 
-TEST(NetDeadline, dial_gives_up_on_a_full_backlog) {
-  // A Unix listener with a backlog of one that nobody accepts from: connect waits for room.
-  const std::string path = fresh_path("full");
-  ListenOptions options;
-  options.backlog = 0;
-  Listener listener = *listen("unix", path, options);
+TEST(NetDeadline, dial_gives_up_where_nobody_answers) {
+  // A listener that nobody accepts from: once its queue is full the kernel drops connects.
+  Listener listener = *listen("tcp", "127.0.0.1:0", {.backlog = 0});
+  const std::string address = listener.address().text;
   std::vector<Conn> held;
-  for (int i = 0; i < 16; ++i) {
-    auto conn = dial("unix", path);
+  for (int i = 0; i < 64; ++i) {
+    auto conn = dial("tcp", address, {.timeout = milliseconds(20)});
     if (!conn) {
-      // Non-blocking Unix sockets report a full backlog at once.
-      EXPECT_TRUE(conn.error().is(EAGAIN)) << conn.error().message();
-      EXPECT_TRUE(listener.close().ok());
+      EXPECT_TRUE(conn.error().timeout()) << conn.error().message();
       return;
     }
     held.push_back(*conn);
   }
-  FAIL() << "a backlog of zero took 16 connections";
+  FAIL() << "a backlog of zero took 64 connections";
 }
 
 // ---- Unix sockets -----------------------------------------------------------------------------
@@ -506,6 +529,22 @@ TEST(NetUnix, path_in_use_is_an_error) {
   ASSERT_FALSE(second.ok());
   EXPECT_TRUE(second.error().is(EADDRINUSE));
   EXPECT_TRUE(listener.close().ok());
+}
+
+TEST(NetUnix, dial_to_a_full_backlog_says_so_at_once) {
+  const std::string path = fresh_path("full");
+  Listener listener = *listen("unix", path, {.backlog = 0});
+  std::vector<Conn> held;
+  for (int i = 0; i < 64; ++i) {
+    auto conn = dial("unix", path);
+    if (!conn) {
+      EXPECT_TRUE(conn.error().is(EAGAIN)) << conn.error().message();
+      EXPECT_TRUE(listener.close().ok());
+      return;
+    }
+    held.push_back(*conn);
+  }
+  FAIL() << "a backlog of zero took 64 connections";
 }
 
 TEST(NetUnix, dial_without_a_listener_is_an_error) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <string>
 
 #include "runtime/sched/proc.h"
@@ -27,6 +28,7 @@ class OsTest : public testing::Test {
     EXPECT_NE(mkdtemp(pattern), nullptr);
     dir_ = pattern;
   }
+  ~OsTest() override { std::filesystem::remove_all(dir_); }
   std::string path(const std::string& name) { return dir_ + "/" + name; }
   std::string dir_;
 };
