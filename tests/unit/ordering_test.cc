@@ -154,7 +154,7 @@ TEST_F(Ordering, elements_are_published_with_the_channel) {
     ch.close();
   });
   int sum = 0;
-  for (const std::vector<int> v : ch) {
+  for (std::vector<int> v : ch) {
     for (const int x : v) sum += x;
   }
   EXPECT_EQ(sum, 1000);
