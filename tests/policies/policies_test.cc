@@ -142,9 +142,9 @@ TEST(DefaultChoice, codes_round_trip_for_every_candidate) {
 
 TEST(DefaultChoice, no_more_is_the_last_resort) {
   std::vector<Candidate> candidates(2);
-  candidates[0].op = OpKind::stop;
-  candidates[1].ready_step = 100;
-  EXPECT_EQ(default_choice({DecisionKind::poll, {}, 0, 0, candidates}), 1u);
+  candidates[0].ready_step = 100;
+  candidates[1].op = OpKind::stop;  // the last of all by contract, and here the oldest
+  EXPECT_EQ(default_choice({DecisionKind::poll, {}, 0, 0, candidates}), 0u);
 }
 
 }  // namespace
