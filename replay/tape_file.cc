@@ -85,6 +85,9 @@ Error TapeFile::map(const std::string& name, uint64_t ring_bytes) {
       return failed();
     }
   }
+  // Nothing of the file is worth reading ahead: it would be zeroes, megabytes of them.
+  madvise(control_, tape::kControlBytes, MADV_RANDOM);
+  madvise(ring_, 2 * ring_bytes, MADV_RANDOM);
   return {};
 }
 

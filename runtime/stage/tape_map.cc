@@ -26,6 +26,8 @@ bool map_at(uint64_t at, uint64_t size, uint64_t offset) {
 
 const char* map_tape() {
   if (!map_at(tape::kTapeBase, tape::kControlBytes, 0)) return "cannot map the tape";
+  // No reading ahead, as the parent has it (replay/tape_file.cc).
+  raw(SYS_madvise, tape::kTapeBase, tape::kControlBytes, MADV_RANDOM);
   control = reinterpret_cast<tape::Control*>(tape::kTapeBase);
   if (control->magic != tape::kMagic) return "not a tape";
   if (control->version != tape::kVersion) return "a tape of another version";
@@ -36,6 +38,7 @@ const char* map_tape() {
     return "cannot map the ring of the tape";
   }
   raw(SYS_madvise, kRingBase, 2 * ring, MADV_DONTFORK);
+  raw(SYS_madvise, kRingBase, 2 * ring, MADV_RANDOM);
   scribe_pid = raw(SYS_getppid);
   return nullptr;
 }
