@@ -61,7 +61,7 @@ struct Death {
 [[noreturn]] void die(const Death& death) {
   if (getg() == nullptr || getm() == nullptr) report_death(const_cast<Death*>(&death));
   systemstack([](void* arg) { report_death(arg); }, const_cast<Death*>(&death));
-  __builtin_unreachable();
+  __builtin_trap();  // an instruction, or the return address would lie in the next function
 }
 
 }  // namespace

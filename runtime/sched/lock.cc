@@ -4,7 +4,8 @@
 // since it cannot know whether others still sleep; one superfluous wake is the price.
 //
 // Debug builds keep the ranks that a thread holds and refuse to take a lower one (an equal one
-// only for channels, which select takes in a fixed order of its own).
+// only for channels, which select takes in a fixed order of its own). A report of a fatal error is
+// exempt: it starts wherever the error was.
 #include "runtime/sched/lock.h"
 
 #include <linux/futex.h>
@@ -12,6 +13,7 @@
 
 #include "runtime/sched/g_m_p.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sched/sched.h"
 #include "runtime/sys/syscall.h"
 
 namespace reprise::rt {
@@ -32,7 +34,7 @@ thread_local LockRank held_ranks[kMaxHeld] __attribute__((tls_model("initial-exe
 thread_local int held_count __attribute__((tls_model("initial-exec"))) = 0;
 
 void note_acquired(LockRank rank) {
-  if (held_count > 0) {
+  if (held_count > 0 && !sched.dying) {
     const LockRank top = held_ranks[held_count - 1];
     const bool ordered = top < rank || (top == rank && rank == LockRank::chan);
     if (!ordered) throw_("lock rank order violated");
@@ -48,7 +50,7 @@ void note_released(LockRank rank) {
     --held_count;
     return;
   }
-  throw_("unlock of a runtime lock that this thread does not hold");
+  if (!sched.dying) throw_("unlock of a runtime lock that this thread does not hold");
 }
 #else
 void note_acquired(LockRank) {}

@@ -76,6 +76,14 @@ void aborts() {
   park_for_ever();
 }
 
+void lock_order() {
+  rt::Lock low{rt::LockRank::sched}, high{rt::LockRank::leaf};
+  high.lock();
+  low.lock();
+  std::puts("ranks are checked in debug builds only");
+  std::exit(0);
+}
+
 void foreign_thread() {
   std::thread([] { rt::gosched(); }).join();
 }
@@ -133,6 +141,7 @@ constexpr struct {
     {"quit", quit},
     {"abort", aborts},
     {"foreign_thread", foreign_thread},
+    {"lock_order", lock_order},
 };
 
 int app(int argc, char** argv) {

@@ -26,9 +26,10 @@ struct GoOptions {
   size_t stack_bytes = 0;  // address space; 0: 256 KiB. Rounded up to a power of two
 };
 
-// Runs f() on a new goroutine. A scheduling point. Does not block.
+// Runs f() on a new goroutine. A scheduling point. Does not block. Always inlined, so that the place
+// that tracebacks and policies are told is the caller's.
 template <class F>
-void go(GoOptions options, F&& f) {
+[[gnu::always_inline]] inline void go(GoOptions options, F&& f) {
   using Fn = std::decay_t<F>;
   static_assert(std::is_invocable_v<Fn&>, "go() takes a function object without arguments");
   rt::G* gp = rt::newproc_begin(sizeof(Fn), alignof(Fn), {.stack_bytes = options.stack_bytes});
@@ -52,7 +53,7 @@ void go(GoOptions options, F&& f) {
 }
 
 template <class F>
-void go(F&& f) {
+[[gnu::always_inline]] inline void go(F&& f) {
   go(GoOptions{}, std::forward<F>(f));
 }
 
