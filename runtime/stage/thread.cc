@@ -31,11 +31,17 @@ Thread* block(uint32_t index) {
   return reinterpret_cast<Thread*>(tape::kThreadBase + index * kThreadBytes);
 }
 
-void futex_wait(volatile uint32_t* word, uint32_t value) {
-  raw(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr);
+// All wait on one word, each for one value of it: only whoever waits for that value, or for one 32
+// away, is woken.
+uint32_t bit_of(uint32_t wanted) { return 1u << (wanted & 31); }
+
+void futex_wait(volatile uint32_t* word, uint32_t now, uint32_t wanted) {
+  raw(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, now, nullptr, nullptr, bit_of(wanted));
 }
 
-void futex_wake_all(volatile uint32_t* word) { raw(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1 << 30); }
+void futex_wake(volatile uint32_t* word, uint32_t value) {
+  raw(SYS_futex, word, FUTEX_WAKE_BITSET_PRIVATE, 1 << 30, nullptr, nullptr, bit_of(value));
+}
 
 // The kernel clears `alive` and wakes after the thread's last instruction.
 void wait_until_gone(Thread& t) {
@@ -93,8 +99,8 @@ void only_thread() {
 }
 
 void baton_release() {
-  __atomic_add_fetch(&serving, 1, __ATOMIC_SEQ_CST);
-  if (__atomic_load_n(&next_ticket, __ATOMIC_SEQ_CST) != serving) futex_wake_all(&serving);
+  const uint32_t now = __atomic_add_fetch(&serving, 1, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&next_ticket, __ATOMIC_SEQ_CST) != now) futex_wake(&serving, now);
 }
 
 bool baton_leave() {
@@ -106,7 +112,7 @@ bool baton_leave() {
 void baton_take() {
   const uint32_t mine = __atomic_fetch_add(&next_ticket, 1, __ATOMIC_SEQ_CST);
   for (uint32_t now; (now = __atomic_load_n(&serving, __ATOMIC_SEQ_CST)) != mine;) {
-    futex_wait(&serving, now);
+    futex_wait(&serving, now, mine);
   }
 }
 
@@ -114,13 +120,14 @@ uint32_t baton_waiters() { return next_ticket - serving - 1; }
 
 void owner_wait(uint32_t index) {
   for (uint32_t now; (now = __atomic_load_n(&owner, __ATOMIC_SEQ_CST)) != index;) {
-    futex_wait(&owner, now);
+    futex_wait(&owner, now, index);
   }
 }
 
 void owner_pass() {
-  __atomic_store_n(&owner, peek()->thread, __ATOMIC_SEQ_CST);
-  futex_wake_all(&owner);
+  const uint32_t next = peek()->thread;
+  __atomic_store_n(&owner, next, __ATOMIC_SEQ_CST);
+  futex_wake(&owner, next);
 }
 
 }  // namespace reprise::stage
