@@ -13,6 +13,7 @@
 
 #include "runtime/stage/raw.h"
 #include "runtime/stage/stage.h"
+#include "runtime/stage/text.h"
 
 namespace reprise::stage {
 namespace {
@@ -67,6 +68,8 @@ void write_vectors(int fd, const iovec* v, long count, uint64_t bytes) {
 }
 
 }  // namespace
+
+void forget_descriptors() { memset(reinterpret_cast<void*>(kTable), 0, kFollowed); }
 
 bool copies_to_stream(const Call& call) {
   switch (call.nr) {

@@ -7,6 +7,8 @@ namespace reprise::stage {
 
 // Replay: writes what this recorded call wrote, if it went to the program's first stdout or stderr.
 void replay_output(const Call& call, long result);
+// The first image of a run: nothing has become of them yet.
+void forget_descriptors();
 // Follows what becomes of those two descriptors (dup2, close, fcntl), in both modes.
 void follow_descriptors(const Call& call, long result);
 // The call moves bytes to one of them inside the kernel, where they cannot be recorded.

@@ -9,6 +9,7 @@
 #include "runtime/stage/clocks.h"
 #include "runtime/stage/descriptors.h"
 #include "runtime/stage/gate.h"
+#include "runtime/stage/outputs.h"
 #include "runtime/stage/process.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
@@ -116,6 +117,7 @@ void stage_main(long* sp) {
   take_descriptors(in);
   if (const char* wrong = map_tape()) refuse(wrong);
   mode = control->mode;
+  if (control->events == 0) forget_descriptors();
   pin_to_one_core();
   find_kernel_vdso(value_of(in.auxv, AT_SYSINFO_EHDR));
   Thread* t = new_thread();
