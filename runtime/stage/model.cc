@@ -17,6 +17,7 @@
 
 #include "runtime/stage/hash.h"
 #include "runtime/stage/raw.h"
+#include "runtime/stage/report.h"
 #include "runtime/stage/text.h"
 
 namespace reprise::stage::model {
@@ -166,10 +167,11 @@ class Outputs {
     if (size) add_even_empty(at, size);
   }
   void add_even_empty(uint64_t at, uint64_t size) {
-    if (at && count_ < kMaxSegments) out_[count_++] = {at, static_cast<uint32_t>(size)};
+    if (!at) return;
+    if (count_ == kMaxSegments) fail(Verdict::unmodelled, "a call that wrote to more than 96 places is not modelled");
+    out_[count_++] = {at, static_cast<uint32_t>(size)};
   }
-  // The first `bytes` of a scattered buffer. The last free place takes no more: IOV_MAX scattered
-  // reads of a byte each are refused by refused().
+  // The first `bytes` of a scattered buffer.
   void add_vectors(const iovec* v, uint64_t count, uint64_t bytes) {
     for (uint64_t i = 0; i < count && bytes; ++i) {
       const uint64_t part = bytes < v[i].iov_len ? bytes : v[i].iov_len;
@@ -244,6 +246,7 @@ int ioctl_writes(uint32_t command) {
     case 0x4004'9409u /* FICLONE */: return 0;
     case SIOCGIFNAME: case SIOCGIFFLAGS: case SIOCGIFADDR: case SIOCGIFBRDADDR: case SIOCGIFNETMASK:
     case SIOCGIFMTU: case SIOCGIFHWADDR: case SIOCGIFINDEX: return 40;
+    case 0xc020'660bu /* FS_IOC_FIEMAP */: return -1;  // extents behind the encoded size
     default: break;
   }
   const bool encodes_its_size = command >> 30 != 0;
@@ -333,8 +336,6 @@ const char* refused(const Call& call) {
       const bool pi = command >= FUTEX_LOCK_PI && command != FUTEX_WAIT_BITSET && command != FUTEX_WAKE_BITSET;
       return pi ? "this operation" : nullptr;
     }
-    case SYS_readv: case SYS_preadv: case SYS_preadv2:
-      return call.args[2] > kMaxSegments ? "more than 96 buffers" : nullptr;
     case SYS_recvmmsg:
       return call.args[2] > 16 ? "more than 16 messages" : nullptr;
     default:
