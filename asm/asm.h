@@ -34,6 +34,10 @@ void reprise_mcall(void (*fn)(reprise::rt::G*));
 // cleared before it returns, so that nothing of what fn did shows on the goroutine.
 void reprise_systemstack(void (*fn)(void*), void* arg);
 
+// Calls fn(arg) on the stack that ends at `top`, and comes back with the caller-saved registers
+// cleared. Any stack; the current goroutine stays the same.
+void reprise_call_on_stack(void* top, void (*fn)(void*), void* arg);
+
 // Notes where the caller of gosave is, as a context that a traceback can start from.
 void reprise_gosave(reprise::asm_::Gobuf* buf);
 

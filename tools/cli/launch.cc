@@ -149,9 +149,13 @@ std::string find_stage(std::string* why) {
   return {};
 }
 
+// With LD_BIND_NOW: binding at the first call saves the vector registers on the program's stack, and
+// which of them count as in use there depends on when the kernel last switched the thread.
 std::vector<std::string> environment() {
   std::vector<std::string> out;
-  for (char** e = environ; *e; ++e) out.emplace_back(*e);
+  for (char** e = environ; *e; ++e)
+    if (!std::string_view(*e).starts_with("LD_BIND_NOW=")) out.emplace_back(*e);
+  out.emplace_back("LD_BIND_NOW=1");
   return out;
 }
 

@@ -1,11 +1,13 @@
 // Wires policies and replay together for a controlled program: the one place that knows both.
 //
-// Linked into every program. Record and replay run the same code here: the policy is made (and a
-// user's loaded) in replay too, although its answers then come from the trace, because loading makes
-// system calls and mappings, and those must be the recorded ones. Everything lies in the policies'
-// memory, and what the runtime points to is allocated first: it has the same address in both.
+// Linked into every program. A policy is asked while recording and not in replay, and nothing of the
+// program may show the difference, so everything here has its own memory: the objects lie in the
+// policies' arena, made by the same calls in both modes (a user's policy is loaded in replay too:
+// loading makes system calls and mappings), and every question is asked on a stack of its own.
+#include <cstddef>
 #include <utility>
 
+#include "asm/asm.h"
 #include "replay/follower.h"
 #include "replay/recorder.h"
 #include "runtime/seam/catalog.h"
@@ -14,28 +16,58 @@
 namespace reprise::seam {
 namespace {
 
-class Wired final : public Policy {
+// A stack for questions to the policy.
+class Apart {
  public:
-  explicit Wired(const stage::Table& table) : follow_(table) {}
-
-  // Null: follow the tape.
-  void record(std::unique_ptr<replay::RecordingPolicy> recording) { recording_ = std::move(recording); }
-
-  bool begin_run(const RunInfo& info) override { return active().begin_run(info); }
-  size_t choose(const Decision& decision) override { return active().choose(decision); }
-  uint64_t draw(const Decision& decision) override { return active().draw(decision); }
-  void executed(const Event& event) override { active().executed(event); }
-  bool wants_events() const override { return recording_ != nullptr && recording_->wants_events(); }
-  void end_run(const Outcome& outcome) override { active().end_run(outcome); }
-
- private:
-  Policy& active() {
-    if (recording_ != nullptr) return *recording_;
-    return follow_;
+  // Runs f there.
+  template <class F>
+  auto operator()(F f) {
+    using Result = decltype(f());
+    struct Call {
+      F* function;
+      Result result;
+    } call{&f, {}};
+    reprise_call_on_stack(stack_.get() + kStackBytes, [](void* arg) {
+      auto* const c = static_cast<Call*>(arg);
+      c->result = (*c->function)();
+    }, &call);
+    return call.result;
   }
 
+ private:
+  static constexpr size_t kStackBytes = 512 << 10;
+  std::unique_ptr<std::byte[]> stack_{new std::byte[kStackBytes]};
+};
+
+class Wired final : public Policy {
+ public:
+  Wired(const stage::Table& table, std::unique_ptr<Policy> policy)
+      : recording_(table, std::move(policy)),
+        follow_(table),
+        active_(table.mode() == tape::Mode::replay ? static_cast<Policy*>(&follow_) : &recording_) {}
+
+  bool begin_run(const RunInfo& info) override {
+    return apart_([&] { return active_->begin_run(info); });
+  }
+  size_t choose(const Decision& decision) override {
+    return apart_([&] { return active_->choose(decision); });
+  }
+  uint64_t draw(const Decision& decision) override {
+    return apart_([&] { return active_->draw(decision); });
+  }
+  void executed(const Event& event) override {
+    apart_([&] { return active_->executed(event), true; });
+  }
+  bool wants_events() const override { return recording_.wants_events(); }
+  void end_run(const Outcome& outcome) override {
+    apart_([&] { return active_->end_run(outcome), true; });
+  }
+
+ private:
+  Apart apart_;
+  replay::RecordingPolicy recording_;
   replay::FollowPolicy follow_;
-  std::unique_ptr<replay::RecordingPolicy> recording_;
+  Policy* active_;
 };
 
 }  // namespace
@@ -43,12 +75,9 @@ class Wired final : public Policy {
 std::unique_ptr<Policy> wire_policy(const stage::Table& table, std::string* error) {
   const PolicyMemory memory;
   const tape::Control& control = *table.control;
-  auto wired = std::make_unique<Wired>(table);
   std::unique_ptr<Policy> policy = make_policy(control.policy, control.seed, error);
   if (policy == nullptr) return nullptr;
-  if (table.mode() != tape::Mode::replay)
-    wired->record(std::make_unique<replay::RecordingPolicy>(table, std::move(policy)));
-  return wired;
+  return std::make_unique<Wired>(table, std::move(policy));
 }
 
 }  // namespace reprise::seam
