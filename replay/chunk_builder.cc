@@ -36,7 +36,12 @@ ChunkBuilder::~ChunkBuilder() = default;
 
 uint16_t ChunkBuilder::shape_of(const tape::Record& head) {
   uint32_t key = key_of(head);
-  if (key == last_key_ && shapes_ > 0) return last_shape_;
+  Recent& recent = recent_[head.kind & 255];
+  if (recent.key != key || recent.shape >= shapes_) recent = {key, find_shape(head, key)};
+  return recent.shape;
+}
+
+uint16_t ChunkBuilder::find_shape(const tape::Record& head, uint32_t key) {
   size_t slot = key * 0x9e37'79b1u >> 20 & (kSlots - 1);
   for (; slots_[slot] != 0; slot = (slot + 1) & (kSlots - 1)) {
     if (key_of(pool_[slots_[slot] - 1]->like) == key) break;
@@ -48,8 +53,7 @@ uint16_t ChunkBuilder::shape_of(const tape::Record& head) {
     pool_[shapes_]->bytes.resize(head.segments);
     slots_[slot] = static_cast<uint32_t>(++shapes_);
   }
-  last_key_ = key;
-  return last_shape_ = static_cast<uint16_t>(slots_[slot] - 1);
+  return static_cast<uint16_t>(slots_[slot] - 1);
 }
 
 void ChunkBuilder::add(const RecordView& record) {
@@ -57,8 +61,12 @@ void ChunkBuilder::add(const RecordView& record) {
   uint16_t index = shape_of(head);
   order_.push_back(index);
   Shape& shape = *pool_[index];
+  if (uint32_t check = kept_check(head); check != 0 || !shape.checks.empty()) {
+    shape.checks.resize(shape.values.size());
+    shape.checks.push_back(check);
+  }
   shape.values.push_back(head.value);
-  shape.checks.push_back(kept_check(head));
+  if (head.segments == 0) return;
   record.each_segment([&](int i, Bytes bytes) {
     shape.lengths[i].push_back(static_cast<int64_t>(bytes.size()));
     shape.bytes[i].insert(shape.bytes[i].end(), bytes.begin(), bytes.end());
@@ -80,14 +88,13 @@ void ChunkBuilder::clear() {
   }
   shapes_ = 0;
   slots_.fill(0);
+  recent_.fill({});
   order_.clear();
   input_bytes_ = 0;
 }
 
 void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs,
                           std::vector<std::byte>& chunk) {
-  inputs.clear();
-  chunk.clear();
   ::capnp::MallocMessageBuilder input_message, chunk_message;
   auto data = input_message.initRoot<schema::Inputs>().initBytes(input_bytes_);
   auto to = chunk_message.initRoot<schema::Chunk>();
@@ -105,7 +112,7 @@ void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs
     shapes[i].setCount(static_cast<uint32_t>(from.values.size()));
     encode_column(from.values, column);
     put_column(shapes[i].initValues(), column);
-    encode_column(from.checks, column);
+    encode_column(from.checks, column);  // none is a constant 0
     put_column(shapes[i].initChecks(), column);
     auto lengths = shapes[i].initLengths(from.like.segments);
     for (unsigned s = 0; s < from.like.segments; ++s) {

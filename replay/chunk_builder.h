@@ -43,20 +43,25 @@ class ChunkBuilder {
  private:
   struct Shape {
     tape::Record like{};  // kind, thread, segments
-    std::vector<int64_t> values, checks;
+    std::vector<int64_t> values;
+    std::vector<int64_t> checks;  // empty as long as all are 0
     std::vector<std::vector<int64_t>> lengths;
     std::vector<std::vector<std::byte>> bytes;
   };
 
   uint16_t shape_of(const tape::Record& head);
+  uint16_t find_shape(const tape::Record& head, uint32_t key);
   void clear();
 
   static constexpr size_t kSlots = 4 * kMaxShapes;
   std::array<uint32_t, kSlots> slots_{};    // shape index + 1 by hash of its key, linear probing
   std::vector<std::unique_ptr<Shape>> pool_;  // the first shapes_ are in use
   size_t shapes_ = 0;
-  uint32_t last_key_ = 0;
-  uint16_t last_shape_ = 0;
+  struct Recent {
+    uint32_t key = 0;
+    uint16_t shape = 0;
+  };
+  std::array<Recent, 256> recent_{};        // by the kind's low byte; slots_ has the truth
   std::vector<uint16_t> order_;
   size_t input_bytes_ = 0;
 };

@@ -45,14 +45,15 @@ uint64_t bits(int64_t v) { return static_cast<uint64_t>(v); }
 
 void encode_above(std::span<const int64_t> values, int64_t least, EncodedColumn& out) {
   out.base = least;
-  for (int64_t v : values) {
-    uint64_t above = bits(v) - bits(least);
-    if (out.encoding == Encoding::byte) {
-      out.bytes.push_back(static_cast<std::byte>(above));
-    } else {
-      put_varint(out.bytes, above);
-    }
-  }
+  for (int64_t v : values) put_varint(out.bytes, bits(v) - bits(least));
+}
+
+void encode_bytes(std::span<const int64_t> values, int64_t least, EncodedColumn& out) {
+  out.base = least;
+  out.bytes.resize(values.size());
+  std::ranges::transform(values, out.bytes.begin(), [least](int64_t v) {
+    return static_cast<std::byte>(bits(v) - bits(least));
+  });
 }
 
 void encode_delta(std::span<const int64_t> values, EncodedColumn& out) {
@@ -80,7 +81,7 @@ void encode_column(std::span<const int64_t> values, EncodedColumn& out) {
   if (least == most) return;
   if (bits(most) - bits(least) < 256) {
     out.encoding = Encoding::byte;
-    return encode_above(values, least, out);
+    return encode_bytes(values, least, out);
   }
   size_t above = 0, delta = 0;
   uint64_t before = bits(values.front());

@@ -25,6 +25,8 @@ class RecordView {
     if (bytes.size() < sizeof(tape::Record)) return false;
     start_ = bytes.data();
     std::memcpy(&head_, start_, sizeof head_);
+    size_ = sizeof head_;
+    if (head_.segments == 0) return true;
     size_t at = sizeof head_;
     for (int i = 0; i < head_.segments; ++i) {
       uint32_t length = 0;

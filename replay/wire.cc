@@ -70,10 +70,8 @@ void put_objects(::capnp::List<schema::ObjectFile>::Builder to,
 
 void flatten(::capnp::MessageBuilder& message, std::vector<std::byte>& out) {
   auto segments = message.getSegmentsForOutput();
-  size_t start = out.size();
-  out.resize(start + ::capnp::computeSerializedSizeInWords(segments) * sizeof(::capnp::word));
-  kj::ArrayOutputStream stream(
-      {reinterpret_cast<kj::byte*>(out.data() + start), out.size() - start});
+  out.resize(::capnp::computeSerializedSizeInWords(segments) * sizeof(::capnp::word));
+  kj::ArrayOutputStream stream({reinterpret_cast<kj::byte*>(out.data()), out.size()});
   ::capnp::writeMessage(stream, segments);
 }
 

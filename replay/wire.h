@@ -21,7 +21,7 @@ std::vector<std::byte> footer_message(const Footer& footer);
 bool parse_header(std::span<const uint64_t> words, Header& out, std::string* why);
 bool parse_footer(std::span<const uint64_t> words, Footer& out, std::string* why);
 
-// Appends the flat form of a message.
+// Replaces `out` by the flat form of a message.
 void flatten(capnp::MessageBuilder& message, std::vector<std::byte>& out);
 
 void put_object(schema::ObjectFile::Builder to, const ObjectFile& from);

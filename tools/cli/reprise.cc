@@ -3,6 +3,7 @@
 // Everything after the first `--` is the program's and never parsed here. Without `--`, the program
 // starts at the first word that is not an option. All of CLI11 is here, because it is slow to compile.
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -189,6 +190,9 @@ int parse_and_act(std::vector<std::string> ours, Program program) {
 }  // namespace reprise::cli
 
 int main(int argc, char** argv) {
+  // Chunk after chunk needs the same few megabytes: keep them, rather than fault them in each time.
+  mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  mallopt(M_TRIM_THRESHOLD, 128 << 20);
   std::vector<std::string> ours(argv + 1, argv + argc), program;
   auto split = std::find(ours.begin(), ours.end(), "--");
   if (split != ours.end()) {
