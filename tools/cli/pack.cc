@@ -1,8 +1,11 @@
 // `reprise pack`: copies of the executable, its loader and libraries in TRACE.pack, under their full
 // paths, so that the trace replays where those files are others or none. Modification times are kept.
+// Reprise itself goes into TRACE.pack/reprise/ with its own loader and libraries, all in one directory,
+// so that the pack needs nothing of the machine it is taken to.
 //
 // A pack is built beside its final name and renamed, so that a half-made one is never used.
 #include <fcntl.h>
+#include <link.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -10,6 +13,7 @@
 
 #include "replay/build_id.h"
 #include "tools/cli/command.h"
+#include "tools/cli/launch.h"
 #include "tools/cli/outcome.h"
 #include "tools/cli/trace_files.h"
 
@@ -33,6 +37,35 @@ bool copy_file(const std::string& path, const fs::path& root, std::string* why) 
   return !failed;
 }
 
+// This command, the stage, and every object mapped into this process. False and *why.
+bool copy_reprise(const fs::path& to, std::string* why) {
+  std::string stage = find_stage(why);
+  if (stage.empty()) return false;
+  std::vector<std::string> files{fs::read_symlink("/proc/self/exe"), stage};
+  auto add = [](dl_phdr_info* info, size_t, void* list) {
+    if (info->dlpi_name[0] == '/') static_cast<std::vector<std::string>*>(list)->push_back(info->dlpi_name);
+    return 0;
+  };
+  dl_iterate_phdr(add, &files);
+  std::error_code failed;
+  fs::create_directories(to, failed);
+  for (const std::string& file : files) {
+    fs::path name = to / fs::path(file).filename();
+    if (!failed) fs::copy_file(file, name, fs::copy_options::overwrite_existing, failed);
+    if (failed) return *why = file + ": " + failed.message(), false;
+  }
+  return true;
+}
+
+// The loader's name among the files that copy_reprise() copied.
+std::string loader_name(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    std::string name = entry.path().filename();
+    if (name.starts_with("ld-")) return name;
+  }
+  return {};
+}
+
 }  // namespace
 
 int pack(const std::string& path, std::string into) {
@@ -50,10 +83,14 @@ int pack(const std::string& path, std::string into) {
   for (const trace::ObjectFile& object : objects) {
     if (!copy_file(object.path, making, &why)) return say(why), kUsage;
   }
+  if (!copy_reprise(making / "reprise", &why)) return say(why), kUsage;
   fs::remove_all(into, failed);
   fs::rename(making, into, failed);
   if (failed) return say(into + ": " + failed.message()), kUsage;
   fmt::print("{}: {} files; keep it beside the trace\n", into, objects.size());
+  std::string own = into + "/reprise", loader = loader_name(own);
+  fmt::print("without Reprise there: {0}/{1} --library-path {0} {0}/reprise replay {2}\n",
+             shell_word(own), loader, shell_word(path));
   return kOk;
 }
 
