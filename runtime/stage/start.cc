@@ -93,7 +93,9 @@ uint64_t value_of(const uint64_t* auxv, uint64_t type) {
 void take_descriptors(const Invocation& in) {
   report_fd = move_high(in.report);
   tape_fd = move_high(in.tape);
-  const long own = raw(SYS_open, "/proc/self/exe", 0x200000 /* O_PATH */);
+  constexpr int kPathOnly = 0x200000;  // O_PATH
+  long own = raw(SYS_open, "/proc/self/exe", kPathOnly);
+  if (own < 0) own = raw(SYS_open, value_of(in.auxv, AT_EXECFN), kPathOnly);  // no /proc: a bare chroot
   stage_fd = own < 0 ? -1 : move_high(own);
 }
 

@@ -459,6 +459,22 @@ class FullDisk(Cli):
         self.assertIn("warning", errors)
 
 
+class Pack(Cli):
+
+    def test_a_pack_replays_where_there_is_nothing_else(self):
+        """A chroot without libc, loader, /proc or Reprise; a user namespace where this is not root."""
+        self.record("/bin/sh", "-c", "echo from the shell; exec /bin/echo from its exec")
+        self.assertEqual(self.reprise("pack", "t.rpz").returncode, 0)
+        own = "t.rpz.pack/reprise"
+        command = ["chroot", self.folder, own + "/ld-linux-x86-64.so.2", "--library-path", own,
+                   own + "/reprise", "replay", "t.rpz", "--times", "2"]
+        if os.geteuid() != 0:
+            command = ["unshare", "--user", "--map-root-user", *command]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertTrue(done.stdout.startswith("from the shell\nfrom its exec\nrun 1 of 2"), done.stdout)
+
+
 class Gdb(Cli):
 
     def test_breakpoint_backtrace_next_and_continue_end_with_the_recorded_fingerprint(self):
