@@ -27,7 +27,7 @@ class RecordedIo(unittest.TestCase):
         direct = run(MEDLEY, self.work)
         self.assertEqual(direct.returncode, 0, direct.stderr)
         self.expected = direct.stdout
-        self.assertEqual(len(self.expected.splitlines()), 8)
+        self.assertEqual(len(self.expected.splitlines()), 9)
 
     def record_and_replay(self, policy, seed):
         os.makedirs(self.work, exist_ok=True)

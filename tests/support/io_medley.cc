@@ -122,6 +122,24 @@ int deadlines() {
   return timeouts;
 }
 
+// The same on a thread of its own.
+char on_a_locked_thread(const std::string& folder) {
+  auto there = reprise::os::pipe(), back = reprise::os::pipe();
+  reprise::go([=, reader = there->reader, writer = back->writer]() mutable {
+    reprise::lock_os_thread();
+    char byte = 0;
+    check(reader.read_full(&byte, 1).ok(), "read on a locked thread");
+    check(reprise::os::stat(folder).ok(), "stat on a locked thread");
+    ++byte;
+    check(writer.write_all(&byte, 1).ok(), "write on a locked thread");
+  });
+  reprise::sleep_for(milliseconds(1));
+  check(there->writer.write_all("a").ok(), "write to a locked thread");
+  char byte = 0;
+  check(back->reader.read_full(&byte, 1).ok(), "read from a locked thread");
+  return byte;
+}
+
 bool close_wakes_a_reader() {
   auto ends = reprise::os::pipe();
   reprise::Chan<bool> woken;
@@ -144,6 +162,7 @@ int app(int argc, char** argv) {
   std::printf("files: %zu\n", through_files(folder));
   std::printf("timeouts: %d\n", deadlines());
   std::printf("woken by close: %d\n", close_wakes_a_reader());
+  std::printf("locked thread: %c\n", on_a_locked_thread(folder));
   auto refused = reprise::net::dial("unix", folder + "/nobody");
   std::printf("%s\n", refused.ok() ? "?" : refused.error().message().substr(0, 9).c_str());
   return 0;

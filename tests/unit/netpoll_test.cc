@@ -135,6 +135,29 @@ TEST(Netpoll, echo_works_under_many_schedules) {
   });
 }
 
+TEST(Netpoll, goroutine_locked_to_a_thread_waits_like_any_other) {
+  test::under_schedules(10, [] {
+    os::Pipe there = *os::pipe(), back = *os::pipe();
+    WaitGroup done(1);
+    go([&] {
+      lock_os_thread();
+      char byte = 0;
+      ASSERT_TRUE(there.reader.read_full(&byte, 1).ok());  // the poller
+      ASSERT_TRUE(os::stat("/").ok());                      // a worker
+      ++byte;
+      ASSERT_TRUE(back.writer.write_all(&byte, 1).ok());
+      unlock_os_thread();
+      done.done();
+    });
+    yield();
+    ASSERT_TRUE(there.writer.write_all("a").ok());
+    char byte = 0;
+    ASSERT_TRUE(back.reader.read_full(&byte, 1).ok());
+    EXPECT_EQ(byte, 'b');
+    done.wait();
+  });
+}
+
 TEST(Netpoll, close_and_read_race_under_many_schedules) {
   test::under_schedules(50, [] {
     os::Pipe ends = *os::pipe();
