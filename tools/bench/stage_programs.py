@@ -4,7 +4,9 @@
   tools/bench/stage_programs.py [--runs N] [--replays N] [PROGRAM...]
 
 Each program runs natively, recorded and replayed, alternating, N times; the table has the best of
-each, so that a busy machine spoils it least. Then one recording with a hash of all writable memory
+each, so that a busy machine spoils it least. The CPU ratio leaves the scribe out, which runs beside
+the program on a machine that has a core to spare: processor time of the recorded program, stage and
+trace header included, over that of the native one. Then one recording with a hash of all writable memory
 is replayed --replays times, and each replay must end as recorded. PROGRAM limits the table to rows
 whose name contains one of these words. Needs a built tree (build/).
 """
@@ -15,6 +17,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -80,13 +83,30 @@ def clean(room):
             os.remove(os.path.join(room, name))
 
 
+@dataclasses.dataclass
+class Cost:
+    wall: float
+    cpu: float  # of the whole tree, less the scribe's own
+
+    def least(self, other):
+        return Cost(min(self.wall, other.wall), min(self.cpu, other.cpu))
+
+
+def cpu_of_children():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def timed(argv, room):
     clean(room)
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), cpu_of_children()
     done = subprocess.run(argv, cwd=room, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, check=False)
-    took = time.perf_counter() - start
-    return took, done
+    cost = Cost(time.perf_counter() - start, cpu_of_children() - cpu)
+    scribe = re.search(rb"scribe: (\d+) ns of CPU", done.stderr)
+    if scribe:
+        cost.cpu -= int(scribe[1]) / 1e9
+    return cost, done
 
 
 def measure(program, room, runs):
@@ -94,7 +114,7 @@ def measure(program, room, runs):
     best = {}
     for _ in range(runs):
         for mode, argv in (("native", program.argv),
-                           ("record", [REPRISE, "record", "-o", trace, "--"] + program.argv),
+                           ("record", [REPRISE, "record", "--verbose", "-o", trace, "--"] + program.argv),
                            ("replay", [REPRISE, "replay", trace])):
             if mode == "record" and os.path.exists(trace):
                 os.remove(trace)
@@ -102,7 +122,7 @@ def measure(program, room, runs):
             if done.returncode != 0:
                 raise RuntimeError(f"{mode} of {program.name}: status {done.returncode}: "
                                    f"{done.stderr[-500:]!r}")
-            best[mode] = min(took, best.get(mode, took))
+            best[mode] = took.least(best.get(mode, took))
     return best, summary(trace)
 
 
@@ -127,9 +147,10 @@ def verify(program, room, replays):
 
 
 def row(name, goal, native, record, replay, shown, same, replays):
-    print(f"| {name} | {native * 1e3:.1f} | {record * 1e3:.1f} | {record / native:.2f} | {goal} | "
-          f"{replay * 1e3:.1f} | {replay / record:.2f} | {shown['events']} | {shown['file_bytes']} | "
-          f"{same}/{replays} |", flush=True)
+    print(f"| {name} | {native.wall * 1e3:.1f} | {record.wall * 1e3:.1f} | "
+          f"{record.wall / native.wall:.2f} | {record.cpu / native.cpu:.2f} | {goal} | "
+          f"{replay.wall * 1e3:.1f} | {replay.wall / record.wall:.2f} | {shown['events']} | "
+          f"{shown['file_bytes']} | {same}/{replays} |", flush=True)
 
 
 # ---- redis-server: throughput, not time ----
@@ -182,7 +203,7 @@ def redis(room, runs, replays, requests=50000):
     print(f"\nredis-server under redis-benchmark (50 clients, {requests} SET and {requests} GET): "
           f"native {native:.0f}/s, recorded {record:.0f}/s, ratio {record / native:.2f} (goal 0.95); "
           f"{shown['file_bytes'] / (2 * requests):.2f} bytes a request (goal 5); "
-          f"{shown['events']} events; replay {took:.2f} s, recorded "
+          f"{shown['events']} events; replay {took.wall:.2f} s, recorded "
           f"{shown['duration_ns'] / 1e9:.2f} s; {same}/{replays} replays the same", flush=True)
 
 
@@ -195,8 +216,8 @@ def main():
     room = tempfile.mkdtemp(prefix="reprise-bench-")
     wanted = lambda name: not options.words or any(word in name for word in options.words)
     try:
-        print("| program | native ms | recorded ms | ratio | goal | replayed ms | of recorded | "
-              "events | trace bytes | replays the same |\n|---|---|---|---|---|---|---|---|---|---|")
+        print("| program | native ms | recorded ms | ratio | CPU ratio | goal | replayed ms | of recorded | "
+              "events | trace bytes | replays the same |\n|---|---|---|---|---|---|---|---|---|---|---|")
         for program in programs(room):
             if not wanted(program.name):
                 continue
