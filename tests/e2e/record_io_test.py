@@ -29,11 +29,11 @@ class RecordedIo(unittest.TestCase):
         self.expected = direct.stdout
         self.assertEqual(len(self.expected.splitlines()), 9)
 
-    def record_and_replay(self, policy, seed):
+    def record_and_replay(self, policy, seed, *options):
         os.makedirs(self.work, exist_ok=True)
         trace = os.path.join(self.folder.name, f"{policy}-{seed}.rpz")
         recorded = run(REPRISE, "record", "--policy", policy, "--seed", str(seed), "-o", trace, "--",
-                       MEDLEY, self.work)
+                       MEDLEY, self.work, *options)
         self.assertEqual(recorded.returncode, 0, recorded.stdout + recorded.stderr)
         self.assertEqual(recorded.stdout, self.expected)
         shutil.rmtree(self.work)  # nothing of it is there when the trace is replayed
@@ -52,6 +52,11 @@ class RecordedIo(unittest.TestCase):
             for seed in range(1, SEEDS + 1):
                 with self.subTest(policy=policy, seed=seed):
                     self.record_and_replay(policy, seed)
+
+    def test_interrupted_by_signals_all_the_while_it_replays(self):
+        for seed in range(1, SEEDS + 1):
+            with self.subTest(seed=seed):
+                self.record_and_replay("fair", seed, "storm")
 
 
 if __name__ == "__main__":

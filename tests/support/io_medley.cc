@@ -1,7 +1,11 @@
 // io_medley: one program that uses every kind of input and output at once, for recording and
 // replaying. What it prints does not depend on the schedule.
 //
-//   io_medley DIRECTORY      an empty directory for its files and sockets
+//   io_medley DIRECTORY [storm]      an empty directory for its files and sockets; with `storm` a timer
+//                                    signal interrupts it all the while
+#include <signal.h>
+#include <sys/time.h>
+
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -16,6 +20,23 @@ void check(bool good, const char* what) {
   if (good) return;
   std::fprintf(stderr, "io_medley: %s failed\n", what);
   reprise::os::exit(1);
+}
+
+volatile sig_atomic_t interruptions = 0;
+
+void start_storm() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { interruptions = interruptions + 1; };
+  action.sa_flags = SA_ONSTACK;  // no SA_RESTART: calls fail with EINTR
+  check(sigaction(SIGALRM, &action, nullptr) == 0, "sigaction");
+  const itimerval every{{0, 300}, {0, 300}};
+  check(setitimer(ITIMER_REAL, &every, nullptr) == 0, "setitimer");
+}
+
+void end_storm() {
+  while (interruptions < 5) reprise::sleep_for(milliseconds(1));
+  const itimerval never{};
+  check(setitimer(ITIMER_REAL, &never, nullptr) == 0, "setitimer");
 }
 
 std::string text_of(char name, size_t size) {
@@ -153,7 +174,8 @@ bool close_wakes_a_reader() {
 }
 
 int app(int argc, char** argv) {
-  check(argc == 2, "arguments");
+  check(argc == 2 || argc == 3, "arguments");
+  if (argc == 3) start_storm();
   const std::string folder = argv[1];
   std::printf("tcp by number: %zu\n", echo("tcp", "127.0.0.1:0", "127.0.0.1"));
   std::printf("tcp by name: %zu\n", echo("tcp4", "127.0.0.1:0", "localhost"));
@@ -165,6 +187,7 @@ int app(int argc, char** argv) {
   std::printf("locked thread: %c\n", on_a_locked_thread(folder));
   auto refused = reprise::net::dial("unix", folder + "/nobody");
   std::printf("%s\n", refused.ok() ? "?" : refused.error().message().substr(0, 9).c_str());
+  if (argc == 3) end_storm();
   return 0;
 }
 
