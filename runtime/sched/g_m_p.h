@@ -103,6 +103,7 @@ struct G {
   uint32_t no_preempt = 0;       // >0: stays on this M until it drops to 0
   bool system = false;           // runtime's own: not counted for deadlock or leaks
   bool exiting = false;          // goexit is unwinding it
+  bool named = false;            // its name comes from what made it, not from a parent
   alignas(16) unsigned char exit_token[32] = {};  // goexit's _Unwind_Exception
 };
 

@@ -9,6 +9,7 @@
 
 #include "asm/asm.h"
 #include "runtime/sched/fibers.h"
+#include "runtime/sched/idle.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/names.h"
 #include "runtime/sched/seam.h"
@@ -43,11 +44,23 @@ void reset(G* gp) {
 }
 
 void christen(G* gp, G* parent, seam::Site site) {
-  gp->goid = ++sched.goidgen;
+  gp->goid = sched.goidgen.fetch_add(1, std::memory_order_relaxed) + 1;
   gp->parent_goid = parent->goid;
-  gp->name = seam::child_name(parent->name, parent->spawns++);
+  if (!gp->named) gp->name = seam::child_name(parent->name, parent->spawns++);
   gp->spawn_site = site;
   gp->op_site = site;
+}
+
+void start(G* gp, void (*fn)(void*), void (*drop)(void*), seam::Site site) {
+  if (getg() == curg() && getg() != nullptr) seam_point(seam::OpKind::spawn, {});
+  christen(gp, parent_of_spawn(), site);
+  gp->entry = fn;
+  gp->entry_drop = drop;
+  if (!gp->system) sched.user_goroutines.fetch_add(1, std::memory_order_relaxed);
+  seam_note_spawn(gp);
+  casgstatus(gp, GStatus::dead, GStatus::runnable);
+  ready_put(gp);
+  if (getg() == nullptr) netpoll_break();  // a foreign thread: the scheduler may be asleep
 }
 
 void goexit0(G* gp) {
@@ -87,6 +100,10 @@ G* newproc_begin(size_t bytes, size_t align, SpawnOptions options) {
   fiber_about_to_start(gp);
   reset(gp);
   gp->system = options.system;
+  gp->named = options.maker != nullptr;
+  if (gp->named) {
+    gp->name = seam::child_name({options.maker->name, options.maker->offset}, options.maker_index);
+  }
   if (bytes > (gp->ctx.stack_hi - gp->ctx.stack_lo) / 2) gopanic("go: argument larger than half the stack");
   const uint64_t room = (gp->ctx.stack_hi - bytes) & ~(uint64_t{align < 16 ? 16 : align} - 1);
   gp->entry_arg = reinterpret_cast<void*>(room);
@@ -97,15 +114,7 @@ G* newproc_begin(size_t bytes, size_t align, SpawnOptions options) {
 }
 
 void newproc_start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
-  const seam::Site site = seam::site_of(__builtin_return_address(0));
-  if (getg() == curg() && getg() != nullptr) seam_point(seam::OpKind::spawn, {});
-  christen(gp, parent_of_spawn(), site);
-  gp->entry = fn;
-  gp->entry_drop = drop;
-  if (!gp->system) sched.user_goroutines.fetch_add(1, std::memory_order_relaxed);
-  seam_note_spawn(gp);
-  casgstatus(gp, GStatus::dead, GStatus::runnable);
-  ready_put(gp);
+  start(gp, fn, drop, seam::site_of(__builtin_return_address(0)));
 }
 
 void newproc_abandon(G* gp) { gfput(gp); }
@@ -113,7 +122,7 @@ void newproc_abandon(G* gp) { gfput(gp); }
 G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*), SpawnOptions options) {
   G* gp = newproc_begin(0, 16, options);
   gp->entry_arg = arg;
-  newproc_start(gp, fn, drop);
+  start(gp, fn, drop, seam::site_of(__builtin_return_address(0)));
   return gp;
 }
 

@@ -24,6 +24,10 @@ void goready(G* gp);
 struct SpawnOptions {
   size_t stack_bytes = 0;  // 0: the default, 256 KiB of address space
   bool system = false;     // the runtime's own: no deadlock and leak accounting
+  // What the goroutine is named after where nobody runs that could be its parent, as when a timer
+  // fires: the object that makes it, and how many it made before. Such names survive other schedules.
+  const seam::ObjectId* maker = nullptr;
+  uint64_t maker_index = 0;
 };
 // Starts a goroutine that calls fn(arg). It owns arg; if it never starts, drop(arg) is called.
 G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*) = nullptr, SpawnOptions options = {});

@@ -34,7 +34,7 @@ struct Sched {
   GQueue global;                      // lock: readied where there is no P
   std::atomic<uint64_t> global_size{0};
   std::atomic<uint64_t> user_goroutines{0};
-  uint64_t goidgen = 0;               // P
+  std::atomic<uint64_t> goidgen{0};
   uint64_t rounds = 0;                // P: scheduling rounds so far
   G* allgs = nullptr;                 // append under lock; read by tracebacks when all else stands
   G* allgs_tail = nullptr;            // lock

@@ -32,6 +32,7 @@ struct TimerState {
   bool periodic = false;  // constant once started
   void (*run)(void*) = nullptr;
   std::shared_ptr<void> fn;
+  uint64_t fires = 0;  // how often fn was started; g0
 };
 
 namespace {
@@ -59,7 +60,8 @@ void drop_func(void* state) { release(static_cast<TimerState*>(state)); }
 void fire(void* state, uint64_t, int64_t now_ns) {
   auto* s = static_cast<TimerState*>(state);
   if (s->run != nullptr) {
-    rt::newproc(run_func, retain(s), drop_func);
+    rt::newproc(run_func, retain(s), drop_func,
+                {.maker = &s->timer.object, .maker_index = s->fires++});
   } else {
     TimePoint at{Duration(now_ns)};
     rt::chan_trysend_system(s->chan.core(), &at);

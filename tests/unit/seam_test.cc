@@ -222,6 +222,26 @@ TEST_F(Seam, names_survive_other_schedules) {
   EXPECT_NE(first[0], first[2]);
 }
 
+seam::GoId name_of_made(const seam::ObjectId& maker, uint64_t index) {
+  seam::GoId name;
+  newproc([](void* out) { *static_cast<seam::GoId*>(out) = getg()->name; }, &name, nullptr,
+          {.maker = &maker, .maker_index = index});
+  while (name == seam::GoId{}) gosched();
+  return name;
+}
+
+TEST_F(Seam, what_an_object_makes_is_named_after_it_whoever_runs) {
+  const seam::ObjectId timer{7, 0};
+  const seam::GoId here = name_of_made(timer, 0);
+  seam::GoId elsewhere;
+  go([&] { elsewhere = name_of_made(timer, 0); });
+  gosched();
+  go([] {});  // another child in between
+  while (num_goroutine() > 1) gosched();
+  EXPECT_EQ(here, elsewhere);
+  EXPECT_NE(here, name_of_made(timer, 1));
+}
+
 TEST_F(Seam, objects_are_named_by_their_maker_and_its_count) {
   const seam::ObjectId a = new_object_id(), b = new_object_id();
   EXPECT_NE(a, b);
