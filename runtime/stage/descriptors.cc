@@ -1,4 +1,5 @@
-// Calls that could take the tape's descriptors away, and the one link that shows the stage.
+// Calls that could take the tape's descriptors away, and the one link that shows the stage instead
+// of the program.
 //
 // To the program they do not exist: closing one is EBADF, dup2 onto one is EBADF as beyond the
 // limit, ranges step over them. They lie high, so that programs which count upwards do not meet
@@ -72,17 +73,28 @@ long do_kernel_copy(Thread& t, Call& call) {
   return copies_to_stream(call) ? settled(t, call, -EINVAL) : plain(t, call);
 }
 
-// The kernel believes that the stage is the executable.
-long do_readlink(Thread& t, Call& call) {
-  const int at = call.nr == SYS_readlinkat;
+// The kernel believes that the stage is the executable, and nothing without privilege changes its mind.
+bool names_own_executable(uint64_t at) {
   char path[32] = {};
   const bool readable = guarded([&] {
-    auto* given = reinterpret_cast<const char*>(call.args[at]);
+    auto* given = reinterpret_cast<const char*>(at);
     for (unsigned i = 0; i + 1 < sizeof path && given[i]; ++i) path[i] = given[i];
   });
+  if (!readable || !starts_with(path, "/proc/")) return false;
   Line own;
   own << "/proc/" << static_cast<int64_t>(program_pid()) << "/exe";
-  if (!readable || !(equal(path, "/proc/self/exe") || equal(path, own.text))) return plain(t, call);
+  return equal(path, "/proc/self/exe") || equal(path, own.text);
+}
+
+long do_open(Thread& t, Call& call) {
+  const int at = call.nr == SYS_openat;
+  if (names_own_executable(call.args[at])) call.args[at] = reinterpret_cast<long>(program_path());
+  return plain(t, call);
+}
+
+long do_readlink(Thread& t, Call& call) {
+  const int at = call.nr == SYS_readlinkat;
+  if (!names_own_executable(call.args[at])) return plain(t, call);
   const char* executable = program_path();
   const long room = call.args[at + 2];
   if (room <= 0) return settled(t, call, -EINVAL);

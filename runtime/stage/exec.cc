@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 
+#include "runtime/stage/descriptors.h"
 #include "runtime/stage/events.h"
 #include "runtime/stage/files.h"
 #include "runtime/stage/layout.h"
@@ -30,6 +31,10 @@ struct Target {
 };
 
 bool copy_path(uint64_t from) {
+  if (names_own_executable(from)) {
+    Text(path, sizeof path) << program_path();
+    return true;
+  }
   return guarded([&] { Text(path, sizeof path) << reinterpret_cast<const char*>(from); });
 }
 

@@ -139,6 +139,15 @@ bool map_stack() {
   return raw(SYS_mmap, kStackBase, kStackBytes, PROT_READ | PROT_WRITE, kFlags, -1, 0) == static_cast<long>(kStackBase);
 }
 
+// What ps shows, and what the program reads back by PR_GET_NAME: as execve would have set it.
+void set_name(const char* path) {
+  const char* base = path;
+  for (const char* p = path; *p; ++p) {
+    if (*p == '/') base = p + 1;
+  }
+  raw(SYS_prctl, PR_SET_NAME, base);
+}
+
 // gdb and ps find the program's auxiliary vector and arguments through the kernel. Needs no
 // privilege; a kernel that refuses costs only them.
 void tell_kernel(uint64_t sp) {
@@ -224,6 +233,7 @@ const char* start_program(const char* path, char** argv, char** envp, const uint
   state.tid = t.tid = raw(SYS_gettid);
   note_signals(t);
   put_start(t);
+  set_name(path);
   tell_kernel(state.sp);
   return nullptr;
 }
@@ -248,6 +258,7 @@ void start_from_tape() {
   t.tid = state.tid;
   for (int s = 1; s < kSignals; ++s) actions[s].handler = (state.ignored & signal_bit(s)) != 0;
   advance(0);
+  set_name(state.executable);
   tell_kernel(state.sp);
 }
 

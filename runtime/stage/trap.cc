@@ -58,6 +58,8 @@ Handler handler_of(long nr) {
     case SYS_close_range: return do_close_range;
     case SYS_dup2:
     case SYS_dup3: return do_dup_to;
+    case SYS_open:
+    case SYS_openat: return do_open;
     case SYS_readlink:
     case SYS_readlinkat: return do_readlink;
 

@@ -71,6 +71,12 @@ class Exec(ReplayTest):
         recorded = self.assert_replays(["/bin/sh", "-c", "echo one; exec /bin/sh -c 'echo two; exec echo three'"])
         self.assertEqual(recorded.output, b"one\ntwo\nthree\n")
 
+    def test_a_program_finds_itself_and_not_the_stage(self):
+        program = self.program("itself")
+        recorded = self.assert_replays([program])
+        lines = "".join(f"itself {os.path.realpath(program)} same 1 image {n}\n" for n in (1, 2))
+        self.assertEqual(recorded.output.decode(), lines)
+
     def test_a_script_starts_its_interpreter(self):
         with Tape() as tape:
             script = os.path.join(tape.directory, "script")
