@@ -270,6 +270,20 @@ void select_timed_out(void* c, uint64_t, int64_t) {
   chan_trysend_system(static_cast<hchan*>(c), &unit);
 }
 
+// Runs for a scope, which may end by a panic.
+class LimitTimer {
+ public:
+  LimitTimer(hchan* c, int64_t timeout_ns) : timer_(select_timed_out, c) {
+    timer_start(&timer_, when_after(timeout_ns), 0);
+  }
+  ~LimitTimer() { timer_stop(&timer_); }
+  LimitTimer(const LimitTimer&) = delete;
+  LimitTimer& operator=(const LimitTimer&) = delete;
+
+ private:
+  Timer timer_;
+};
+
 constexpr ElemType kUnitType{.size = 0, .align = 1, .relocate = nullptr, .destroy = nullptr};
 
 void check_count(std::span<scase> cases) {
@@ -298,13 +312,11 @@ SelectResult selectgo_timeout(std::span<scase> cases, int64_t timeout_ns) {
   hchan limit;
   char buf[1];
   chan_init(&limit, &kUnitType, 1, buf);
-  Timer timer(select_timed_out, &limit);
-  timer_start(&timer, when_after(timeout_ns), 0);
+  const LimitTimer timer(&limit, timeout_ns);
   SmallArray<scase> all(cases.size() + 1);
   std::copy(cases.begin(), cases.end(), all.data());
   all[cases.size()] = {.c = &limit, .elem = nullptr, .is_send = false};
   const SelectResult result = Select({all.data(), cases.size() + 1}).run(true);
-  timer_stop(&timer);
   if (result.index == static_cast<int>(cases.size())) return {kSelectTimeout, false};
   return result;
 }

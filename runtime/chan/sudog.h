@@ -23,7 +23,6 @@ struct Sudog {
   void* elem = nullptr;      // channels: where the element is, or goes; may point into g's stack
   hchan* c = nullptr;
   Sudog* waitlink = nullptr; // g->waiting list; owner
-  uint64_t ticket = 0;       // place in line: grows by one with each waiter of the object
   bool is_select = false;    // g->select_done must be won before waking g
   bool queued = false;       // on a queue of the object
   bool parked = false;       // conditions: g must be readied; else it has yet to look at success

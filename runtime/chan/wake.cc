@@ -1,6 +1,9 @@
 // Wake decisions. Candidates are built only if a policy is installed and there is a choice; they
 // are sorted by goroutine id, and `ready_step` carries the place in line, so that a policy can be
 // first-in first-out.
+//
+// choose_waiter() offers the first kWakeChoices in line: a lock that n goroutines wait for is
+// released n times, and n squared candidates would be the price of offering all of them.
 #include "runtime/chan/wake.h"
 
 #include <algorithm>
@@ -13,6 +16,8 @@ namespace reprise::rt {
 using seam::Candidate;
 
 namespace {
+
+constexpr size_t kWakeChoices = 64;
 
 struct Waiting {
   uint64_t goid;
@@ -98,9 +103,9 @@ Sudog* choose_waiter(Sudog* first, int64_t limit) {
   auto& sudogs = scratch.sudogs;
   waiting.clear();
   sudogs.clear();
-  for (Sudog* sg = first; sg != nullptr; sg = sg->next) {
+  for (Sudog* sg = first; sg != nullptr && sudogs.size() < kWakeChoices; sg = sg->next) {
     if (sg->weight > limit) continue;
-    waiting.push_back({sg->g->goid, sg->g, sg->ticket, sudogs.size()});
+    waiting.push_back({sg->g->goid, sg->g, sudogs.size(), sudogs.size()});
     sudogs.push_back(sg);
   }
   if (sudogs.size() == 1) return first;

@@ -3,7 +3,7 @@
 // A root is found by a hash of the address; it chains one queue for each address that somebody
 // waits on. Which root, and which place in the chain, decides only where a queue is looked for:
 // nothing iterates over a root, so no order that a program can see depends on an address. Waiters
-// of one address stand in order of their tickets.
+// of one address stand in line in order of arrival, but for those that asked to go to its front.
 //
 // Invariants, under root.lock:
 //   An address is in a chain at most once, by the first sudog of its queue (the head).
@@ -35,7 +35,6 @@ struct alignas(64) SemaRoot {
   Lock lock{LockRank::sema_root};
   std::atomic<uint32_t> nwait{0};
   Sudog* chain = nullptr;  // heads, linked by Sudog::chain; lock
-  uint64_t tickets = 0;    // lock
 
   Sudog** find(const void* addr);
   void queue(Sudog* sg, bool lifo);
@@ -60,7 +59,6 @@ Sudog** SemaRoot::find(const void* addr) {
 }
 
 void SemaRoot::queue(Sudog* sg, bool lifo) {
-  sg->ticket = ++tickets;
   Sudog** link = find(sg->sema);
   Sudog* head = *link;
   if (head == nullptr) {

@@ -52,7 +52,6 @@ void CondQueue::enqueue(Waiter& waiter) {
   auto* sg = new (waiter.storage) Sudog;
   sg->g = rt::curg();
   const HashedLockGuard guard(this);
-  sg->ticket = ++tickets_;
   append(&first_, &last_, sg);
 }
 

@@ -10,7 +10,7 @@
 namespace reprise::rt {
 
 void ObjectName::name_at_birth() {
-  if (!seam_active || curg() == nullptr) return;
+  if (curg() == nullptr) return;
   // Relaxed: the object is not shared yet.
   name_.store(new_object_id().name, std::memory_order_relaxed);
 }

@@ -55,7 +55,6 @@ bool Semaphore::take_or_enqueue(Sudog* sg) {
     free_ -= sg->weight;
     return true;
   }
-  sg->ticket = ++tickets_;
   sg->queued = true;
   sg->prev = last_;
   (last_ != nullptr ? last_->next : first_) = sg;

@@ -110,8 +110,8 @@ Timer* choose_due(TimerHeap* h, int64_t now) {
 void leave_queue(TimerHeap* h, Timer* t, int64_t now) {
   h->queue.remove(t);
   if (t->period > 0) {
-    t->when += t->period * (1 + (now - t->when) / t->period);
-    if (t->when < 0) t->when = INT64_MAX;
+    const int64_t late = (now - t->when) % t->period;
+    if (__builtin_add_overflow(now - late, t->period, &t->when)) t->when = INT64_MAX;
     t->seq = next_seq.fetch_add(1, std::memory_order_relaxed);
     h->queue.insert(t);
   }

@@ -143,6 +143,12 @@ TEST(Chan, closed_channel_is_drained_then_ends) {
   EXPECT_EQ(out, 42);
 }
 
+TEST(Chan, capacity_zero_is_unbuffered_not_nil) {
+  const Chan<int> ch(0);
+  EXPECT_TRUE(ch);
+  EXPECT_EQ(ch.cap(), 0);
+}
+
 TEST(Chan, try_operations_never_wait) {
   Chan<int> unbuffered, buffered(1);
   bool ended = true;

@@ -151,7 +151,8 @@ class Chan {
   // A new channel; capacity 0 is unbuffered. Panics if it is negative or does not fit in memory.
   explicit Chan(int64_t capacity = 0) : c_(rt::makechan(&Slot::kType, capacity)) {}
   // No channel: sends and receives block for ever, a select never takes them.
-  Chan(std::nullptr_t) : c_(nullptr) {}
+  template <std::same_as<std::nullptr_t> Nil>  // not a plain parameter: Chan(0) means capacity 0
+  Chan(Nil) : c_(nullptr) {}
 
   Chan(const Chan& other) : c_(other.c_) { rt::chan_retain(c_); }
   Chan(Chan&& other) noexcept : c_(std::exchange(other.c_, nullptr)) {}

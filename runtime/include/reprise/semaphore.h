@@ -40,7 +40,6 @@ class Semaphore {
 
   int64_t free_;
   const int64_t size_;
-  uint64_t tickets_ = 0;
   rt::Sudog* first_ = nullptr;  // waiters in order of arrival
   rt::Sudog* last_ = nullptr;
   rt::ObjectName name_;

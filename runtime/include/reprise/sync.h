@@ -127,7 +127,6 @@ class CondQueue {
  private:
   rt::Sudog* first_ = nullptr;
   rt::Sudog* last_ = nullptr;
-  uint64_t tickets_ = 0;
   rt::ObjectName name_;
 };
 

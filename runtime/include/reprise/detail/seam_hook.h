@@ -22,7 +22,7 @@ enum class PointKind : uint8_t { atomic_load, atomic_store, atomic_rmw, once };
 class ObjectName {
  public:
   constexpr ObjectName() {
-    if (!std::is_constant_evaluated()) name_at_birth();
+    if (!std::is_constant_evaluated() && seam_active) name_at_birth();
   }
   ObjectName(const ObjectName&) = delete;
   ObjectName& operator=(const ObjectName&) = delete;
