@@ -83,7 +83,7 @@ class Tape:
 
     def finish(self, status, output):
         m = self.report()
-        return Run(status, output, int(m[1]), int(m[2]), m[3], m[4], int(m[5]), m[8] or "")
+        return Run(status, output, int(m[1]), int(m[2]), m[3], m[4], int(m[5]), (m[8] or "").rstrip("\n"))
 
     def _run(self, mode, argv, env=None, cwd=None, prefix=(), stdin=b""):
         done = subprocess.run(list(prefix) + self.command(mode, argv), input=stdin,

@@ -55,6 +55,23 @@ class Programs(ReplayTest):
     def test_cancelled_threads_clean_up(self):
         self.assert_replays([self.program("cancel")])
 
+    def test_entries_of_the_table_impose_what_was_recorded_and_clear_registers(self):
+        recorded = self.assert_replays([self.program("entries")])
+        self.assertRegex(recorded.output, rb"^noted the same clock ordered 1 link \d+ mapped 1 "
+                                          rb"bad -9 pid 1 calls some not cleared 0\n$")
+
+    def test_another_note_in_a_replay_is_a_divergence(self):
+        with Tape() as tape:
+            self.assert_recorded(tape.record([self.program("entries"), "diverge"]))
+            replayed = tape.replay()
+            self.assertEqual(replayed.verdict, 1)
+            self.assertIn("(mark)", replayed.message)
+
+    def test_a_program_can_end_its_run_by_the_table(self):
+        with Tape() as tape:
+            recorded = tape.record([self.program("entries"), "fail"])
+            self.assertEqual((recorded.verdict, recorded.message), (4, "the program said so"))
+
     def test_two_recordings_differ_where_the_world_does(self):
         with Tape() as first, Tape() as second:
             self.assertNotEqual(first.record([self.program("clocks")]).output,
