@@ -58,7 +58,7 @@ class ChunkBuilder {
   std::vector<std::unique_ptr<Shape>> pool_;  // the first shapes_ are in use
   size_t shapes_ = 0;
   struct Recent {
-    uint32_t key = 0;
+    uint32_t key = ~0u;  // no record's: kinds end below
     uint16_t shape = 0;
   };
   std::array<Recent, 256> recent_{};        // by the kind's low byte; slots_ has the truth
