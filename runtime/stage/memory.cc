@@ -90,6 +90,7 @@ uint64_t file_bytes(const FileIdentity& file, const Request& r) {
 void put_contents(Thread& t, const Call& call, long result, const Request& r, FileIdentity& file) {
   Segment segments[2] = {{reinterpret_cast<uint64_t>(&file), file.bytes()}, {0, 0}};
   const uint64_t size = file_bytes(file, r);
+  if (size > INT32_MAX) unmodelled(t, call, "a mapping of 2 GiB and more of a file that is not an executable");
   const bool readable = r.protection & PROT_READ;
   uint64_t at = result;
   if (size && !readable) at = raw(SYS_mmap, 0, size, PROT_READ, MAP_PRIVATE, r.fd, r.offset);

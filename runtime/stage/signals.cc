@@ -186,6 +186,12 @@ siginfo_t taken_info(Thread& t, When when, int* signal) {
   return info;
 }
 
+// A full queue leaves further signals in the kernel's, until take_signal() has made room.
+void hold_back(ucontext_t* context) {
+  const uint64_t all = ~kOurs;
+  __builtin_memcpy(&context->uc_sigmask, &all, 8);
+}
+
 }  // namespace
 
 void install_handlers() {
@@ -245,6 +251,7 @@ void take_signal(Thread& t, ucontext_t* context, When when, long nr) {
   greg_t* regs = context->uc_mcontext.gregs;
   int signal = 0;
   const siginfo_t info = taken_info(t, when, &signal);
+  set_mask(t, context, t.mask);  // a full queue had blocked everything
   if (when == When::before) {
     constexpr int kSyscallInstruction = 2;
     regs[REG_RIP] -= kSyscallInstruction;
@@ -286,15 +293,18 @@ void deliver(Thread& t, ucontext_t* context, int signal, const siginfo_t& info) 
 
 void on_signal(int signal, siginfo_t* info, void* context) {
   Thread& t = self();
-  // A full queue drops the signal, as a full queue of the kernel's does.
+  auto* interrupted = static_cast<ucontext_t*>(context);
   if (t.queued < kSignalQueue) {
     QueuedSignal& q = t.queue[t.queued++];
     q.signal = signal;
     q.forced = t.own_mask;
     q.info = *info;
     if (first_deliverable(t) >= 0) t.pending = 1;
+  } else {
+    raw(SYS_rt_tgsigqueueinfo, raw(SYS_getpid), raw(SYS_gettid), signal, info);
   }
-  greg_t& ip = static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
+  if (t.queued == kSignalQueue) hold_back(interrupted);
+  greg_t& ip = interrupted->uc_mcontext.gregs[REG_RIP];
   const auto at = reinterpret_cast<const char*>(ip);
   if (at >= stage_interruptible_begin && at < stage_interruptible_end) {
     ip = reinterpret_cast<greg_t>(stage_interruptible_out);

@@ -66,6 +66,11 @@ class Places(ReplayTest):
             self.assertIn(line, recorded.output)
 
 
+    def test_no_queued_signal_is_lost(self):
+        recorded = self.assert_replays([self.program("queued")])
+        self.assertEqual(recorded.output, b"100 signals, sum 5050\n")
+
+
 class Exec(ReplayTest):
     def test_an_exec_goes_on_with_the_same_tape(self):
         recorded = self.assert_replays(["/bin/sh", "-c", "echo one; exec /bin/sh -c 'echo two; exec echo three'"])
