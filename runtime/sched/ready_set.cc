@@ -36,6 +36,7 @@ void open_gap(T* array, size_t at, size_t size) {
 
 template <class T>
 void close_gap(T* array, size_t at, size_t size) {
+  if (at + 1 == size) return;
   std::memmove(static_cast<void*>(array + at), static_cast<const void*>(array + at + 1),
                (size - at - 1) * sizeof(T));
 }

@@ -1,4 +1,5 @@
 """The core recorded and replayed: a program that does everything at once, and every way to die.
+Replays must leave the same memory too: a difference in its hash is a divergence.
 
 REPRISE_CORE_SEEDS sets how many medleys are recorded; tools/soak gives more.
 """
@@ -29,9 +30,9 @@ class RecordedCore(unittest.TestCase):
         self.trace = os.path.join(self.folder.name, "core.rpz")
 
     def assert_replays(self, policy, seed, *command):
-        recorded = run(REPRISE, "record", "--policy", policy, "--seed", str(seed), "-o", self.trace,
+        recorded = run(REPRISE, "record", "--hash-memory", "--policy", policy, "--seed", str(seed), "-o", self.trace,
                        "--", *command)
-        replayed = run(REPRISE, "replay", self.trace)
+        replayed = run(REPRISE, "replay", "--hash-memory", self.trace)
         self.assertEqual(replayed.returncode, recorded.returncode, replayed.stderr)
         self.assertEqual(replayed.stdout, recorded.stdout)
         self.assertEqual(own_words(replayed.stderr), own_words(recorded.stderr))
