@@ -19,8 +19,9 @@ inline constexpr uint64_t kLowMapEnd = 0x8000'0000;
 inline constexpr uint64_t kMapBase = 0x7c00'0000'0000;
 inline constexpr uint64_t kMapEnd = tape::kProgramArena;
 inline constexpr uint64_t kInterpreterBase = 0x7d00'0000'0000;
-inline constexpr uint64_t kStackBase = 0x7d80'0000'0000;
-inline constexpr uint64_t kStackBytes = 8 << 20;
+inline constexpr uint64_t kStackEnd = 0x7d80'4000'0000;
+inline constexpr uint64_t kMinStackBytes = 8 << 20;  // of the first thread, and at most a gigabyte,
+inline constexpr uint64_t kMaxStackBytes = 1 << 30;  // as RLIMIT_STACK says when it is recorded
 
 // The stage, the tape and the thread blocks: no call of the program may map, unmap or protect here.
 inline constexpr uint64_t kStageEnd = tape::kRuntimeArena;

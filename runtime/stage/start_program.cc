@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "runtime/stage/clocks.h"
@@ -30,7 +31,6 @@ namespace {
 StartState state;
 Image executable, interpreter;
 
-constexpr uint64_t kStackEnd = kStackBase + kStackBytes;
 constexpr long kAuxRseqFeatureSize = 27, kAuxRseqAlign = 28;
 
 uint64_t count(char** list) {
@@ -111,7 +111,7 @@ uint64_t build_stack(const char* path, char** argv, char** envp, const uint64_t*
   constexpr uint8_t kRandom[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
   const uint64_t bytes = string_bytes(argv) + string_bytes(envp) + length(path) + 1 + sizeof kRandom;
   const uint64_t words = 1 + count(argv) + 1 + count(envp) + 1 + auxiliary_words(auxv);
-  if (bytes + words * 8 > kStackBytes / 2) return 0;
+  if (bytes + words * 8 > state.stack_bytes / 2) return 0;
   const uint64_t strings = (kStackEnd - 64 - bytes) & ~63ull;
   const uint64_t sp = (strings - words * 8) & ~15ull;
   StackBuilder stack(sp, strings);
@@ -134,9 +134,18 @@ uint64_t build_stack(const char* path, char** argv, char** envp, const uint64_t*
   return sp;
 }
 
+// Whole pages between the two bounds; "unlimited" is the upper one.
+uint64_t stack_limit() {
+  rlimit limit = {};
+  raw(SYS_getrlimit, RLIMIT_STACK, &limit);
+  if (limit.rlim_cur <= kMinStackBytes) return kMinStackBytes;
+  return limit.rlim_cur >= kMaxStackBytes ? kMaxStackBytes : page_down(limit.rlim_cur);
+}
+
 bool map_stack() {
   constexpr long kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE;
-  return raw(SYS_mmap, kStackBase, kStackBytes, PROT_READ | PROT_WRITE, kFlags, -1, 0) == static_cast<long>(kStackBase);
+  const uint64_t base = kStackEnd - state.stack_bytes;
+  return raw(SYS_mmap, base, state.stack_bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0) == static_cast<long>(base);
 }
 
 // What ps shows, and what the program reads back by PR_GET_NAME: as execve would have set it.
@@ -226,6 +235,7 @@ const char* start_program(const char* path, char** argv, char** envp, const uint
   const char* wrong = load_files(fd, [] { return raw(SYS_open, executable.interpreter, O_RDONLY | O_CLOEXEC); });
   raw(SYS_close, fd);
   if (wrong) return wrong;
+  state.stack_bytes = stack_limit();
   if (!map_stack()) return "its stack cannot be mapped";
   state.sp = build_stack(path, argv, envp, auxv);
   if (!state.sp) return "its arguments and environment are too long";
@@ -243,10 +253,13 @@ void start_from_tape() {
   const Record* record = expect(t, tape::kStart, 0);
   if (record->segments != 5) fail(Verdict::broken, "the start on the tape is malformed");
   const Bytes recorded = segment(record, 4), image = segment(record, 3);
-  if (recorded.size != sizeof state || image.size > kStackBytes) {
+  if (recorded.size != sizeof state || image.size > kMinStackBytes) {
     fail(Verdict::bad_start, "the recording is of another version of the stage");
   }
   memcpy(&state, recorded.at, sizeof state);
+  if (state.stack_bytes < kMinStackBytes || state.stack_bytes > kMaxStackBytes || image.size > state.stack_bytes) {
+    fail(Verdict::broken, "the start on the tape is malformed");
+  }
   const long fd = open_recorded(state.executable_file);
   if (load_files(fd, [] { return open_recorded(state.interpreter_file); })) {
     fail(Verdict::bad_start, "the executable or its dynamic linker cannot be loaded");

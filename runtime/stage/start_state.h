@@ -9,6 +9,7 @@ namespace reprise::stage {
 
 struct StartState {
   uint64_t sp = 0;               // of the first instruction
+  uint64_t stack_bytes = 0;
   uint64_t mask = 0;             // blocked signals
   uint64_t ignored = 0;          // ignored signals, a bit each
   int32_t pid = 0;
