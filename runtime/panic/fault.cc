@@ -23,7 +23,7 @@ namespace reprise::rt {
 
 namespace {
 
-constexpr unsigned kReportSeconds = 20;
+constexpr unsigned kReportSeconds = 60;
 constexpr size_t kFaultStackBytes = 256 << 10;  // symbols are looked up on it
 
 thread_local void* fault_stack_base __attribute__((tls_model("initial-exec"))) = nullptr;

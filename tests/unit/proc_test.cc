@@ -4,9 +4,26 @@
 #include <gtest/gtest.h>
 #include <reprise/go.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <vector>
+
+// Every allocation through new, the library's included.
+std::atomic<long> allocations{0};
+
+[[gnu::noinline]] void* operator new(size_t bytes) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void* block = std::malloc(bytes)) return block;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* block) noexcept { std::free(block); }
+[[gnu::noinline]] void operator delete(void* block, size_t) noexcept { std::free(block); }
 
 namespace reprise::rt {
 namespace {
@@ -114,6 +131,35 @@ TEST(Proc, goexit_runs_destructors_and_ends_the_goroutine) {
   wait_until_alone();
   EXPECT_TRUE(destroyed);
   EXPECT_FALSE(after);
+}
+
+TEST(Proc, starting_switching_and_ending_goroutines_allocates_nothing) {
+  long sum = 0;
+  const auto some = [&sum](int count) {
+    for (int i = 0; i < count; ++i) {
+      go([&sum, i, pad = std::array<char, 200>{}] {
+        gosched();
+        sum += i + pad[0];
+      });
+    }
+    wait_until_alone();
+  };
+  some(100);
+  const long before = allocations.load();
+  some(100);
+  EXPECT_EQ(allocations.load(), before);
+  EXPECT_EQ(sum, 2 * 4950);
+}
+
+TEST(Proc, an_argument_that_cannot_be_built_starts_nothing) {
+  struct Refuses {
+    Refuses() = default;
+    Refuses(const Refuses&) { throw std::runtime_error("no copy"); }
+    void operator()() const {}
+  };
+  const Refuses refuses;
+  EXPECT_THROW(go(refuses), std::runtime_error);
+  EXPECT_EQ(num_goroutine(), 1u);
 }
 
 TEST(Proc, function_object_is_destroyed_when_its_goroutine_ends) {
