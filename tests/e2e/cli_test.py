@@ -475,6 +475,13 @@ class Pack(Cli):
         self.assertTrue(done.stdout.startswith("from the shell\nfrom its exec\nrun 1 of 2"), done.stdout)
 
 
+    def test_a_pack_of_an_earlier_trace_of_that_name_is_passed_over(self):
+        self.record("/bin/echo", "one")
+        self.assertEqual(self.reprise("pack", self.trace).returncode, 0)
+        self.record(CASES, "exit", "9")
+        self.assertEqual(self.reprise("replay", self.trace).returncode, 9)
+
+
 class Gdb(Cli):
 
     def test_breakpoint_backtrace_next_and_continue_end_with_the_recorded_fingerprint(self):
