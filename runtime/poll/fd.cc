@@ -13,8 +13,9 @@
 // for a request and its answer. It is wrong after an end of stream or an error, which a short read
 // leaves behind without a new edge. If it arrived before the event that announced the data was
 // harvested, that event (epoll looks at the socket when it reports) had EPOLLRDHUP, EPOLLHUP or
-// EPOLLERR, and `hangup` is set; if after, it is a new edge. Unix sockets cut reads where the
-// sender's credentials change, only with SO_PASSCRED, which nothing here sets.
+// EPOLLERR, and `short_read_may_lie` is set; if after, it is a new edge. Urgent data cuts reads too
+// and is found the same way, by EPOLLPRI. Unix sockets cut reads where the sender's credentials
+// change, only with SO_PASSCRED, which nothing here sets.
 #include "runtime/poll/fd.h"
 
 #include <errno.h>
@@ -155,7 +156,7 @@ long FD::call_rw(long nr, const void* p, size_t size) {
   return pd_ ? sys::call(nr, sysfd_, p, size) : blocking_syscall(nr, sysfd_, p, size);
 }
 
-bool FD::drained_now() const { return drained_ && !pd_->hangup.load(); }
+bool FD::drained_now() const { return drained_ && !pd_->short_read_may_lie.load(); }
 
 IoResult FD::wait_if_drained() {
   const PollError error =

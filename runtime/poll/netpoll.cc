@@ -165,7 +165,7 @@ PollDesc* pollOpen(int fd, int* error) {
   pd->fd = fd;
   pd->closing.store(false);
   pd->event_err.store(false);
-  pd->hangup.store(false);
+  pd->short_read_may_lie.store(false);
   pd->rg.store(pdNil);
   pd->wg.store(pdNil);
   pd->rd.store(0);

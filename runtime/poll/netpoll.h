@@ -49,7 +49,7 @@ struct PollDesc {
   Lock lock{LockRank::netpoll};
   std::atomic<bool> closing{false};
   std::atomic<bool> event_err{false};  // the last event was EPOLLERR alone: a scan failed
-  std::atomic<bool> hangup{false};     // the peer's end of stream, or an error, was reported
+  std::atomic<bool> short_read_may_lie{false};  // end of stream, error or urgent data was reported
   std::atomic<int64_t> rd{0};          // read deadline, ns on the monotonic clock; 0 none, -1 passed
   std::atomic<int64_t> wd{0};
   Timer rt;                            // read deadline; never started or stopped under `lock`

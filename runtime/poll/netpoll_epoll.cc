@@ -65,7 +65,7 @@ void handle(const epoll_event& event, ReadyList* list) {
   const uint32_t bits = event.events;
   const bool read = bits & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
   const bool write = bits & (EPOLLOUT | EPOLLHUP | EPOLLERR);
-  if (bits & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) pd->hangup.store(true);
+  if (bits & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)) pd->short_read_may_lie.store(true);
   pd->event_err.store(bits == EPOLLERR);
   if (read || write) netpollready(list, pd, read, write);
 }
@@ -90,7 +90,7 @@ void netpollinit() {
 
 int netpollopen(int fd, PollDesc* pd) {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
   event.data.u64 = tag_of(pd);
   return static_cast<int>(-sys::call(SYS_epoll_ctl, epfd, EPOLL_CTL_ADD, fd, &event));
 }

@@ -1,6 +1,6 @@
 """A program that uses every kind of input and output at once, recorded under several schedules.
 
-REPRISE_IO_SEEDS sets how many seeds a policy gets; tools/soak gives more.
+REPRISE_IO_SEEDS sets how many seeds a policy gets.
 """
 import os
 import shutil

@@ -8,6 +8,7 @@
 #include <reprise/go.h>
 #include <reprise/os.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -169,6 +170,29 @@ TEST(Net, end_of_stream_behind_a_short_read_is_found) {
     EXPECT_EQ(read_to_end(pair.server), "x");
     wait_until_alone();
   }
+}
+
+// Urgent data cuts reads: what is behind it is there although the read before was short.
+TEST(Net, data_behind_an_urgent_byte_is_found) {
+  Listener listener = listen_loopback();
+  const int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  auto address = rt::resolve("tcp", listener.address().text, rt::AddressUse::dial)->front();
+  ASSERT_EQ(connect(peer, address.get(), address.size), 0);
+  Conn conn = *listener.accept();
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_EQ(send(peer, "abc", 3, 0), 3);
+    ASSERT_EQ(send(peer, "!", 1, MSG_OOB), 1);
+    ASSERT_EQ(send(peer, "def", 3, 0), 3);
+    char buffer[64];
+    std::string received;
+    while (received.size() < 6) {
+      auto got = conn.read(buffer, sizeof buffer);
+      ASSERT_TRUE(got.ok());
+      received.append(buffer, *got);
+    }
+    EXPECT_EQ(received, "abcdef");
+  }
+  ::close(peer);
 }
 
 TEST(Net, read_full_reports_a_stream_that_ends_early) {
