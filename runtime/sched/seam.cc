@@ -58,10 +58,12 @@ seam::Decision decision_of(seam::DecisionKind kind, std::span<const seam::Candid
           candidates};
 }
 
-// Runs f on g0 and returns what it returns.
+// Runs f on g0 and returns what it returns. A thread of the program's own has no g0: f runs where it
+// is, and the wiring still keeps the policy on a stack apart.
 template <class F>
 auto on_g0(F f) {
   using Result = decltype(f());
+  if (getg() == nullptr) return f();
   struct Call {
     F* f;
     Result result;

@@ -2,7 +2,7 @@
 // depends on the schedule, on clocks and on the kernel's randomness: a replay must give it back.
 //
 // Goroutines spawn others, yield, sleep, lock, send, receive, select, throw across switches, move to
-// threads of their own, initialise statics, leave by goexit, allocate. The program always ends: every
+// threads of their own, start threads, initialise statics, leave by goexit, allocate. The program always ends: every
 // goroutine takes a bounded number of steps, and nothing that it waits for depends on another's choice.
 #include <reprise/reprise.h>
 
@@ -111,8 +111,27 @@ void step_heap(const std::string& who, Rng& rng) {
   say(who, "block at", static_cast<long>(reinterpret_cast<intptr_t>(block.get())));
 }
 
+// A thread that runs no goroutine wakes several that wait: whom first is a decision on that thread.
+void step_std_thread(const std::string& who) {
+  reprise::Chan<int> gate(0);
+  for (const char name : {'x', 'y', 'z'}) {
+    shared->all.add();
+    reprise::go([gate, who, name]() mutable {
+      gate.recv();
+      say(who, "through the gate", name);
+      shared->all.done();
+    });
+  }
+  reprise::yield();
+  std::thread([&] {
+    gate.close();
+    const std::lock_guard hold(shared->std_mutex);
+    say(who, "closed the gate", ++shared->live);
+  }).join();
+}
+
 void one_step(const std::string& who, Rng& rng, int depth, int steps, int index) {
-  switch (rng() % 12) {
+  switch (rng() % 13) {
     case 0: return spawn(who + "." + std::to_string(index), rng(), depth + 1, steps);
     case 1: return step_channel(who, rng);
     case 2: return step_meet(who, rng);
@@ -124,6 +143,7 @@ void one_step(const std::string& who, Rng& rng, int depth, int steps, int index)
     case 8: return step_random(who);
     case 9: return step_heap(who, rng);
     case 10: return say(who, "static", slow_static());
+    case 11: return rng() % 4 == 0 ? step_std_thread(who) : reprise::yield();
     default: return reprise::yield();
   }
 }
