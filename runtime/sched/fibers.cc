@@ -138,6 +138,13 @@ void fiber_about_to_start(G* gp) {
 #endif
 }
 
+// It notices exceptions by itself, but not a forced unwinding.
+void fiber_unwinding() {
+#if defined(REPRISE_ASAN)
+  __asan_handle_no_return();
+#endif
+}
+
 void fiber_readied([[maybe_unused]] G* gp) {
 #if defined(REPRISE_TSAN_FIBERS)
   __tsan_release(&gp->fiber);

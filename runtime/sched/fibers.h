@@ -17,6 +17,7 @@ void mcall(void (*fn)(G*), bool last = false);
 void systemstack(void (*fn)(void*), void* arg);
 void fiber_started(G* gp);      // the first thing that a goroutine does
 void fiber_about_to_start(G* gp);  // its stack is new or used again
+void fiber_unwinding();         // frames of this goroutine are about to be left by unwinding
 // What the caller did so far happens before what gp does next.
 void fiber_readied(G* gp);
 
@@ -31,6 +32,7 @@ inline void mcall(void (*fn)(G*), bool = false) { reprise_mcall(fn); }
 inline void systemstack(void (*fn)(void*), void* arg) { reprise_systemstack(fn, arg); }
 inline void fiber_started(G*) {}
 inline void fiber_about_to_start(G*) {}
+inline void fiber_unwinding() {}
 inline void fiber_readied(G*) {}
 
 #endif

@@ -134,6 +134,7 @@ void goexit() {
   static_assert(sizeof(_Unwind_Exception) <= sizeof gp->exit_token);
   auto* token = new (gp->exit_token) _Unwind_Exception{};
   token->exception_cleanup = goexit_was_swallowed;
+  fiber_unwinding();
   _Unwind_ForcedUnwind(token, stop_at_first_frame, nullptr);
   throw_("goexit: unwinding came back");
 }
