@@ -50,7 +50,7 @@ class RecordedCore(unittest.TestCase):
     def test_every_way_to_die_replays_with_its_report(self):
         for name, status in (("deadlock", 2), ("panic_on_goroutine", 2), ("exception", 2),
                              ("overflow", 2), ("segv", -11), ("abort", -6), ("main_goexit", 2),
-                             ("quit", 2)):
+                             ("quit", 2), ("exit_on_thread", 7)):
             with self.subTest(name=name):
                 recorded = self.assert_replays("fair", 1, os.path.join(BUILD, "deaths"), name)
                 self.assertEqual(recorded.returncode, status, recorded.stderr)

@@ -88,6 +88,10 @@ void foreign_thread() {
   std::thread([] { rt::gosched(); }).join();
 }
 
+void exit_on_thread() {
+  std::thread([] { std::exit(7); }).join();
+}
+
 void main_goexit() {
   go([] { rt::gosched(); std::puts("outlived main"); std::fflush(stdout); });
   rt::goexit();
@@ -142,6 +146,7 @@ constexpr struct {
     {"abort", aborts},
     {"foreign_thread", foreign_thread},
     {"lock_order", lock_order},
+    {"exit_on_thread", exit_on_thread},
 };
 
 int app(int argc, char** argv) {
