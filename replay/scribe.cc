@@ -46,6 +46,9 @@ void wake(uint32_t& word) {
   syscall(SYS_futex, &word, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
 }
 
+volatile sig_atomic_t terminate_asked = 0;
+void on_terminate(int) { terminate_asked = 1; }
+
 uint64_t now_ns(clockid_t clock) {
   timespec t{};
   clock_gettime(clock, &t);
@@ -65,11 +68,16 @@ Scribe::Scribe(TapeFile& tape) : tape_(tape) {
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   for (size_t i = 0; i < 4; ++i) sigaction(kIgnored[i], &ignore, &former_[i]);
+  struct sigaction pass_on {};
+  pass_on.sa_handler = on_terminate;
+  sigaction(SIGTERM, &pass_on, &former_terminate_);
+  terminate_asked = 0;
 }
 
 Scribe::~Scribe() {
   if (pidfd_ >= 0) close(pidfd_);
   for (size_t i = 0; i < 4; ++i) sigaction(kIgnored[i], &former_[i], nullptr);
+  sigaction(SIGTERM, &former_terminate_, nullptr);
 }
 
 bool Scribe::start(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
@@ -80,6 +88,7 @@ bool Scribe::start(const std::vector<std::string>& argv, const std::vector<std::
   child_ = fork();
   if (child_ == 0) {
     for (size_t i = 0; i < 4; ++i) sigaction(kIgnored[i], &former_[i], nullptr);
+    sigaction(SIGTERM, &former_terminate_, nullptr);
     fcntl(tape_.fd(), F_SETFD, 0);
     fcntl(report_fd, F_SETFD, 0);
     execve(args[0], args.data(), env.data());
@@ -107,6 +116,10 @@ bool Scribe::child_gone(int64_t nap_ns) {
   pollfd p{pidfd_, POLLIN, 0};
   timespec nap{0, nap_ns};
   if (ppoll(&p, 1, &nap, nullptr) > 0) gone_ = true;
+  if (terminate_asked && !gone_) {
+    terminate_asked = 0;
+    kill(child_, SIGTERM);
+  }
   return gone_;
 }
 

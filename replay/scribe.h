@@ -7,7 +7,8 @@
 //
 // One thread. While a Scribe exists, the terminal's signals (SIGINT, SIGQUIT, SIGHUP) and SIGPIPE are
 // ignored here and have their former disposition in the child: the group gets them, and the scribe
-// finishes the trace of a program that they ended.
+// finishes the trace of a program that they ended. SIGTERM, which supervisors send to one process, is
+// passed on to the child. One Scribe at a time in a process.
 #pragma once
 
 #include <csignal>
@@ -58,7 +59,7 @@ class Scribe {
   void watch(uint64_t limit_ns) { watch_ns_ = limit_ns; }
 
  private:
-  // Sleeps until the child is gone or the time is over. True: gone.
+  // Sleeps until the child is gone or the time is over. True: gone. Passes a SIGTERM on.
   bool child_gone(int64_t nap_ns);
   uint64_t drain(TraceWriter* writer, const std::vector<std::string>& redacted, Error& failed);
   Error put_end(TraceWriter& writer, int wait_status);
@@ -75,7 +76,7 @@ class Scribe {
   uint64_t watch_ns_ = 0;
   Watchdog watchdog_;
   uint64_t position_ = 0;    // record: drained to here. replay: written to here
-  struct sigaction former_[4] {};
+  struct sigaction former_[4] {}, former_terminate_ {};
 };
 
 }  // namespace reprise::trace

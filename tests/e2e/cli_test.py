@@ -363,7 +363,9 @@ class Killed(Cli):
         return recorder
 
     def finish(self, recorder):
-        output, errors = recorder.communicate(timeout=LIMIT_S)
+        # Not communicate(): it would pass over what readline() has buffered.
+        output, errors = recorder.stdout.read(), recorder.stderr.read()
+        recorder.wait(LIMIT_S)
         return "".join(self.lines) + output, errors
 
     def assert_same_but_for_the_last_write(self, recorded, replayed):
@@ -390,6 +392,16 @@ class Killed(Cli):
         kill_children_of(recorder.pid, signal.SIGTERM)
         output, errors = self.finish(recorder)
         self.assertEqual(recorder.returncode, -signal.SIGTERM, errors)
+        done = self.reprise("replay", self.trace)
+        self.assertEqual(done.returncode, -signal.SIGTERM, done.stderr)
+        self.assert_same_but_for_the_last_write(output, done.stdout)
+
+    def test_a_sigterm_to_the_recorder_reaches_the_program(self):
+        recorder = self.start()
+        recorder.terminate()
+        output, errors = self.finish(recorder)
+        self.assertEqual(recorder.returncode, -signal.SIGTERM, errors)
+        self.assertIn("Replay: reprise replay", errors)
         done = self.reprise("replay", self.trace)
         self.assertEqual(done.returncode, -signal.SIGTERM, done.stderr)
         self.assert_same_but_for_the_last_write(output, done.stdout)
@@ -451,10 +463,14 @@ class FullDisk(Cli):
     def test_a_trace_removed_while_recording_is_reported(self):
         recorder = subprocess.Popen([REPRISE, "record", "-o", self.trace, "--", CASES, "chatter"],
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(recorder.stdout.close)
+        self.addCleanup(recorder.stderr.close)
         recorder.stdout.readline()
         os.unlink(self.trace + ".part")
         kill_children_of(recorder.pid, signal.SIGTERM)
-        _, errors = recorder.communicate(timeout=LIMIT_S)
+        recorder.stdout.read()
+        errors = recorder.stderr.read()
+        recorder.wait(LIMIT_S)
         self.assertEqual(recorder.returncode, 74, errors)
         self.assertIn("warning", errors)
 

@@ -169,6 +169,18 @@ TEST_F(ScribeTest, the_terminals_signals_do_not_end_it) {
   SUCCEED();
 }
 
+TEST_F(ScribeTest, a_termination_is_passed_on_to_the_child) {
+  TapeFile tape;
+  ASSERT_FALSE(tape.create("", kRing));
+  Scribe scribe(tape);
+  std::string why;
+  ASSERT_TRUE(scribe.start({"/bin/sleep", "1000"}, {}, 2, &why)) << why;
+  kill(getpid(), SIGTERM);
+  RunEnd end = scribe.record(nullptr, {});
+  ASSERT_TRUE(WIFSIGNALED(end.wait_status));
+  EXPECT_EQ(WTERMSIG(end.wait_status), SIGTERM);
+}
+
 TEST_F(ScribeTest, a_stage_that_is_missing_is_named) {
   TapeFile tape;
   ASSERT_FALSE(tape.create("", kRing));
