@@ -57,8 +57,9 @@ void describe(Text& out, const Record& record) {
     out << "the end of the recording";
     return;
   }
-  out << kind_name(record.kind) << " of thread " << uint32_t{record.thread} << " = " << record.value
-      << " [check ";
+  out << kind_name(record.kind) << " of thread " << uint32_t{record.thread} << " = " << record.value;
+  if (record.check == 0) return;  // the trace did not keep it
+  out << " [check ";
   out.hex(record.check) << "]";
 }
 

@@ -318,7 +318,8 @@ class BadTraces(Cli):
         self.assert_one_line(done.stderr, r"expected the recorded file \(build id [0-9a-f]+\), "
                                           r"found build id [0-9a-f]+ \(--force")
         forced = self.reprise("replay", self.trace, "--force")
-        self.assertNotEqual(forced.returncode, 65, forced.stderr)
+        self.assertEqual(forced.returncode, 70, forced.stderr)
+        self.assertRegex(forced.stderr, r"divergence at event \d+, thread 0\n +expected: .*\n +actual: ")
         os.unlink(program)
         self.assertIn("it is not there", self.reprise("replay", self.trace).stderr)
 
