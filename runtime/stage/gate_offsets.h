@@ -26,4 +26,4 @@
 #define REPRISE_VDSO_TRAPS 0x800
 #define REPRISE_TABLE 0x7e8fffff1000  // stage::Table, in the page behind it
 #define REPRISE_TRAP_GATE 0x7e8fffff0800  // `syscall`: what it means is in the gate
-#define REPRISE_TRAP_CALL 0x7e8fffff0810  // `syscall; ret`: a system call as any other
+#define REPRISE_TRAP_CALL 0x7e8fffff0810  // `syscall`, then a return: a system call as any other

@@ -18,13 +18,21 @@ trap_gate:
   .cfi_endproc
   .size trap_gate, . - trap_gate
 
-// long trap_call(): number in rax, arguments as the kernel takes them; rcx and r11 are lost, the
-// rest is preserved.
+// long trap_call(): number in rax, arguments as the kernel takes them. It returns to the caller of a
+// table entry, so it clears what an entry clears (table_amd64.S).
   .p2align 4
   .type trap_call, @function
 trap_call:
   .cfi_startproc
   syscall
+  xorl %ecx, %ecx
+  xorl %edx, %edx
+  xorl %esi, %esi
+  xorl %edi, %edi
+  xorl %r8d, %r8d
+  xorl %r9d, %r9d
+  xorl %r10d, %r10d
+  xorl %r11d, %r11d
   ret
   .cfi_endproc
   .size trap_call, . - trap_call
