@@ -1,8 +1,8 @@
 // One hash of all writable memory of the program, its addresses included: what "replayed bit for
 // bit" is checked against on request.
 //
-// Anonymous memory counts page by page and only where it is not zero: a page that was never
-// touched, one that was read and one that was zeroed are the same to the program. The page map of
+// Memory counts page by page and only where it is not zero: a page that was never touched, one that
+// was read and one that was zeroed are the same to the program. The page map of
 // the kernel says which to look at, because reservations of many gigabytes are common (goroutine
 // stacks). Mappings of the stage, the tape and the runtime's own arena lie above kProgramEnd and
 // differ by design.
@@ -95,17 +95,17 @@ uint64_t hash_anonymous(const Mapping& m, uint64_t hash, long page_map_fd) {
   return hash;
 }
 
-// Pages behind the end of a mapped file fault; their absence is the same in both runs.
+// A file that is no executable is anonymous memory in replay, so it counts in the same way: by page,
+// borders apart. Pages behind its end fault here and are zero there.
 uint64_t hash_file_mapping(const Mapping& m, uint64_t hash) {
-  guarded([&] { hash = mix_bytes(hash, reinterpret_cast<const void*>(m.begin), m.end - m.begin); });
+  for (uint64_t page = m.begin; page < m.end; page += kPage) {
+    guarded([&] { hash = hash_page(hash, page); });
+  }
   return hash;
 }
 
-// Neighbouring anonymous mappings may be one or two to the kernel, by its own reasons, so only
-// those of files contribute their borders.
 uint64_t hash_mapping(const Mapping& m, uint64_t hash, long page_map_fd) {
-  if (m.path[0] != '/') return hash_anonymous(m, hash, page_map_fd);
-  return hash_file_mapping(m, mix(mix(hash, m.begin), m.end));
+  return m.path[0] == '/' ? hash_file_mapping(m, hash) : hash_anonymous(m, hash, page_map_fd);
 }
 
 }  // namespace

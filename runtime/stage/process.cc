@@ -52,6 +52,7 @@ void leave_tape(Thread& t, ucontext_t* context) {
   raw(SYS_close, tape_fd);
   raw(SYS_prctl, PR_SET_TSC, PR_TSC_ENABLE);
   only_thread();
+  unpin();
   shut_gate(t);
   restore_program_handlers();
   context->uc_stack = t.alternate;  // rt_sigreturn installs it
@@ -138,12 +139,24 @@ long do_clone(Thread& t, Call& call) {
   return start_thread(t, call, flags);
 }
 
+// The pin is ours, not the program's.
+long do_sched_getaffinity(Thread& t, Call& call) {
+  const bool own = call.args[0] == 0 || call.args[0] == t.tid;
+  if (!live() || !own || allowed_bytes <= 0 || call.args[1] < allowed_bytes) return plain(t, call);
+  const long size = allowed_bytes;
+  const bool ok = guarded([&] { memcpy(reinterpret_cast<void*>(call.args[2]), allowed_cores, size); });
+  const Segment mask = {static_cast<uint64_t>(call.args[2]), static_cast<uint32_t>(size)};
+  put(t, call.nr, call.check, ok ? size : -EFAULT, &mask, ok);
+  return ok ? size : -EFAULT;
+}
+
 long do_gettid(Thread& t, Call& call) { return settled(t, call, t.tid); }
 
-// libc's first thread-related call: by now it has asked the CPU all that it wants to know.
+// libc's first thread-related call: by now it has asked the CPU all that it wants to know. Programs
+// that ask later (a Java machine keeps the answers) stay on their core where memory is compared.
 long do_set_tid_address(Thread& t, Call& call) {
   t.clear_tid = call.args[0];
-  unpin();
+  if (!option(tape::kHashMemory)) unpin();
   return settled(t, call, t.tid);
 }
 

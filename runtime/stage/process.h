@@ -12,6 +12,7 @@ long do_exit_group(Thread& t, Call& call);
 long do_arch_prctl(Thread& t, Call& call);
 long do_set_tid_address(Thread& t, Call& call);
 long do_gettid(Thread& t, Call& call);
+long do_sched_getaffinity(Thread& t, Call& call);
 
 // Sends system calls of this thread to on_trap() from now on. REQUIRES: handlers are installed.
 void arm(Thread& t);

@@ -45,6 +45,7 @@ Handler handler_of(long nr) {
     case SYS_arch_prctl: return do_arch_prctl;
     case SYS_set_tid_address: return do_set_tid_address;
     case SYS_gettid: return do_gettid;
+    case SYS_sched_getaffinity: return do_sched_getaffinity;
 
     case SYS_rt_sigaction: return do_rt_sigaction;
     case SYS_rt_sigprocmask: return do_rt_sigprocmask;
