@@ -36,7 +36,7 @@ ChunkBuilder::~ChunkBuilder() = default;
 
 uint16_t ChunkBuilder::shape_of(const tape::Record& head) {
   uint32_t key = key_of(head);
-  Recent& recent = recent_[head.kind & 255];
+  Recent& recent = recent_[(head.kind ^ head.kind >> 4 ^ head.thread << 5) & 255];
   if (recent.key != key || recent.shape >= shapes_) recent = {key, find_shape(head, key)};
   return recent.shape;
 }

@@ -61,7 +61,7 @@ class ChunkBuilder {
     uint32_t key = ~0u;  // no record's: kinds end below
     uint16_t shape = 0;
   };
-  std::array<Recent, 256> recent_{};        // by the kind's low byte; slots_ has the truth
+  std::array<Recent, 256> recent_{};        // by kind and thread; slots_ has the truth
   std::vector<uint16_t> order_;
   size_t input_bytes_ = 0;
 };

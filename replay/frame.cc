@@ -64,7 +64,8 @@ FrameWriter::~FrameWriter() { ZSTD_freeCCtx(context_); }
 
 int FrameWriter::append(FrameKind kind, std::span<const std::byte> message) {
   if (message.size() > kMaxRawBytes) return EFBIG;
-  buffer_.resize(sizeof(FrameHead) + ZSTD_compressBound(message.size()));
+  size_t need = sizeof(FrameHead) + ZSTD_compressBound(message.size());
+  if (buffer_.size() < need) buffer_.resize(need);  // never smaller: growing again would zero it again
   std::byte* payload = buffer_.data() + sizeof(FrameHead);
   size_t stored = ZSTD_compress2(context_, payload, buffer_.size() - sizeof(FrameHead),
                                  message.data(), message.size());

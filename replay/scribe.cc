@@ -8,7 +8,7 @@
 // Replaying. Whole records are copied into the ring and `written` is published every 64 KiB; the
 // stage is woken only if it says that it waits.
 //
-// Polling. An empty ring is looked at again after 50 us, then twice as long up to 2 ms: at most 500
+// Polling. An empty ring is looked at again after 50 us, then twice as long up to 4 ms: at most 250
 // wake-ups a second for an idle server, and no system call in the program for any of them. A full
 // ring makes the program wait on read_seq, where release() wakes it.
 #include "replay/scribe.h"
@@ -33,7 +33,7 @@ namespace reprise::trace {
 namespace {
 
 constexpr int kIgnored[4] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE};
-constexpr int64_t kShortNap = 50'000, kLongNap = 2'000'000;
+constexpr int64_t kShortNap = 50'000, kLongNap = 4'000'000;
 constexpr uint64_t kPublishEvery = 64 << 10;
 
 template <typename T>
