@@ -68,7 +68,6 @@ class Replay {
       : options_(options), reader_(reader), stage_(std::move(stage)), pack_root_(std::move(pack_root)) {}
 
   Replayed once(bool quiet) {
-    Replayed result;
     std::string why;
     trace::TapeFile tape;
     reader_.rewind();
