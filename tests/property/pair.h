@@ -1,0 +1,56 @@
+// One record-replay pair: what a recorded run and its replay came to, and whether they are the same.
+//
+// Thread safety: none; a Pairs owns a temporary folder and uses it for one pair at a time.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace reprise::property {
+
+struct Run {
+  std::string output;    // standard output
+  std::string errors;    // standard error, without the command's own lines
+  std::string remarks;   // those lines
+  int wait_status = 0;
+  bool hung = false;     // killed after kLimitSeconds
+
+  std::string end() const;  // in words: exit, panic, deadlock, signal
+};
+inline constexpr int kLimitSeconds = 60;
+
+// What to run: everything that a pair depends on.
+struct Case {
+  std::string policy;
+  uint64_t seed = 0;
+  std::string script;
+};
+
+class Pairs {
+ public:
+  // The `reprise` command and the program that takes scripts.
+  Pairs(std::string reprise, std::string program);
+  ~Pairs();
+  Pairs(const Pairs&) = delete;
+  Pairs& operator=(const Pairs&) = delete;
+
+  // Records and replays. Empty if the two are the same, else what differs.
+  std::string difference(const Case& c);
+
+  // The recorded run of the last pair.
+  const Run& recorded() const { return recorded_; }
+
+  // The commands that repeat the last pair by hand.
+  std::string commands(const Case& c) const;
+
+ private:
+  Run run(const std::vector<std::string>& argv) const;
+  std::vector<std::string> record_argv(const Case& c) const;
+  std::vector<std::string> replay_argv() const;
+
+  std::string reprise_, program_, folder_;
+  Run recorded_;
+};
+
+}  // namespace reprise::property
