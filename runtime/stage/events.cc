@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "runtime/stage/bounce.h"
 #include "runtime/stage/maps.h"
 #include "runtime/stage/model.h"
 #include "runtime/stage/outputs.h"
@@ -52,13 +53,15 @@ bool brings_own_mask(const Call& call) {
 }
 
 long perform_blocking(Thread& t, const Call& call) {
-  const long* a = call.args;
+  long a[6];
+  for (int i = 0; i < 6; ++i) a[i] = call.args[i];
   t.own_mask = brings_own_mask(call);
+  const Bounce bounce(t, call.nr, a);
   const bool left = baton_leave();
   const long result = stage_interruptible(call.nr, a[0], a[1], a[2], a[3], a[4], a[5], &t.pending);
   if (left) baton_take();
   t.own_mask = false;
-  return result;
+  return bounce.finish(result);
 }
 
 // A signal that came before the call was entered, or that interrupted a call which SA_RESTART

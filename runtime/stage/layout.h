@@ -27,6 +27,9 @@ inline constexpr uint64_t kMaxStackBytes = 1 << 30;  // as RLIMIT_STACK says whe
 inline constexpr uint64_t kStageEnd = tape::kRuntimeArena;
 
 inline constexpr uint64_t kThreadBytes = 256 << 10;
+// Buffers of calls that may block (bounce.h), one a thread; only what is used takes memory.
+inline constexpr uint64_t kBounceBase = tape::kThreadBase + (uint64_t{1} << 35);
+inline constexpr uint64_t kBounceBytes = 64 << 20;
 inline constexpr uint32_t kMaxThreads = 250;  // alive at once; Record::thread is a byte
 
 // The stage's own descriptors lie from here up and are invisible to the program.
