@@ -13,7 +13,7 @@ __attribute__((noinline)) void spin_until_told() {
 }
 
 __attribute__((noinline)) void compute() {
-  for (unsigned long i = 0; i < 2'000'000'000; ++i) turns = turns + 1;
+  for (unsigned long i = 0; i < 400'000'000; ++i) turns = turns + 1;
 }
 
 int app(int argc, char**) {
