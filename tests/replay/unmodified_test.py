@@ -161,6 +161,17 @@ class Elsewhere(TraceTest):
     def test_with_another_environment(self):
         self.replays_with(env={"LONG": "x" * 50000, "LC_ALL": "C", "PATH": "/nowhere"})
 
+    def test_where_libc_is_told_to_hide_the_vector_units(self):
+        hidden = dict(os.environ, GLIBC_TUNABLES="glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX,-ERMS")
+        self.replays_with(env=hidden)
+
+    def test_recorded_with_hidden_vector_units_and_replayed_without(self):
+        hide = ["env", "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX,-ERMS"]
+        with Trace() as trace:
+            recorded = trace.record(["/usr/bin/python3", "-c", PYTHON], prefix=hide)
+            self.assert_recorded(recorded)
+            self.assert_same(recorded, trace, 1)
+
     def test_under_another_stack_limit(self):
         self.replays_with(prefix=["bash", "-c", 'ulimit -s 1024; exec "$@"', "-"])
 
