@@ -21,11 +21,6 @@ extern const char stage_guard_failed[];
 namespace reprise::stage {
 namespace {
 
-bool in_stage(greg_t ip) {
-  auto* at = reinterpret_cast<const char*>(ip);
-  return at >= __executable_start && at < etext;
-}
-
 void leave_guard(const Guard& g, ucontext_t* context) {
   greg_t* regs = context->uc_mcontext.gregs;
   regs[REG_RBX] = g.rbx;
@@ -64,6 +59,11 @@ void die_of_fault(Thread& t, int signal) {
 }
 
 }  // namespace
+
+bool in_stage(greg_t ip) {
+  auto* at = reinterpret_cast<const char*>(ip);
+  return at >= __executable_start && at < etext;
+}
 
 void on_fault(int signal, siginfo_t* info, void* v) {
   Thread& t = self();

@@ -57,6 +57,8 @@ long do_sigaltstack(Thread& t, Call& call);
 long do_rt_sigreturn(Thread& t, Call& call);
 long do_kill(Thread& t, Call& call);
 
+// faults.cc: whether an instruction is the stage's own.
+bool in_stage(greg_t ip);
 // faults.cc: SIGSEGV, SIGILL, SIGBUS, SIGFPE, SIGTRAP.
 void on_fault(int signal, siginfo_t* info, void* context);
 // trap.cc: SIGSYS.

@@ -14,19 +14,11 @@
 #include "runtime/stage/text.h"
 #include "runtime/stage/thread.h"
 
-extern "C" {
-extern const char __executable_start[], etext[];
-}
-
 namespace reprise::stage {
 
 const uint64_t* volatile runnable_goroutines = nullptr;
 
 namespace {
-
-bool in_stage(uint64_t ip) {
-  return ip >= reinterpret_cast<uint64_t>(__executable_start) && ip < reinterpret_cast<uint64_t>(etext);
-}
 
 void count(Line& line, uint64_t n, const char* one, const char* more) {
   line << n << (n == 1 ? one : more);
@@ -50,15 +42,15 @@ void on_watchdog(int signal, siginfo_t* info, void* v) {
     return;
   }
   const auto* regs = static_cast<ucontext_t*>(v)->uc_mcontext.gregs;
-  const auto ip = static_cast<uint64_t>(regs[REG_RIP]);
-  if (in_stage(ip)) return;
+  if (in_stage(regs[REG_RIP])) return;
   Line who;
   if (live() && !kept_waiting(who)) return;
   if (!live()) {
     if (peek()->kind != tape::kEnd) return;
     who << "the recording ends here";
   }
-  const Call place = {0, {}, nullptr, ip, static_cast<uint64_t>(regs[REG_RSP])};
+  const Call place = {0, {}, nullptr, static_cast<uint64_t>(regs[REG_RIP]),
+                      static_cast<uint64_t>(regs[REG_RSP])};
   stuck(self(), place, who.text);
 }
 
