@@ -14,7 +14,9 @@
 // context until it fires or is stopped: whatever hangs below must still be cancelled in time.
 #include <reprise/context.h>
 
+#include <cstdio>
 #include <map>
+#include <string>
 #include <vector>
 
 #include <reprise/sync.h>
@@ -24,11 +26,11 @@
 namespace reprise {
 
 constinit const ContextError kCanceled("context canceled");
-constinit const ContextError kDeadlineExceeded("context deadline exceeded");
+constinit const ContextError kDeadlineExceeded("context deadline exceeded", true);
 
 namespace detail {
 
-enum class ContextKind { background, cancel, value, detached, callback };
+enum class ContextKind { background, todo, cancel, value, detached, callback };
 
 using StateRef = std::shared_ptr<ContextState>;
 
@@ -66,6 +68,10 @@ namespace {
 
 bool cancelable(const ContextState& s) {
   return s.kind == ContextKind::cancel || s.kind == ContextKind::callback;
+}
+
+void require_parent(const Context& parent) {
+  if (parent.state() == nullptr) rt::gopanic("cannot create context from nil parent");
 }
 
 // The nearest state, from s up, that can be cancelled; null if none.
@@ -161,9 +167,26 @@ void propagate_cancel(const StateRef& s, const StateRef& above) {
 }
 
 StateRef new_cancelable(const Context& parent) {
+  require_parent(parent);
   auto s = std::make_shared<ContextState>(ContextKind::cancel, parent.state());
   s->done = Chan<Unit>();
   return s;
+}
+
+std::string step_text(const ContextState& s) {
+  switch (s.kind) {
+    case ContextKind::background: return "context.Background";
+    case ContextKind::todo: return "context.TODO";
+    case ContextKind::value: return ".WithValue";
+    case ContextKind::detached: return ".WithoutCancel";
+    case ContextKind::cancel: break;
+    case ContextKind::callback: return ".AfterFunc";
+  }
+  if (!s.deadline) return ".WithCancel";
+  char text[64];
+  const double left = std::chrono::duration<double>(*s.deadline - now()).count();
+  std::snprintf(text, sizeof text, ".WithDeadline(%gs left)", left);
+  return text;
 }
 
 void arm(const StateRef& s, Duration left, const ContextError* cause) {
@@ -176,6 +199,7 @@ void arm(const StateRef& s, Duration left, const ContextError* cause) {
 
 Context with_value_erased(const Context& parent, const void* key,
                           std::shared_ptr<const void> value) {
+  require_parent(parent);
   auto s = std::make_shared<ContextState>(ContextKind::value, parent.state());
   s->key = key;
   s->value = std::move(value);
@@ -196,6 +220,13 @@ std::function<bool()> context_after_func(const Context& ctx, std::function<void(
     forget(s);
     return true;
   };
+}
+
+size_t context_children_for_test(const Context& ctx) {
+  const StateRef s = canceler_of(ctx.state());
+  if (s == nullptr) return 0;
+  const std::lock_guard guard(s->mutex);
+  return s->children.size();
 }
 
 }  // namespace detail
@@ -226,6 +257,14 @@ std::optional<TimePoint> Context::deadline() const {
   return std::nullopt;
 }
 
+std::string Context::to_string() const {
+  std::vector<const detail::ContextState*> chain;
+  for (auto* s = state_.get(); s != nullptr; s = s->parent.get()) chain.push_back(s);
+  std::string text;
+  for (auto s = chain.rbegin(); s != chain.rend(); ++s) text += detail::step_text(**s);
+  return text;
+}
+
 const void* Context::find_value(const void* key) const {
   for (const detail::ContextState* s = state_.get(); s != nullptr; s = s->parent.get()) {
     if (s->key == key) return s->value.get();
@@ -242,6 +281,10 @@ Context background() {
       std::make_shared<detail::ContextState>(detail::ContextKind::background, nullptr));
 }
 
+Context todo() {
+  return Context(std::make_shared<detail::ContextState>(detail::ContextKind::todo, nullptr));
+}
+
 Cancelable with_cancel(const Context& parent) {
   const auto s = detail::new_cancelable(parent);
   detail::propagate_cancel(s, parent.state());
@@ -249,6 +292,7 @@ Cancelable with_cancel(const Context& parent) {
 }
 
 Cancelable with_deadline(const Context& parent, TimePoint deadline, const ContextError* cause) {
+  detail::require_parent(parent);
   const std::optional<TimePoint> above = parent.deadline();
   if (above && *above <= deadline) return with_cancel(parent);
   const auto s = detail::new_cancelable(parent);
@@ -268,6 +312,7 @@ Cancelable with_timeout(const Context& parent, Duration timeout, const ContextEr
 }
 
 Context without_cancel(const Context& parent) {
+  detail::require_parent(parent);
   return Context(
       std::make_shared<detail::ContextState>(detail::ContextKind::detached, parent.state()));
 }

@@ -7,6 +7,7 @@
 // known to its parent until it is cancelled, so call its CancelFunc as soon as the work is over.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,13 +28,17 @@ struct ContextState;  // runtime/time/context.cc
 // must outlive the contexts that it ends; make it static.
 class ContextError {
  public:
-  constexpr explicit ContextError(const char* text) : text_(text) {}
+  constexpr explicit ContextError(const char* text, bool timeout = false)
+      : text_(text), timeout_(timeout) {}
   ContextError(const ContextError&) = delete;
   ContextError& operator=(const ContextError&) = delete;
   const char* text() const { return text_; }
+  // Whether time ran out; the same may succeed with more of it.
+  bool timeout() const { return timeout_; }
 
  private:
   const char* text_;
+  bool timeout_;
 };
 extern const ContextError kCanceled;          // "context canceled"
 extern const ContextError kDeadlineExceeded;  // "context deadline exceeded"
@@ -59,6 +64,8 @@ class Context {
   // What was given to the CancelCauseFunc that ended it; else as err().
   const ContextError* cause() const;
   std::optional<TimePoint> deadline() const;
+  // How it was derived, for people: "context.Background.WithCancel.WithDeadline(1.5s left)".
+  std::string to_string() const;
 
   // The value of the nearest context that has one for the key; null if none has. Lives as long as
   // that context.
@@ -94,7 +101,9 @@ struct Cancelable {
 };
 
 Context background();  // never done, no values, no deadline
+Context todo();        // the same, where it is not clear yet which context belongs there
 
+// These panic with "cannot create context from nil parent" if the parent was moved from.
 Cancelable with_cancel(const Context& parent);
 // Done at the deadline, or with the parent, or when cancelled. A deadline after the parent's
 // changes nothing.
@@ -108,6 +117,8 @@ Context without_cancel(const Context& parent);
 namespace detail {
 Context with_value_erased(const Context& parent, const void* key, std::shared_ptr<const void> value);
 std::function<bool()> context_after_func(const Context& ctx, std::function<void()> fn);
+// How many children a context that can be cancelled would cancel with it.
+size_t context_children_for_test(const Context& ctx);
 }  // namespace detail
 
 template <class T>
