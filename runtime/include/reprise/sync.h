@@ -69,6 +69,19 @@ class RWMutex {
   bool try_lock_shared() { return try_rlock(); }
   void unlock_shared() { runlock(); }
 
+  // The readers' side as a lock of its own, for what takes any lock: Cond, std::scoped_lock.
+  class RLocker {
+   public:
+    explicit RLocker(RWMutex& mutex) : mutex_(&mutex) {}
+    void lock() { mutex_->rlock(); }
+    bool try_lock() { return mutex_->try_rlock(); }
+    void unlock() { mutex_->runlock(); }
+
+   private:
+    RWMutex* mutex_;
+  };
+  RLocker rlocker() { return RLocker(*this); }
+
  private:
   void runlock_slow(int32_t readers);
 
