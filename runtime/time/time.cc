@@ -140,6 +140,16 @@ void sleep_until(TimePoint deadline) { sleep_for(deadline - now()); }
 
 Chan<TimePoint> after(Duration duration) { return Timer(duration).chan(); }
 
+// The heap's reference is the only one that stays.
+Chan<TimePoint> tick(Duration period) {
+  if (period.count() <= 0) return nullptr;
+  const detail::TimerRef ref(new detail::TimerState(true));
+  detail::TimerState* s = ref.get();
+  detail::announce(OpKind::timer_start, s);
+  detail::start(s, rt::when_after(period.count()), period.count());
+  return s->chan;
+}
+
 Timer::Timer(Duration duration) : ref_(detail::new_timer(duration)) {}
 
 const Chan<TimePoint>& Timer::chan() const { return ref_.get()->chan; }

@@ -45,6 +45,10 @@ void sleep_until(TimePoint deadline);
 // Sends the time on a fresh channel once, after at least that long.
 Chan<TimePoint> after(Duration duration);
 
+// A channel that gets the time again and again, for the life of the program: there is nothing to
+// stop. nil if the period is not positive.
+Chan<TimePoint> tick(Duration period);
+
 namespace detail {
 
 struct TimerState;  // runtime/time/time.cc
