@@ -1,73 +1,56 @@
-// Run queues: the reference's ring of 256 per P, and the global queue that takes its overflow.
+// Run queues over the one scheduler: what a thread without a P does, and where the next goroutine
+// of a P comes from while there is no stealing.
 //
-// The ring has one producer, the M that holds the P, and consumers by compare-and-swap on the head,
-// so that thieves may come (native mode). Invariant: head <= tail <= head + kRunqSize.
-//
-// Left out until there is stealing and asynchronous preemption: runnext. On one M without a time
-// slice two goroutines that wake each other through it would starve the rest.
+// The ring is first in, first out; its overflow goes to the global queue, which is looked at first
+// every 61st time, so that a ring that is never empty does not starve it.
+#include "runtime/sched/runq.h"
+
+#include <time.h>
+
 #include "runtime/sched/sched.h"
 
 namespace reprise::rt {
 
-void GQueue::push(G* gp) {
-  gp->schedlink = nullptr;
-  (tail == nullptr ? head : tail->schedlink) = gp;
-  tail = gp;
-}
-
-G* GQueue::pop() {
-  G* gp = head;
-  if (gp == nullptr) return nullptr;
-  head = gp->schedlink;
-  if (head == nullptr) tail = nullptr;
-  gp->schedlink = nullptr;
-  return gp;
-}
-
 namespace {
 
-// For threads without a P, and for what the ring cannot take. The ring is emptied first, and while
-// the global queue holds anything newcomers join it, so that arrival order is kept.
-void put_global(G* gp) {
+constexpr uint32_t kGlobalEvery = 61;
+constexpr long kGraceNs = 3000;
+
+G* take_global(P* pp, uint32_t max) {
+  if (sched.global_size.load(std::memory_order_relaxed) == 0) return nullptr;
   sched.lock.lock();
-  sched.global.push(gp);
-  sched.global_size.fetch_add(1, std::memory_order_relaxed);
+  G* gp = globrunqget(sched, pp, max);
   sched.lock.unlock();
+  return gp;
 }
 
 }  // namespace
 
+// A goroutine that was just readied runs on its P within a microsecond or so if the readier parks.
+// Sleeping that long (the kernel rounds it up to some 50 us) is cheaper than a thread that burns the
+// memory bus with attempts, and than moving the goroutine's cache lines.
+void Sched::runnext_grace(const P*) {
+  const timespec grace{0, kGraceNs};
+  nanosleep(&grace, nullptr);
+}
+
 void runqput(P* pp, G* gp) {
-  if (pp == nullptr) return put_global(gp);
-  const uint32_t tail = pp->runqtail.load(std::memory_order_relaxed);  // only we store it
-  const uint32_t head = pp->runqhead.load(std::memory_order_acquire);
-  // While older ones wait in the global queue a newcomer must not overtake them.
-  if (tail - head >= kRunqSize || sched.global_size.load(std::memory_order_relaxed) != 0) {
-    return put_global(gp);
-  }
-  pp->runq[tail % kRunqSize].store(gp, std::memory_order_relaxed);
-  pp->runqtail.store(tail + 1, std::memory_order_release);
-}
-
-G* runqget(P* pp) {
-  uint32_t head = pp->runqhead.load(std::memory_order_acquire);
-  for (;;) {
-    const uint32_t tail = pp->runqtail.load(std::memory_order_relaxed);
-    if (head == tail) break;
-    G* gp = pp->runq[head % kRunqSize].load(std::memory_order_relaxed);
-    if (pp->runqhead.compare_exchange_strong(head, head + 1, std::memory_order_acq_rel)) return gp;
-  }
-  if (sched.global_size.load(std::memory_order_acquire) == 0) return nullptr;
+  if (pp != nullptr) return runqput(sched, pp, gp, false);
   sched.lock.lock();
-  G* gp = sched.global.pop();
-  if (gp != nullptr) sched.global_size.fetch_sub(1, std::memory_order_relaxed);
+  globrunqput(sched, gp);
   sched.lock.unlock();
-  return gp;
 }
 
-bool runqempty(const P* pp) {
-  return pp->runqhead.load(std::memory_order_relaxed) == pp->runqtail.load(std::memory_order_relaxed) &&
-         sched.global_size.load(std::memory_order_acquire) == 0;
+G* runq_take(P* pp) {
+  if (pp->schedtick % kGlobalEvery == 0) {
+    if (G* gp = take_global(pp, 1)) return gp;
+  }
+  if (G* gp = runqget(pp).gp) return gp;
+  return take_global(pp, 0);
+}
+
+bool runq_any(const P* pp) {
+  return !runqempty(pp) || sched.global_size.load(std::memory_order_relaxed) != 0;
 }
 
 }  // namespace reprise::rt

@@ -11,6 +11,7 @@
 
 #include "runtime/sched/g_m_p.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sched/runq.h"
 
 extern "C" {
 extern reprise::rt::G reprise_g0;
@@ -20,19 +21,12 @@ extern reprise::rt::M reprise_m0;
 
 namespace reprise::rt {
 
-// Goroutines in order of arrival, linked by schedlink. Guard: its owner's.
-struct GQueue {
-  G* head = nullptr;
-  G* tail = nullptr;
-  bool empty() const { return head == nullptr; }
-  void push(G* gp);
-  G* pop();
-};
+using GQueue = GQueueOf<G>;
 
 struct Sched {
   Lock lock{LockRank::sched};
-  GQueue global;                      // lock: readied where there is no P
-  std::atomic<uint64_t> global_size{0};
+  GQueue global;                      // lock: readied where there is no P, and what a ring cannot take
+  std::atomic<uint64_t> global_size{0};  // written under lock; a hint without
   std::atomic<uint64_t> user_goroutines{0};
   std::atomic<uint64_t> goidgen{0};
   uint64_t rounds = 0;                // P: scheduling rounds so far
@@ -44,6 +38,9 @@ struct Sched {
   bool poll_soon = false;             // P: look at timers and the poller in the next round
   bool booted = false;                // schedinit is done
   bool dying = false;                 // a fatal error is being reported
+
+  // Gives the M of pp the time to run what it has just readied, before a thief takes it.
+  void runnext_grace(const P* pp);
 };
 extern Sched sched;
 extern P allp0;
@@ -52,10 +49,11 @@ extern P allp0;
 // exchange would prove no more than the check does.
 void casgstatus(G* gp, GStatus from, GStatus to);
 
-// A P's run queue: FIFO, overflow to sched.global. Owner: the M that holds pp.
+// Run queues (runq.h) without stealing: put at the end of pp's ring, or in the global queue if pp is
+// null; the next from ring and global queue; whether there is one. Owner: the M that holds pp.
 void runqput(P* pp, G* gp);
-G* runqget(P* pp);
-bool runqempty(const P* pp);
+G* runq_take(P* pp);
+bool runq_any(const P* pp);
 
 // gosched() of a goroutine that has announced what it will do.
 void gosched_announced();

@@ -164,7 +164,7 @@ void ready_put(G* gp) {
 }
 
 G* ready_take() {
-  if (__builtin_expect(!seam_active, 1)) return runqget(getp());
+  if (__builtin_expect(!seam_active, 1)) return runq_take(getp());
   if (state.ready.empty()) return nullptr;
   size_t choice = 0;
   if (state.ready.size() > 1) {
@@ -179,7 +179,7 @@ G* ready_take() {
   return gp;
 }
 
-bool ready_empty() { return seam_active ? state.ready.empty() : runqempty(getp()); }
+bool ready_empty() { return seam_active ? state.ready.empty() : !runq_any(getp()); }
 
 size_t ready_size() { return state.ready.size(); }
 
