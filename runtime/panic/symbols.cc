@@ -7,7 +7,10 @@
 #include <elfutils/libdw.h>
 
 #include <cstdlib>
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "runtime/panic/dwfl_session.h"
 #include "runtime/panic/traceback.h"
@@ -69,42 +72,74 @@ Place call_site(Dwarf_Die* cu, Dwarf_Die* inlined) {
 
 using Sink = void (*)(const SourceFrame&, void*);
 
-// The functions inlined at pc, innermost first. Leaves in *place where the outermost of them was
-// called: the line of the function that holds the code.
-void each_inlined(Dwfl_Module* module, uint64_t pc, Place* place, Sink f, void* arg) {
-  Dwarf_Addr bias = 0;
-  Dwarf_Die* cu = dwfl_module_addrdie(module, pc, &bias);
-  if (cu == nullptr) return;
-  // The first call finds the innermost scope, but goes on as the source nests; the second goes on as
-  // the code does, from the inlined copy to the function that holds it.
-  Dwarf_Die* innermost = nullptr;
-  if (dwarf_getscopes(cu, pc - bias, &innermost) <= 0) return;
-  Dwarf_Die* scopes = nullptr;
-  const int count = dwarf_getscopes_die(innermost, &scopes);
-  std::free(innermost);
-  for (int i = 0; i < count; ++i) {
-    const int tag = dwarf_tag(&scopes[i]);
-    if (tag == DW_TAG_subprogram) break;
-    if (tag != DW_TAG_inlined_subroutine) continue;
-    f({name_of_die(&scopes[i]), place->file, place->line, 0}, arg);
-    *place = call_site(cu, &scopes[i]);
+// The function below `parent` whose code holds pc. Functions with code are children of their unit
+// with GCC, or of its namespaces with clang.
+bool find_function(Dwarf_Die parent, Dwarf_Addr pc, Dwarf_Die* function) {
+  std::vector<Dwarf_Die> namespaces;
+  Dwarf_Die die;
+  for (int end = dwarf_child(&parent, &die); end == 0; end = dwarf_siblingof(&die, &die)) {
+    const int tag = dwarf_tag(&die);
+    if (tag == DW_TAG_namespace) namespaces.push_back(die);
+    if (tag != DW_TAG_subprogram || dwarf_haspc(&die, pc) <= 0) continue;
+    *function = die;
+    return true;
   }
-  std::free(scopes);
+  for (const Dwarf_Die& each : namespaces)
+    if (find_function(each, pc, function)) return true;
+  return false;
+}
+
+// The functions inlined at pc in the code of `scope`, outermost first.
+void add_inlined(Dwarf_Die scope, Dwarf_Addr pc, std::vector<Dwarf_Die>* chain) {
+  Dwarf_Die die;
+  for (int end = dwarf_child(&scope, &die); end == 0; end = dwarf_siblingof(&die, &die)) {
+    const int tag = dwarf_tag(&die);
+    const bool holds_code = tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block;
+    if (!holds_code || dwarf_haspc(&die, pc) <= 0) continue;
+    if (tag == DW_TAG_inlined_subroutine) chain->push_back(die);
+    return add_inlined(die, pc, chain);
+  }
+}
+
+// The frames at pc but for the last, innermost first. Leaves in *place where the outermost of them
+// was called: the line of the function that holds the code.
+void add_inlined_frames(Dwfl_Module* module, uint64_t pc, Place* place,
+                        std::vector<SourceFrame>* frames) {
+  Dwarf_Addr bias = 0;
+  Dwarf_Die* unit = dwfl_module_addrdie(module, pc, &bias);
+  Dwarf_Die function;
+  if (unit == nullptr || !find_function(*unit, pc - bias, &function)) return;
+  std::vector<Dwarf_Die> chain;
+  add_inlined(function, pc - bias, &chain);
+  for (auto die = chain.rbegin(); die != chain.rend(); ++die) {
+    frames->push_back({name_of_die(&*die), place->file, place->line, 0});
+    *place = call_site(unit, &*die);
+  }
+}
+
+std::vector<SourceFrame> frames_at(uint64_t pc, bool exact) {
+  const uint64_t at = exact ? pc : pc - 1;
+  Dwfl* dwfl = dwfl_session();
+  Dwfl_Module* module = dwfl == nullptr ? nullptr : dwfl_addrmodule(dwfl, at);
+  if (module == nullptr) return {{"??", "", 0, pc}};
+  std::vector<SourceFrame> frames;
+  Place place = place_of(module, at);
+  add_inlined_frames(module, at, &place, &frames);
+  GElf_Off offset = 0;
+  GElf_Sym symbol;
+  const char* name = dwfl_module_addrinfo(module, at, &offset, &symbol, nullptr, nullptr, nullptr);
+  frames.push_back({demangled(name), place.file, place.line, offset + (pc - at)});
+  return frames;
 }
 
 }  // namespace
 
+// Kept: goroutines of one kind wait at one place, and a report may be of thousands.
 void each_source_frame(uint64_t pc, bool exact, Sink f, void* arg) {
-  const uint64_t at = exact ? pc : pc - 1;
-  Dwfl* dwfl = dwfl_session();
-  Dwfl_Module* module = dwfl == nullptr ? nullptr : dwfl_addrmodule(dwfl, at);
-  if (module == nullptr) return f({"??", "", 0, pc}, arg);
-  Place place = place_of(module, at);
-  each_inlined(module, at, &place, f, arg);
-  GElf_Off offset = 0;
-  GElf_Sym symbol;
-  const char* name = dwfl_module_addrinfo(module, at, &offset, &symbol, nullptr, nullptr, nullptr);
-  f({demangled(name), place.file, place.line, offset + (pc - at)}, arg);
+  static auto& known = *new std::map<std::pair<uint64_t, bool>, std::vector<SourceFrame>>;
+  auto [at, fresh] = known.try_emplace({pc, exact});
+  if (fresh) at->second = frames_at(pc, exact);
+  for (const SourceFrame& frame : at->second) f(frame, arg);
 }
 
 }  // namespace reprise::rt
