@@ -46,7 +46,7 @@ class RwLock {
   bool try_write() const {
     unsigned free = 0;
     return std::atomic_ref<unsigned>(lock_->__data.__readers)
-        .compare_exchange_strong(free, kWriter, std::memory_order_acquire);
+        .compare_exchange_strong(free, kWriter, std::memory_order_seq_cst);
   }
 
   int read(const Deadline* deadline) const {
@@ -60,7 +60,7 @@ class RwLock {
 
   int write(const Deadline* deadline) const {
     if (try_write()) return note_writer();
-    waiting().fetch_add(1, std::memory_order_relaxed);
+    waiting().fetch_add(1, std::memory_order_seq_cst);  // against unlock()
     int error = 0;
     while (error == 0 && !try_write()) {
       const Parked end =
@@ -78,7 +78,10 @@ class RwLock {
     if (state() == kWriter) {
       lock_->__data.__cur_writer = 0;
       word.store(0, std::memory_order_release);
-    } else if (word.fetch_sub(1, std::memory_order_release) != 1) {
+    } else if (word.fetch_sub(1, std::memory_order_seq_cst) != 1 ||
+               waiting().load(std::memory_order_seq_cst) == 0) {
+      // While readers hold it only writers wait, or readers behind a waiting writer. A writer counts
+      // itself, then tries once more: one that is not seen here sees a free lock.
       return 0;
     }
     unpark(lock_, kAllWaiters);
