@@ -105,6 +105,21 @@ bool carry_is_used(const uint8_t* code, const uint8_t* end) {
   return false;
 }
 
+// Where the first two bytes of rdrand or rdseed may start: at `at` or later, before `end`. Seven
+// places a step: a byte of the word and its successor are both right where the two differences from
+// what is looked for have a zero byte in common.
+uint8_t* next_candidate(uint8_t* at, uint8_t* end) {
+  constexpr uint64_t kOnes = 0x0101'0101'0101'0101;
+  for (; at + 8 <= end; at += 7) {
+    uint64_t word;
+    __builtin_memcpy(&word, at, sizeof word);
+    const uint64_t differences = (word ^ kOnes * 0x0f) | (word >> 8 ^ kOnes * 0xc7);
+    const uint64_t zeros = (differences - kOnes) & ~differences & kOnes * 0x80;
+    if (zeros != 0) return at + __builtin_ctzll(zeros) / 8;
+  }
+  return at;
+}
+
 }  // namespace
 
 bool emulate_instruction(Thread& t, int signal, ucontext_t* context) {
@@ -130,7 +145,8 @@ void trap_random_instructions(const char* path, uint64_t at, uint64_t size, long
   raw(SYS_mprotect, at, size, PROT_READ | PROT_WRITE);
   auto* end = reinterpret_cast<uint8_t*>(at + size);
   guarded([&] {
-    for (auto* p = reinterpret_cast<uint8_t*>(at); p + 3 < end; ++p) {
+    for (auto* p = next_candidate(reinterpret_cast<uint8_t*>(at), end); p + 3 < end;
+         p = next_candidate(p + 1, end)) {
       const bool random = p[0] == 0x0f && p[1] == 0xc7 && p[2] >= 0xf0;
       if (random && carry_is_used(p + 3, end)) p[1] = 0x0b;
     }
