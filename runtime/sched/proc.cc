@@ -145,6 +145,12 @@ void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
   mcall(park_m);
 }
 
+// One thread holds the P and looks at timers in every round that finds nothing; only another may have
+// to wake it.
+void wake_netpoller(int64_t) {
+  if (getp() == nullptr) netpoll_break();
+}
+
 void goparkunlock(Lock* lock, WaitReason reason) { gopark(unlock_commit, lock, reason); }
 
 void goready(G* gp) {

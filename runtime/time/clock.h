@@ -8,6 +8,8 @@
 // round. A program's own readings and the start of a timer are always fresh: a round lasts as long
 // as a goroutine computes, and a deadline counted from its beginning would come too soon.
 //
+// Without a policy, where many threads decide at once, there are no samples: each reading is fresh.
+//
 // Thread safety: any thread for the readings; the rest on g0 or before goroutines exist.
 #pragma once
 
@@ -19,7 +21,7 @@ int64_t nanotime();        // monotonic, nanoseconds
 int64_t walltime();        // since 1970-01-01 UTC, nanoseconds
 int64_t nanotime_round();  // the round's sample
 // For measurements that may be late: under a policy, a sample of the last kCoarseRounds rounds, since
-// each reading of the real clock is a record on the tape. Else the round's sample.
+// each reading of the real clock is a record on the tape. Else a reading.
 int64_t nanotime_coarse();
 inline constexpr uint64_t kCoarseRounds = 64;
 

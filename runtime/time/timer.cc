@@ -7,6 +7,15 @@
 //   heap->running is true while somebody runs the heap's due timers; only that one sets `firing`.
 //   The function runs without the lock. It may free its timer, so nothing touches the timer after
 //   the call; `firing` is compared, never followed.
+//   One thread at a time runs a heap's due timers, so the calls of one timer never overlap.
+//
+// Many Ps: each runs what is due in its own heap before it looks for a goroutine (timers_check), a
+// thief what is due in its victims'. A heap whose P was taken away by gomaxprocs() keeps its timers,
+// since `home` must not change; as an orphan it is looked at by every P. A timer that becomes the
+// first of its heap tells the scheduler (wake_netpoller): an idle thread may sleep past it. No lost
+// wake-up: here the heap's minimum is stored, then the scheduler's state read; a thread that goes to
+// sleep writes that state, then reads the minima once more. The fence in timer_start and the
+// scheduler's own order the two pairs (Dekker), so one of both sees the other.
 //
 // Which due timer fires is a `timer` decision: candidates are the first kTimerChoices due ones, in
 // order, and one that stops the firing for this round. Bounded, so that a burst of n due timers
@@ -15,8 +24,11 @@
 //
 // Rejected: the reference's lazy deletion. It spares a remote heap's lock when a timer is stopped
 // elsewhere, and pays with tombstones and with a heap whose minimum is not known; a timer that
-// knows its place is removed exactly, in place of the last leaf mostly.
+// knows its place is removed exactly, in place of the last leaf mostly. The reference needs it
+// because there a timer moves between heaps with its P; here it never does.
 #include "runtime/time/timer.h"
+
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <atomic>
@@ -25,6 +37,8 @@
 #include "runtime/sched/idle.h"
 #include "runtime/sched/lock.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sys/syscall.h"
 #include "runtime/time/clock.h"
 #include "runtime/time/timer_queue.h"
 
@@ -36,6 +50,7 @@ struct TimerHeap {
   bool running = false;           // lock
   Timer* firing = nullptr;        // lock
   std::atomic<int64_t> timer0_when{INT64_MAX};  // queue's minimum; stored under lock
+  std::atomic<bool> orphan{false};              // its P does not exist now; world stopped to write
   TimerHeap* next = nullptr;      // all heaps; constant once published
 };
 
@@ -44,6 +59,7 @@ namespace {
 constexpr size_t kTimerChoices = 16;
 
 std::atomic<TimerHeap*> all_heaps{nullptr};
+std::atomic<uint32_t> orphans{0};  // heaps without a P
 
 // Order of starting. Relaxed: only distinct, growing values are needed; deterministic where one
 // goroutine runs at a time.
@@ -55,15 +71,31 @@ void publish_min(TimerHeap* h) {
                        std::memory_order_relaxed);
 }
 
+// Thieves read the pointer too. Acquire and release: whoever finds the heap finds it built.
+TimerHeap* heap_if_any(P* pp) {
+  return std::atomic_ref(pp->timers).load(std::memory_order_acquire);
+}
+
+constinit Lock heaps_lock{LockRank::timers};  // making heaps
+
+// A thread without a P (one of the program's own, or in a system call) uses the first P's.
 TimerHeap* heap_of(P* pp) {
-  if (pp->timers != nullptr) return pp->timers;
+  if (pp == nullptr) pp = &allp0;
+  if (TimerHeap* h = heap_if_any(pp)) return h;
   auto* h = new TimerHeap;
+  heaps_lock.lock();
+  if (TimerHeap* other = heap_if_any(pp)) {
+    heaps_lock.unlock();
+    delete h;
+    return other;
+  }
   h->next = all_heaps.load(std::memory_order_relaxed);
   // Release: whoever finds the heap in the list finds it built.
   while (!all_heaps.compare_exchange_weak(h->next, h, std::memory_order_release,
                                           std::memory_order_relaxed)) {
   }
-  pp->timers = h;
+  std::atomic_ref(pp->timers).store(h, std::memory_order_release);
+  heaps_lock.unlock();
   return h;
 }
 
@@ -146,13 +178,28 @@ bool run_heap(TimerHeap* h, int64_t now) {
 }
 
 // Waits until t's function, running on another thread, is through. It does not block, so neither
-// does this for long. Lock held; released meanwhile.
+// does this for long, unless the system took that thread's core away: then this one is offered.
+// Lock held; released meanwhile.
 void await_firing(TimerHeap* h, const Timer* t) {
-  while (h->firing == t) {
+  constexpr int kSpins = 100;
+  for (int i = 0; h->firing == t; ++i) {
     h->lock.unlock();
-    __builtin_ia32_pause();
+    if (i < kSpins) {
+      __builtin_ia32_pause();
+    } else {
+      sys::call(SYS_sched_yield);
+    }
     h->lock.lock();
   }
+}
+
+// Set once, by the first start; two that come first together agree on one.
+TimerHeap* home_of(Timer* t) {
+  const std::atomic_ref home(t->home);
+  TimerHeap* h = home.load(std::memory_order_acquire);
+  if (h != nullptr) return h;
+  TimerHeap* mine = heap_of(getp());
+  return home.compare_exchange_strong(h, mine, std::memory_order_acq_rel) ? mine : h;
 }
 
 bool remove_if_queued(TimerHeap* h, Timer* t) {
@@ -173,8 +220,7 @@ Timer::Timer(Func fn, void* fn_arg) : f(fn), arg(fn_arg) {
 }
 
 bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns) {
-  if (t->home == nullptr) t->home = heap_of(getp());
-  TimerHeap* h = t->home;
+  TimerHeap* h = home_of(t);
   h->lock.lock();
   const bool was_running = remove_if_queued(h, t);
   await_firing(h, t);
@@ -182,13 +228,19 @@ bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns) {
   t->period = period_ns;
   t->seq = next_seq.fetch_add(1, std::memory_order_relaxed);
   h->queue.insert(t);
+  const bool first = h->queue.min() == t;
   publish_min(h);
-  h->lock.unlock();
+  h->lock.unlock();  // from here on t may have fired and be gone
+  if (first) {
+    // Sequentially consistent: the minimum is stored before the scheduler's state is read.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    wake_netpoller(when_ns);
+  }
   return was_running;
 }
 
 bool timer_stop(Timer* t) {
-  TimerHeap* h = t->home;
+  TimerHeap* h = std::atomic_ref(t->home).load(std::memory_order_acquire);
   if (h == nullptr) return false;
   h->lock.lock();
   const bool was_running = remove_if_queued(h, t);
@@ -231,6 +283,47 @@ void time_sleep(int64_t duration_ns) {
 }
 
 // ---- the scheduler's questions (idle.h) ----------------------------------------------------------
+
+namespace {
+
+void check_heap(TimerHeap* h, TimerCheck* check) {
+  int64_t first = h->timer0_when.load(std::memory_order_relaxed);
+  if (first == INT64_MAX) return;
+  if (check->now_ns == 0) check->now_ns = nanotime();
+  if (first <= check->now_ns) {
+    check->ran |= run_heap(h, check->now_ns);
+    first = h->timer0_when.load(std::memory_order_relaxed);
+  }
+  check->next_ns = std::min(check->next_ns, first);
+}
+
+}  // namespace
+
+TimerCheck timers_check(P* pp, int64_t now_ns) {
+  TimerCheck check{.now_ns = now_ns};
+  if (TimerHeap* h = heap_if_any(pp)) check_heap(h, &check);
+  if (orphans.load(std::memory_order_relaxed) != 0) {
+    for_each_heap([&](TimerHeap* h) {
+      if (h->orphan.load(std::memory_order_relaxed)) check_heap(h, &check);
+    });
+  }
+  return check;
+}
+
+int64_t timers_earliest() { return earliest(); }
+
+// Relaxed: the world is stopped, and what starts it again publishes.
+void timers_orphan(P* pp) {
+  TimerHeap* h = heap_if_any(pp);
+  if (h == nullptr || h->orphan.exchange(true, std::memory_order_relaxed)) return;
+  orphans.fetch_add(1, std::memory_order_relaxed);
+}
+
+void timers_adopt(P* pp) {
+  TimerHeap* h = heap_if_any(pp);
+  if (h == nullptr || !h->orphan.exchange(false, std::memory_order_relaxed)) return;
+  orphans.fetch_sub(1, std::memory_order_relaxed);
+}
 
 bool timers_pending() { return earliest() != INT64_MAX; }
 
