@@ -109,9 +109,10 @@ int FD::destroy() {
   const long result = kind_ == FdKind::file ? blocking_syscall(SYS_close, sysfd_)
                                             : sys::call(SYS_close, sysfd_);
   sysfd_ = -1;
-  close_error_ = result < 0 && result != -EINTR ? static_cast<int>(-result) : 0;
-  csema_.release();
-  return close_error_;
+  const int error = result < 0 && result != -EINTR ? static_cast<int>(-result) : 0;
+  close_error_ = error;
+  csema_.release();  // from here on *this may be gone: close() has returned
+  return error;
 }
 
 void FD::decref() {

@@ -67,9 +67,12 @@ void pollcache_free(PollDesc* pd) {
 bool netpollblockcommit(G* gp, void* word) {
   auto& gpp = *static_cast<std::atomic<uintptr_t>*>(word);
   uintptr_t expected = pdWait;
+  // Counted before it can be taken out again, or the count would pass below zero. Relaxed: a hint,
+  // but for the look for a deadlock, which comes after everybody stopped.
+  netpollWaiters.fetch_add(1, std::memory_order_relaxed);
   const bool parked = gpp.compare_exchange_strong(expected, reinterpret_cast<uintptr_t>(gp),
                                                   std::memory_order_acq_rel);
-  if (parked) netpollWaiters.fetch_add(1, std::memory_order_relaxed);
+  if (!parked) netpollWaiters.fetch_sub(1, std::memory_order_relaxed);
   return parked;
 }
 
@@ -245,10 +248,10 @@ void pollUnblock(PollDesc* pd) {
 
 namespace {
 
-// Touched by netpoll() alone, and one M at a time polls. Kept for its memory, never destroyed:
+// Controlled modes only: touched by netpoll() alone, and one M at a time polls. Kept for its memory, never destroyed:
 // static destructors may still wait for descriptors.
 struct Reports {
-  ReadyList pending;  // found ready and not yet reported
+  ReadyList pending{.by_decision = true};  // found ready and not yet reported
   std::vector<seam::Candidate> candidates;
   std::vector<size_t> order;  // indices into pending, parallel to candidates
   std::vector<Ready> rest;
@@ -262,14 +265,6 @@ void collect_completions(ReadyList* list) {
     list->add(task->gp, seam::OpKind::io_other, {});
     task = next;
   }
-}
-
-// In the order of discovery; what a program without a policy gets.
-int report_all(ReadyList* list) {
-  for (const Ready& ready : list->items) goready(ready.gp);
-  const int count = static_cast<int>(list->items.size());
-  list->items.clear();
-  return count;
 }
 
 seam::Candidate candidate_of(const Ready& ready) {
@@ -332,10 +327,36 @@ void netpollready(ReadyList* list, PollDesc* pd, bool read, bool write) {
 
 bool netpoll_waiting() {
   return netpollWaiters.load(std::memory_order_relaxed) > 0 || blocking_in_flight() > 0 ||
-         !reports.pending.items.empty();
+         (seam_active && !reports.pending.items.empty());
+}
+
+G* netpoll_gather(int64_t wait_ns) {
+  if (!netpollinited()) {
+    if (wait_ns == 0) return nullptr;
+    netpollinit();
+  }
+  ReadyList list;
+  if (has_completions()) wait_ns = 0;
+  netpoll_platform(wait_ns, &list);
+  collect_completions(&list);
+  return list.first;
+}
+
+// Without a policy: in the order of discovery.
+static bool netpoll_ready_all(int64_t wait_ns) {
+  G* gp = netpoll_gather(wait_ns);
+  if (gp == nullptr) return false;
+  while (gp != nullptr) {
+    G* next = gp->schedlink;  // goready() links it anew
+    gp->schedlink = nullptr;
+    goready(gp);
+    gp = next;
+  }
+  return true;
 }
 
 bool netpoll(int64_t wait_ns) {
+  if (!seam_active) return netpoll_ready_all(wait_ns);
   if (!netpollinited()) {
     if (wait_ns == 0) return false;
     netpollinit();
@@ -345,7 +366,7 @@ bool netpoll(int64_t wait_ns) {
   netpoll_platform(wait_ns, pending);
   collect_completions(pending);
   if (pending->items.empty()) return false;
-  return (seam_active ? report_by_decision(pending) : report_all(pending)) > 0;
+  return report_by_decision(pending) > 0;
 }
 
 }  // namespace reprise::rt

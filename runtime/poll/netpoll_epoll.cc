@@ -2,7 +2,9 @@
 //
 // Edge-triggered, because a descriptor is registered once for reading and writing alike, and what
 // a goroutine does after it was woken (read until EAGAIN) re-arms it without a system call. The
-// eventfd is edge-triggered too: each write is an edge, so it is never read.
+// eventfd is edge-triggered too with a policy: each write is an edge, so it is never read. Without one
+// several threads poll at once, and the edge could go to one that does not block; so there it is
+// level-triggered, and read by the thread that blocked, whom the break is for.
 //
 // An event carries the PollDesc's address and its sequence number. A PollDesc is never unmapped; a
 // number that is no longer the PollDesc's belongs to a descriptor closed since, and is dropped.
@@ -26,6 +28,7 @@ constexpr int kMaxEvents = 256;
 constexpr int64_t kMaxWaitMs = 1'000'000'000;  // 11.5 days; the reference's ceiling
 
 constinit Lock init_lock{LockRank::netpoll};
+bool break_is_level = false;  // init_lock to write, before `inited`
 std::atomic<bool> inited{false};
 int epfd = -1;
 int break_fd = -1;
@@ -42,7 +45,8 @@ PollDesc* desc_of(uint64_t tag) { return reinterpret_cast<PollDesc*>(tag >> 16);
 
 void add_break_fd() {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
+  break_is_level = !seam_active;
+  event.events = break_is_level ? EPOLLIN : EPOLLIN | EPOLLET;
   event.data.u64 = kBreakTag;
   const long result = sys::call(SYS_epoll_ctl, epfd, EPOLL_CTL_ADD, break_fd, &event);
   if (result < 0) throw_("runtime: netpollinit: epoll_ctl failed with " + std::to_string(-result));
@@ -55,18 +59,41 @@ int timeout_ms(int64_t wait_ns) {
   return static_cast<int>(std::min((wait_ns - 1) / 1'000'000 + 1, kMaxWaitMs));
 }
 
-void handle(const epoll_event& event, ReadyList* list) {
-  if (event.data.u64 == kBreakTag) {
-    netpollWakeSig.store(0, std::memory_order_release);
-    return;
+// Read before the flag falls: a break that comes between finds it up and is the one that ends here.
+// An exchange, not a store: it reads what that break wrote, so what the break was for is seen by the
+// look for work that follows. A store could be overtaken by that look, and the break be lost.
+void handle_break(bool blocking) {
+  if (break_is_level) {
+    if (!blocking) return;
+    uint64_t count;
+    sys::ignoringEINTR([&] { return sys::call(SYS_read, break_fd, &count, sizeof count); });
   }
-  PollDesc* pd = desc_of(event.data.u64);
-  if (static_cast<uint16_t>(event.data.u64) != pd->fdseq.load(std::memory_order_acquire)) return;
+  netpollWakeSig.exchange(0, std::memory_order_acq_rel);
+}
+
+bool is_current(PollDesc* pd, uint64_t tag) {
+  return static_cast<uint16_t>(tag) == pd->fdseq.load(std::memory_order_acquire);
+}
+
+// An error that only a scan of the descriptor could find. It must not be told of the next descriptor
+// that uses this PollDesc; a late readiness may be, it only makes somebody look again.
+void note_error(PollDesc* pd, uint64_t tag, bool error) {
+  if (pd->event_err.load() == error) return;
+  pd->lock.lock();
+  if (is_current(pd, tag)) pd->event_err.store(error);
+  pd->lock.unlock();
+}
+
+void handle(const epoll_event& event, bool blocking, ReadyList* list) {
+  const uint64_t tag = event.data.u64;
+  if (tag == kBreakTag) return handle_break(blocking);
+  PollDesc* pd = desc_of(tag);
+  if (!is_current(pd, tag)) return;
   const uint32_t bits = event.events;
   const bool read = bits & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
   const bool write = bits & (EPOLLOUT | EPOLLHUP | EPOLLERR);
   if (bits & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)) pd->short_read_may_lie.store(true);
-  pd->event_err.store(bits == EPOLLERR);
+  note_error(pd, tag, bits == EPOLLERR);
   if (read || write) netpollready(list, pd, read, write);
 }
 
@@ -117,7 +144,7 @@ void netpoll_platform(int64_t wait_ns, ReadyList* list) {
       continue;
     }
     if (n < 0) throw_("runtime: netpoll: epoll_wait failed with " + std::to_string(-n));
-    for (long i = 0; i < n; ++i) handle(events[i], list);
+    for (long i = 0; i < n; ++i) handle(events[i], wait_ns != 0, list);
     return;
   }
 }
