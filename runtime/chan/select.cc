@@ -131,6 +131,7 @@ size_t Select::collect_ready(SmallArray<uint16_t>& ready_cases) {
 // An index into ready_cases. The candidates are named by the chooser and their case's index.
 size_t Select::choose(SmallArray<uint16_t>& ready_cases, size_t count) {
   if (count == 1) return 0;
+  if (!seam_active) return seam_draw() % count;
   G* gp = curg();
   SmallArray<seam::Candidate> candidates(count);
   SmallArray<seam::Access> accesses(count);

@@ -29,10 +29,11 @@ struct Sudog {
   bool success = false;      // channels: an element was passed; false: woken by close
   bool handed_off = false;   // semaphores: the releaser took the token for us
 
-  // Semaphores: the first waiter of an address heads its queue and is linked into the root.
+  // Semaphores: the first waiter of an address heads its queue and is linked into the root's treap.
   const void* sema = nullptr;
   Sudog* tail = nullptr;
-  Sudog* chain = nullptr;
+  Sudog* left = nullptr;
+  Sudog* right = nullptr;
   int64_t weight = 0;        // Semaphore: how much is asked for
 };
 

@@ -1,13 +1,15 @@
 // semacquire and semrelease over a table of roots.
 //
-// A root is found by a hash of the address; it chains one queue for each address that somebody
-// waits on. Which root, and which place in the chain, decides only where a queue is looked for:
-// nothing iterates over a root, so no order that a program can see depends on an address. Waiters
-// of one address stand in line in order of arrival, but for those that asked to go to its front.
+// A root is found by a hash of the address; it holds a treap of the addresses that somebody waits on,
+// each with its queue. Priorities are hashes of the address, so no random numbers are drawn. Which
+// root and which place in the treap decide only where a queue is looked for: nothing iterates over a
+// root, so no order that a program can see depends on an address. Waiters of one address stand in
+// line in order of arrival, but for those that asked to go to its front.
 //
 // Invariants, under root.lock:
-//   An address is in a chain at most once, by the first sudog of its queue (the head).
-//   The head alone carries `tail` and `chain`; whoever becomes head takes them over.
+//   An address is in the treap at most once, by the first sudog of its queue (the head).
+//   The head alone carries `tail`, `left` and `right`; whoever becomes head takes them over.
+//   Left of a node are lower addresses, right of it higher ones; no child's priority is higher.
 //   nwait counts the sudogs of the root, and those about to be queued.
 //
 // No lost wakeup: the waiter counts itself in nwait and then looks at *addr; the releaser adds to
@@ -15,8 +17,11 @@
 // sees the other (Dekker): the waiter finds the token, or the releaser finds the waiter and takes
 // the lock.
 //
-// Chosen over the reference's treap: a chain is walked past the other contended addresses of its
-// root, about one in kRoots, which only programs with very many contended locks at once would feel.
+// What a releaser touches after it gave the token is the root and the waiter's sudog under the root's
+// lock; the word itself only if a waiter that it found still queues for it (hand-off). So a waiter that
+// came through may free the word at once.
+//
+// Other than the reference's treap, insertion and removal are by split and join: no parent links.
 #include "runtime/sched/sema.h"
 
 #include "runtime/chan/sudog.h"
@@ -34,13 +39,14 @@ constexpr size_t kRoots = 1021;  // prime
 struct alignas(64) SemaRoot {
   Lock lock{LockRank::sema_root};
   std::atomic<uint32_t> nwait{0};
-  Sudog* chain = nullptr;  // heads, linked by Sudog::chain; lock
+  Sudog* treap = nullptr;  // heads, linked by left and right; lock
 
   Sudog** find(const void* addr);
   void queue(Sudog* sg, bool lifo);
   Sudog* dequeue(const void* addr);
 
  private:
+  void insert(Sudog* sg);
   void replace_head(Sudog** link, Sudog* head, Sudog* next_head);
   void unlink(Sudog** link, Sudog* sg);
 };
@@ -51,11 +57,64 @@ SemaRoot& semroot(const void* addr) {
   return roots[(reinterpret_cast<uintptr_t>(addr) >> 3) % kRoots];
 }
 
-// The link that points to the head for addr, or to null at the end of the chain.
+// Finalizer of splitmix64: neighbouring addresses get unrelated priorities.
+uint64_t priority(const void* addr) {
+  uint64_t x = reinterpret_cast<uintptr_t>(addr);
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+// The link that points to the head for addr, or the one where it would be.
 Sudog** SemaRoot::find(const void* addr) {
-  Sudog** link = &chain;
-  while (*link != nullptr && (*link)->sema != addr) link = &(*link)->chain;
+  Sudog** link = &treap;
+  while (*link != nullptr && (*link)->sema != addr) {
+    link = addr < (*link)->sema ? &(*link)->left : &(*link)->right;
+  }
   return link;
+}
+
+// Splits what hangs at `node` into lower and higher addresses than addr, which is not among them.
+void split(Sudog* node, const void* addr, Sudog** lower, Sudog** higher) {
+  while (node != nullptr) {
+    if (node->sema < addr) {
+      *lower = node;
+      lower = &node->right;
+      node = node->right;
+    } else {
+      *higher = node;
+      higher = &node->left;
+      node = node->left;
+    }
+  }
+  *lower = *higher = nullptr;
+}
+
+// Joins two treaps, all of one's addresses below all of the other's, at *link.
+void join(Sudog* lower, Sudog* higher, Sudog** link) {
+  while (lower != nullptr && higher != nullptr) {
+    if (priority(lower->sema) > priority(higher->sema)) {
+      *link = lower;
+      link = &lower->right;
+      lower = lower->right;
+    } else {
+      *link = higher;
+      link = &higher->left;
+      higher = higher->left;
+    }
+  }
+  *link = lower != nullptr ? lower : higher;
+}
+
+// REQUIRES: nobody is there for the address.
+void SemaRoot::insert(Sudog* sg) {
+  const uint64_t mine = priority(sg->sema);
+  Sudog** link = &treap;
+  while (*link != nullptr && priority((*link)->sema) >= mine) {
+    link = sg->sema < (*link)->sema ? &(*link)->left : &(*link)->right;
+  }
+  split(*link, sg->sema, &sg->left, &sg->right);
+  *link = sg;
 }
 
 void SemaRoot::queue(Sudog* sg, bool lifo) {
@@ -63,7 +122,7 @@ void SemaRoot::queue(Sudog* sg, bool lifo) {
   Sudog* head = *link;
   if (head == nullptr) {
     sg->tail = sg;
-    *link = sg;
+    insert(sg);
   } else if (lifo) {
     sg->next = head;
     head->prev = sg;
@@ -78,17 +137,18 @@ void SemaRoot::queue(Sudog* sg, bool lifo) {
 
 // Puts next_head, whose tail is set, where head was.
 void SemaRoot::replace_head(Sudog** link, Sudog* head, Sudog* next_head) {
-  next_head->chain = head->chain;
+  next_head->left = head->left;
+  next_head->right = head->right;
   *link = next_head;
-  head->chain = nullptr;
+  head->left = head->right = nullptr;
   head->tail = nullptr;
 }
 
 void SemaRoot::unlink(Sudog** link, Sudog* sg) {
   Sudog* head = *link;
   if (sg == head && sg->next == nullptr) {
-    *link = sg->chain;
-    sg->chain = nullptr;  // it may be queued again
+    join(sg->left, sg->right, link);
+    sg->left = sg->right = nullptr;  // it may be queued again
     sg->tail = nullptr;
   } else if (sg == head) {
     sg->next->tail = sg->tail;
