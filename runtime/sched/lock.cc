@@ -81,12 +81,15 @@ void Lock::lock() {
   lock_slow(&word_);
 }
 
+// Whoever takes the lock next may free the object that it lies in: nothing of *this is read after the
+// exchange. The wake needs the address alone.
 void Lock::unlock() {
+  const LockRank rank = rank_;
   const uint32_t was = word_.exchange(0, std::memory_order_release);
   if (was == 2) futex(&word_, FUTEX_WAKE, 1);
   if (was == 0) throw_("unlock of unlocked runtime lock");
   count_held(-1);
-  note_released(rank_);
+  note_released(rank);
 }
 
 }  // namespace reprise::rt

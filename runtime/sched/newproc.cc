@@ -43,10 +43,16 @@ void reset(G* gp) {
   gp->exiting = false;
 }
 
+// The g0 that stands for all others is shared by threads; only distinct values are needed: relaxed.
+uint64_t next_child_of(G* parent) {
+  if (parent != &reprise_g0) return parent->spawns++;
+  return std::atomic_ref(parent->spawns).fetch_add(1, std::memory_order_relaxed);
+}
+
 void christen(G* gp, G* parent, seam::Site site) {
   gp->goid = sched.goidgen.fetch_add(1, std::memory_order_relaxed) + 1;
   gp->parent_goid = parent->goid;
-  if (!gp->named) gp->name = seam::child_name(parent->name, parent->spawns++);
+  if (!gp->named) gp->name = seam::child_name(parent->name, next_child_of(parent));
   gp->spawn_site = site;
   gp->op_site = site;
 }

@@ -50,7 +50,9 @@ struct SeamState {
 };
 constinit SeamState state;
 
-constinit uint64_t native_random = 0;  // the built-in generator of programs without a policy
+// The built-in generator of programs without a policy, one a thread. Read in seam_draw() only, which
+// does not switch and is not inlined.
+constinit thread_local uint64_t native_random __attribute__((tls_model("initial-exec"))) = 0;
 
 seam::Decision decision_of(seam::DecisionKind kind, std::span<const seam::Candidate> candidates) {
   G* gp = curg();
@@ -222,8 +224,10 @@ uint64_t seam_draw() {
 
 seam::ObjectId new_object_id() {
   G* gp = curg();
-  if (gp == nullptr) gp = &reprise_g0;
-  return seam::object_name(gp->name, gp->objects++);
+  if (gp != nullptr) return seam::object_name(gp->name, gp->objects++);
+  // Relaxed: every M's g0 and the program's own threads share it; only distinct values are needed.
+  std::atomic_ref objects(reprise_g0.objects);
+  return seam::object_name(reprise_g0.name, objects.fetch_add(1, std::memory_order_relaxed));
 }
 
 void seam_note_spawn(G* gp) {

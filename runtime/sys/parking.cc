@@ -36,7 +36,8 @@ struct Waiter {
   G* gp = nullptr;      // null: a thread
   uint64_t ticket = 0;
   bool queued = false;
-  bool timed_out = false;
+  bool woken = false;      // taken off by unpark(), or never queued
+  bool timed_out = false;  // goroutine: the timer has fired, perhaps before it was queued
   std::atomic<uint32_t> fired{0};  // a thread's futex word
   Waiter* prev = nullptr;
   Waiter* next = nullptr;
@@ -74,16 +75,15 @@ void Bucket::remove(Waiter* w) {
   w->queued = false;
 }
 
-// The timer of a goroutine's wait; g0.
+// The timer of a goroutine's wait; g0, of any M. It may come before the goroutine is queued, which
+// then finds timed_out set, or after somebody woke it, which then stands.
 void expire(void* arg, uint64_t, int64_t) {
   auto* w = static_cast<Waiter*>(arg);
   Bucket& bucket = bucket_of(w->key);
   bucket.lock.lock();
   const bool ours = w->queued;
-  if (ours) {
-    bucket.remove(w);
-    w->timed_out = true;
-  }
+  if (ours) bucket.remove(w);
+  if (ours || !w->woken) w->timed_out = true;
   bucket.lock.unlock();
   if (ours) goready(w->gp);
 }
@@ -100,11 +100,11 @@ Parked park_goroutine(const void* key, bool (*still)(const void*), const void* a
     if (left > 0) timer.emplace(expire, &w);
   }
   Bucket& bucket = bucket_of(key);
-  // The timer fires on the scheduler's stack of this very M, so not before we have parked.
   if (timer) timer_start(&*timer, when_after(left), 0);
   bucket.lock.lock();
   const bool wanted = still(arg);
-  if (!wanted || (deadline != nullptr && left <= 0)) {
+  if (!wanted || w.timed_out || (deadline != nullptr && left <= 0)) {
+    w.woken = true;
     bucket.lock.unlock();
     if (timer) timer_stop(&*timer);
     return wanted ? Parked::timed_out : Parked::not_needed;
@@ -178,17 +178,26 @@ void wake(Waiter* w) {
   sys::call(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, nullptr, nullptr, 0);
 }
 
+// Takes w off the list for a wake-up.
+Waiter* take(Bucket& bucket, Waiter* w) {
+  bucket.remove(w);
+  w->woken = true;
+  return w;
+}
+
 // Takes the chosen waiter of the key off the list; null if there is none.
 Waiter* take_one(const void* key) {
   Bucket& bucket = bucket_of(key);
-  if (bucket.head == nullptr) return nullptr;
+  if (!seam_active) {
+    for (Waiter* w = bucket.head; w != nullptr; w = w->next)
+      if (w->key == key) return take(bucket, w);
+    return nullptr;
+  }
   std::vector<Waiter*> waiting;
   for (Waiter* w = bucket.head; w != nullptr; w = w->next)
     if (w->key == key) waiting.push_back(w);
   if (waiting.empty()) return nullptr;
-  Waiter* const chosen = choose(waiting);
-  bucket.remove(chosen);
-  return chosen;
+  return take(bucket, choose(waiting));
 }
 
 // Takes up to `count` off, in order of arrival, linked by next.
@@ -199,7 +208,7 @@ Waiter* take_many(const void* key, size_t count) {
   for (Waiter *w = bucket.head, *next; w != nullptr && count > 0; w = next) {
     next = w->next;
     if (w->key != key) continue;
-    bucket.remove(w);
+    take(bucket, w);
     *link = w;
     link = &w->next;
     --count;

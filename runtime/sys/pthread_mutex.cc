@@ -54,8 +54,14 @@ int acquire(pthread_mutex_t* m, const Deadline* deadline) {
   return 0;
 }
 
+// Written by the holder, and compared with their own id by others, to whom any other id is the same:
+// relaxed.
+std::atomic_ref<int> owner_of(pthread_mutex_t* m) {
+  return std::atomic_ref<int>(m->__data.__owner);
+}
+
 void taken(pthread_mutex_t* m, uint32_t self) {
-  m->__data.__owner = static_cast<int>(self);
+  owner_of(m).store(static_cast<int>(self), std::memory_order_relaxed);
   m->__data.__count = 1;
   ++m->__data.__nusers;
 }
@@ -69,8 +75,7 @@ int lock_again(pthread_mutex_t* m) {
 }
 
 bool held_by(pthread_mutex_t* m, uint32_t self) {
-  return std::atomic_ref<int>(m->__data.__owner).load(std::memory_order_relaxed) ==
-         static_cast<int>(self);
+  return owner_of(m).load(std::memory_order_relaxed) == static_cast<int>(self);
 }
 
 int libc_trylock(pthread_mutex_t* m) {
@@ -109,7 +114,7 @@ int mutex_unlock(pthread_mutex_t* m) {
     if (!held_by(m, lock_owner_id())) return EPERM;
     if (--m->__data.__count != 0) return 0;
   }
-  m->__data.__owner = 0;
+  owner_of(m).store(0, std::memory_order_relaxed);
   --m->__data.__nusers;
   if (word_of(m).exchange(0, std::memory_order_release) == 2) unpark(m, 1);
   return 0;
