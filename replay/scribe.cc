@@ -2,7 +2,8 @@
 //
 // Recording. Invariant: read <= writer.safe() <= position_ <= written. `read` moves only when the
 // records below it are in the trace file, so that a killed process group loses nothing: what is not
-// in the file is on the tape. A record the trace cannot take (disk full) is dropped, and `read`
+// in the file is on the tape. Half a ring makes a chunk, if nothing else does: the program must find
+// room for its next records while this one is compressed. A record the trace cannot take (disk full) is dropped, and `read`
 // moves on: the program's run matters more than its trace.
 //
 // Replaying. Whole records are copied into the ring and `written` is published every 64 KiB; the
@@ -152,6 +153,7 @@ uint64_t Scribe::drain(TraceWriter* writer, const std::vector<std::string>& reda
     if (!writer) continue;
     if (record.head().kind == tape::kStart && !redacted.empty()) redact(record, redacted);
     Error e = writer->add(record, position_);
+    if (!e && position_ - writer->safe() >= tape_.ring_bytes() / 2) e = writer->flush();
     if (e && !failed) failed = e;
     release(writer->broken() ? position_ : writer->safe());
   }
