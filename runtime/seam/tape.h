@@ -52,7 +52,7 @@ enum Kind : uint16_t {
   kSignalBefore = 0x421,  // value: signal; segment: siginfo. Delivered before the next call of `thread`
   kSignalAfter = 0x422,   // delivered after the call just recorded
   kThreadStart = 0x423,   // value: thread id
-  kClock = 0x424,         // check: clock id; value: nanoseconds
+  kClock = 0x424,         // check: clock id, and its unit: kMicroseconds, kSeconds; value: the time
   kRdtsc = 0x425,         // value: the counter
   kRdrand = 0x426,        // value: the number
   kCheckpoint = 0x427,    // check: events so far, low bits; value: the fingerprint so far
