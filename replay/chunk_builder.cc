@@ -2,7 +2,8 @@
 //
 // Invariant: order_[i] names the shape of the i-th record, and that record is the next unread entry
 // of every column of its shape. A shape is (kind, thread, number of segments): within one, the
-// fields are alike, so each column compresses; across shapes nothing is compared.
+// fields are alike, so each column compresses; across shapes nothing is compared. Each clock has a
+// shape of its own, since differences compress only between readings of one clock.
 //
 // Checks below tape::kKeptCheck stay, and those of kCheckpoint, which are numbers; the rest become 0,
 // see runtime/seam/tape.h.
@@ -19,8 +20,9 @@ uint32_t kept_check(const tape::Record& head) {
   return head.check < tape::kKeptCheck || head.kind == tape::kCheckpoint ? head.check : 0;
 }
 
-uint32_t key_of(const tape::Record& head) {
-  return uint32_t{head.kind} << 16 | uint32_t{head.segments} << 8 | head.thread;
+uint64_t key_of(const tape::Record& head) {
+  uint64_t clock = head.kind == tape::kClock ? head.check : 0;
+  return clock << 32 | uint64_t{head.kind} << 16 | uint64_t{head.segments} << 8 | head.thread;
 }
 
 void put_column(schema::Column::Builder to, const EncodedColumn& from) {
@@ -35,14 +37,14 @@ ChunkBuilder::ChunkBuilder() = default;
 ChunkBuilder::~ChunkBuilder() = default;
 
 uint16_t ChunkBuilder::shape_of(const tape::Record& head) {
-  uint32_t key = key_of(head);
-  Recent& recent = recent_[(head.kind ^ head.kind >> 4 ^ head.thread << 5) & 255];
+  uint64_t key = key_of(head);
+  Recent& recent = recent_[(head.kind ^ head.kind >> 4 ^ head.thread << 5 ^ key >> 32) & 255];
   if (recent.key != key || recent.shape >= shapes_) recent = {key, find_shape(head, key)};
   return recent.shape;
 }
 
-uint16_t ChunkBuilder::find_shape(const tape::Record& head, uint32_t key) {
-  size_t slot = key * 0x9e37'79b1u >> 20 & (kSlots - 1);
+uint16_t ChunkBuilder::find_shape(const tape::Record& head, uint64_t key) {
+  size_t slot = key * 0x9e37'79b9'7f4a'7c15u >> 52 & (kSlots - 1);
   for (; slots_[slot] != 0; slot = (slot + 1) & (kSlots - 1)) {
     if (key_of(pool_[slots_[slot] - 1]->like) == key) break;
   }

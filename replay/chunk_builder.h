@@ -50,7 +50,7 @@ class ChunkBuilder {
   };
 
   uint16_t shape_of(const tape::Record& head);
-  uint16_t find_shape(const tape::Record& head, uint32_t key);
+  uint16_t find_shape(const tape::Record& head, uint64_t key);
   void clear();
 
   static constexpr size_t kSlots = 4 * kMaxShapes;
@@ -58,7 +58,7 @@ class ChunkBuilder {
   std::vector<std::unique_ptr<Shape>> pool_;  // the first shapes_ are in use
   size_t shapes_ = 0;
   struct Recent {
-    uint32_t key = ~0u;  // no record's: kinds end below
+    uint64_t key = ~0ull;  // no record's: kinds end below
     uint16_t shape = 0;
   };
   std::array<Recent, 256> recent_{};        // by kind and thread; slots_ has the truth

@@ -52,7 +52,7 @@ enum Kind : uint16_t {
   kSignalBefore = 0x421,  // value: signal; segment: siginfo. Delivered before the next call of `thread`
   kSignalAfter = 0x422,   // delivered after the call just recorded
   kThreadStart = 0x423,   // value: thread id
-  kClock = 0x424,         // check: clock id, and its unit: kMicroseconds, kSeconds; value: the time
+  kClock = 0x424,         // check: clock id, and a unit of ClockUnit if not ns; value: the time
   kRdtsc = 0x425,         // value: the counter
   kRdrand = 0x426,        // value: the number
   kCheckpoint = 0x427,    // check: events so far, low bits; value: the fingerprint so far
@@ -65,6 +65,10 @@ enum Kind : uint16_t {
                           // puts it and sets `finished`; where a signal ended the program before
                           // it could (`finished` is 0), the parent puts it
 };
+
+// Added to a clock id: what the program will not see is not recorded. For redis-server, which asks
+// gettimeofday twice a request, the difference is half the trace.
+enum ClockUnit : uint32_t { kMicroseconds = 0x40, kSeconds = 0x80 };
 
 struct Record {
   uint16_t kind;

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "runtime/seam/tape.h"
 #include "runtime/stage/gate_offsets.h"
 #include "runtime/stage/layout.h"
 #include "runtime/stage/raw.h"
@@ -21,6 +22,7 @@ namespace reprise::stage {
 namespace {
 
 constexpr int64_t kNsPerSecond = 1'000'000'000;
+constexpr int64_t kUsPerSecond = 1'000'000;
 
 using ClockGettime = int (*)(clockid_t, timespec*);
 ClockGettime kernel_clock_gettime = nullptr;
@@ -106,12 +108,20 @@ void find_kernel_vdso(uint64_t elf_header) {
   }
 }
 
-int64_t real_clock_ns(int clock_id, bool may_use_tsc) {
+int64_t real_clock(int id, bool may_use_tsc) {
+  constexpr int kUnits = tape::kMicroseconds | tape::kSeconds;
+  const int unit = id >= 0 ? id & kUnits : 0;  // clocks of processor time are negative
+  const int clock_id = id & ~unit;
   timespec now = {};
   const long error = may_use_tsc && kernel_clock_gettime
                          ? kernel_clock_gettime(clock_id, &now)
                          : raw(SYS_clock_gettime, clock_id, &now);
-  return error ? error : now.tv_sec * kNsPerSecond + now.tv_nsec;
+  if (error) return error;
+  switch (unit) {
+    case tape::kMicroseconds: return now.tv_sec * kUsPerSecond + now.tv_nsec / 1000;
+    case tape::kSeconds: return now.tv_sec;
+    default: return now.tv_sec * kNsPerSecond + now.tv_nsec;
+  }
 }
 
 }  // namespace reprise::stage

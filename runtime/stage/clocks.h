@@ -18,8 +18,8 @@ uint64_t vdso_address();
 // clocks are read by system calls.
 void find_kernel_vdso(uint64_t elf_header);
 
-// Nanoseconds of a clock now, or -errno (no clock reads below -4095 ns). `may_use_tsc` is false
-// where the time stamp counter traps.
-int64_t real_clock_ns(int clock_id, bool may_use_tsc);
+// A clock now, or -errno (no clock reads below -4095 ns). `id` is a clock's, with a tape::ClockUnit
+// if not in nanoseconds. `may_use_tsc` is false where the time stamp counter traps.
+int64_t real_clock(int id, bool may_use_tsc);
 
 }  // namespace reprise::stage

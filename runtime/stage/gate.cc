@@ -46,7 +46,7 @@ Gate::Leave leave_after_event(Thread& t) {
 tape::Mode native_mode() { return Mode::off; }
 int64_t native_note(uint32_t, uint32_t, int64_t value) { return value; }
 void native_note_bytes(uint32_t, uint32_t, int64_t, const void*, uint32_t) {}
-int64_t native_clock(int clock_id) { return real_clock_ns(clock_id, true); }
+int64_t native_clock(int clock_id) { return real_clock(clock_id, true); }
 
 }  // namespace
 
@@ -63,10 +63,10 @@ extern "C" void stage_do_note_bytes(uint32_t kind, uint32_t check, int64_t value
 
 extern "C" int64_t stage_do_clock(int clock_id) {
   Thread& t = self();
-  const int64_t now = live() ? real_clock_ns(clock_id, counter_is_free(t)) : 0;
-  const int64_t ns = note(t, tape::kClock, static_cast<uint32_t>(clock_id), now);
+  const int64_t now = live() ? real_clock(clock_id, counter_is_free(t)) : 0;
+  const int64_t time = note(t, tape::kClock, static_cast<uint32_t>(clock_id), now);
   leave_after_event(t);
-  return ns;
+  return time;
 }
 
 extern "C" long stage_do_syscall(long nr, long a0, long a1, long a2, long a3, long a4, long a5) {

@@ -13,11 +13,16 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "runtime/seam/tape.h"
 #include "runtime/stage/gate_offsets.h"
 
 namespace {
 
+using reprise::tape::kMicroseconds;
+using reprise::tape::kSeconds;
+
 constexpr long kNsPerSecond = 1'000'000'000;
+constexpr long kUsPerSecond = 1'000'000;
 
 // The clocks of wall and machine time; what counts processor time is asked of the kernel.
 constexpr unsigned kTapedClocks = 1u << CLOCK_REALTIME | 1u << CLOCK_MONOTONIC |
@@ -27,7 +32,7 @@ constexpr unsigned kTapedClocks = 1u << CLOCK_REALTIME | 1u << CLOCK_MONOTONIC |
 
 // Both follow the C convention and clear what they do not return, so the clobbers are the
 // convention's general registers; the stage leaves vector state alone.
-long clock_ns(long clock_id) {
+long read_clock(long clock_id) {
   long result;
   asm volatile("call *%%gs:%c[entry]"
                : "=a"(result), "+D"(clock_id)
@@ -60,7 +65,7 @@ int __vdso_clock_gettime(clockid_t id, timespec* out) {
     return static_cast<int>(
         system_call(SYS_clock_gettime, id, reinterpret_cast<long>(out)));
   }
-  const long ns = clock_ns(id);
+  const long ns = read_clock(id);
   out->tv_sec = ns / kNsPerSecond;
   out->tv_nsec = ns % kNsPerSecond;
   return 0;
@@ -72,15 +77,15 @@ int __vdso_gettimeofday(struct timeval* out, struct timezone* zone) {
                                         reinterpret_cast<long>(zone)));
   }
   if (!out) return 0;
-  const long ns = clock_ns(CLOCK_REALTIME);
-  out->tv_sec = ns / kNsPerSecond;
-  out->tv_usec = ns % kNsPerSecond / 1000;
+  const long us = read_clock(CLOCK_REALTIME | kMicroseconds);
+  out->tv_sec = us / kUsPerSecond;
+  out->tv_usec = us % kUsPerSecond;
   return 0;
 }
 
 // The kernel's time() reads the coarse clock: so that no program sees it ahead of the fine one.
 time_t __vdso_time(time_t* out) {
-  const time_t now = clock_ns(CLOCK_REALTIME_COARSE) / kNsPerSecond;
+  const time_t now = read_clock(CLOCK_REALTIME_COARSE | kSeconds);
   if (out) *out = now;
   return now;
 }
