@@ -330,7 +330,7 @@ bool netpoll_waiting() {
          (seam_active && !reports.pending.items.empty());
 }
 
-G* netpoll_gather(int64_t wait_ns) {
+G* netpoll_collect(int64_t wait_ns) {
   if (!netpollinited()) {
     if (wait_ns == 0) return nullptr;
     netpollinit();
@@ -344,7 +344,7 @@ G* netpoll_gather(int64_t wait_ns) {
 
 // Without a policy: in the order of discovery.
 static bool netpoll_ready_all(int64_t wait_ns) {
-  G* gp = netpoll_gather(wait_ns);
+  G* gp = netpoll_collect(wait_ns);
   if (gp == nullptr) return false;
   while (gp != nullptr) {
     G* next = gp->schedlink;  // goready() links it anew

@@ -13,6 +13,7 @@ namespace reprise::rt {
 
 struct G;
 struct P;
+struct TimerHeap;
 
 // A timer is set that has not fired. Reads no clock.
 bool timers_pending();
@@ -21,29 +22,26 @@ bool timers_run_due();
 // Nanoseconds from the last sample to the next deadline, at least 0; -1 if no timer is set.
 int64_t timers_wait_ns();
 
-// ---- native mode, many Ps ----
+// ---- native mode: several Ms ask at the same time ----
 
-struct TimerCheck {
-  int64_t now_ns = 0;             // 0: the clock was not read, no timer is set there
-  int64_t next_ns = INT64_MAX;    // when the next timer is due there, INT64_MAX: none
-  bool ran = false;               // a timer fired: a goroutine may have become runnable
-};
-// Fires what is due in pp's heap, and in those of Ps that are no more. pp: one's own, or a victim's.
-// now_ns: 0 or a reading of the clock that is fresh enough. g0, with a P.
-TimerCheck timers_check(P* pp, int64_t now_ns);
-// When the first timer of any heap is due; INT64_MAX if none is set. A hint.
+// The earliest deadline of all heaps, INT64_MAX if no timer is set. Reads no clock. Any thread. A hint.
 int64_t timers_earliest();
-// gomaxprocs() takes pp away, or brings it back. The world is stopped.
+// The same of one heap, null has none, and of the heaps whose P is no more.
+int64_t timers_earliest_of(const TimerHeap* heap);
+// Fires what is due in one heap, one's own or a victim's, and in those whose P is no more. True if
+// something fired: a goroutine may have become runnable. g0, with a P.
+bool timers_run_heap(TimerHeap* heap, int64_t now_ns);
+// gomaxprocs() takes pp away, or brings it back: its timers stay. The world is stopped.
 void timers_orphan(P* pp);
 void timers_adopt(P* pp);
 // A timer due at when_ns is now the first of its heap: if an idle thread sleeps past it, or none
-// looks at timers, somebody must wake. The scheduler's, called by any thread, after a full fence.
-void wake_netpoller(int64_t when_ns);
+// looks at timers, somebody must wake. The scheduler's; any thread, no lock held, after a full fence.
+void wake_net_poller(int64_t when_ns);
 
 // The goroutines that became ready, linked by schedlink, still waiting: the caller readies each.
 // wait_ns as for netpoll(). Any number of threads may poll at once if all but one do not block.
-// Only a poll that blocks consumes a netpoll_break(). g0.
-G* netpoll_gather(int64_t wait_ns);
+// Only a poll that blocks consumes a netpoll_break(). g0 or a thread without a g.
+G* netpoll_collect(int64_t wait_ns);
 
 // ---- both ----
 

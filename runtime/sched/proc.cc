@@ -147,7 +147,7 @@ void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
 
 // One thread holds the P and looks at timers in every round that finds nothing; only another may have
 // to wake it.
-void wake_netpoller(int64_t) {
+void wake_net_poller(int64_t) {
   if (getp() == nullptr) netpoll_break();
 }
 

@@ -9,10 +9,10 @@
 //   the call; `firing` is compared, never followed.
 //   One thread at a time runs a heap's due timers, so the calls of one timer never overlap.
 //
-// Many Ps: each runs what is due in its own heap before it looks for a goroutine (timers_check), a
+// Many Ps: each runs what is due in its own heap before it looks for a goroutine (timers_run_heap), a
 // thief what is due in its victims'. A heap whose P was taken away by gomaxprocs() keeps its timers,
 // since `home` must not change; as an orphan it is looked at by every P. A timer that becomes the
-// first of its heap tells the scheduler (wake_netpoller): an idle thread may sleep past it. No lost
+// first of its heap tells the scheduler (wake_net_poller): an idle thread may sleep past it. No lost
 // wake-up: here the heap's minimum is stored, then the scheduler's state read; a thread that goes to
 // sleep writes that state, then reads the minima once more. The fence in timer_start and the
 // scheduler's own order the two pairs (Dekker), so one of both sees the other.
@@ -234,7 +234,7 @@ bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns) {
   if (first) {
     // Sequentially consistent: the minimum is stored before the scheduler's state is read.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    wake_netpoller(when_ns);
+    wake_net_poller(when_ns);
   }
   return was_running;
 }
@@ -286,28 +286,29 @@ void time_sleep(int64_t duration_ns) {
 
 namespace {
 
-void check_heap(TimerHeap* h, TimerCheck* check) {
-  int64_t first = h->timer0_when.load(std::memory_order_relaxed);
-  if (first == INT64_MAX) return;
-  if (check->now_ns == 0) check->now_ns = nanotime();
-  if (first <= check->now_ns) {
-    check->ran |= run_heap(h, check->now_ns);
-    first = h->timer0_when.load(std::memory_order_relaxed);
-  }
-  check->next_ns = std::min(check->next_ns, first);
+template <class F>
+void for_each_orphan(F f) {
+  if (orphans.load(std::memory_order_relaxed) == 0) return;
+  for_each_heap([&](TimerHeap* h) {
+    if (h->orphan.load(std::memory_order_relaxed)) f(h);
+  });
 }
 
 }  // namespace
 
-TimerCheck timers_check(P* pp, int64_t now_ns) {
-  TimerCheck check{.now_ns = now_ns};
-  if (TimerHeap* h = heap_if_any(pp)) check_heap(h, &check);
-  if (orphans.load(std::memory_order_relaxed) != 0) {
-    for_each_heap([&](TimerHeap* h) {
-      if (h->orphan.load(std::memory_order_relaxed)) check_heap(h, &check);
-    });
-  }
-  return check;
+int64_t timers_earliest_of(const TimerHeap* heap) {
+  int64_t when = INT64_MAX;
+  if (heap != nullptr) when = heap->timer0_when.load(std::memory_order_relaxed);
+  for_each_orphan([&](const TimerHeap* h) {
+    when = std::min(when, h->timer0_when.load(std::memory_order_relaxed));
+  });
+  return when;
+}
+
+bool timers_run_heap(TimerHeap* heap, int64_t now_ns) {
+  bool fired = heap != nullptr && run_heap(heap, now_ns);
+  for_each_orphan([&](TimerHeap* h) { fired |= run_heap(h, now_ns); });
+  return fired;
 }
 
 int64_t timers_earliest() { return earliest(); }
