@@ -52,18 +52,6 @@ bool brings_own_mask(const Call& call) {
   }
 }
 
-long perform_blocking(Thread& t, const Call& call) {
-  long a[6];
-  for (int i = 0; i < 6; ++i) a[i] = call.args[i];
-  t.own_mask = brings_own_mask(call);
-  const Bounce bounce(t, call.nr, a);
-  const bool left = baton_leave();
-  const long result = stage_interruptible(call.nr, a[0], a[1], a[2], a[3], a[4], a[5], &t.pending);
-  if (left) baton_take();
-  t.own_mask = false;
-  return bounce.finish(result);
-}
-
 // A signal that came before the call was entered, or that interrupted a call which SA_RESTART
 // makes run again: it counts as before the call, and nothing is recorded of this attempt.
 bool counts_as_not_entered(Thread& t, const Call& call, long result) {
@@ -71,11 +59,31 @@ bool counts_as_not_entered(Thread& t, const Call& call, long result) {
   return result == -EINTR && t.pending && model::restarts(call.nr) && first_signal_restarts(t);
 }
 
+// With the baton put down.
+long ask_kernel(Thread& t, const Call& call, const long* a) {
+  t.own_mask = brings_own_mask(call);
+  const bool left = baton_leave();
+  const long result = stage_interruptible(call.nr, a[0], a[1], a[2], a[3], a[4], a[5], &t.pending);
+  if (left) baton_take();
+  t.own_mask = false;
+  return result;
+}
+
+long perform_blocking(Thread& t, const Call& call, const model::Before& before) {
+  const Bounce bounce(t, call);
+  const long asked = ask_kernel(t, call, bounce.args());
+  if (counts_as_not_entered(t, call, asked)) return kMustTrap;
+  Segment segments[model::kMaxSegments];
+  int count;
+  const long result = bounce.finish(asked, before, segments, &count);
+  put(t, call.nr, call.check, result, segments, count);
+  return result;
+}
+
 long perform_plain(Thread& t, const Call& call, const model::Before& before) {
+  if (model::blocks(call)) return perform_blocking(t, call, before);
   const long* a = call.args;
-  const bool blocking = model::blocks(call);
-  const long result = blocking ? perform_blocking(t, call) : raw6(call.nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-  if (blocking && counts_as_not_entered(t, call, result)) return kMustTrap;
+  const long result = raw6(call.nr, a[0], a[1], a[2], a[3], a[4], a[5]);
   Segment segments[model::kMaxSegments];
   const int count = model::outputs(call, result, before, segments);
   put(t, call.nr, call.check, result, segments, count);

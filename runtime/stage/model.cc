@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 
 #include "runtime/stage/hash.h"
+#include "runtime/stage/model_items.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
 #include "runtime/stage/text.h"
@@ -29,22 +30,7 @@ namespace {
 
 constexpr uint64_t kBadPointer = 0xefa017;
 constexpr int kCalls = 512;
-constexpr int kMaxItems = 5;
-constexpr uint64_t kMaxVectors = 1024;  // IOV_MAX
 
-struct Item {
-  uint8_t argument;
-  char kind;
-  uint8_t other;
-  uint16_t n;
-};
-struct Entry {
-  bool known = false;
-  uint8_t arguments = 6;
-  uint8_t flags = 0;
-  uint8_t count = 0;
-  Item items[kMaxItems] = {};
-};
 struct Table {
   Entry entries[kCalls];
 };
@@ -108,14 +94,13 @@ consteval Table compile() {
 constexpr Table table = compile();
 constexpr Entry unknown;
 
+}  // namespace
+
 const Entry& entry(long nr) {
   return static_cast<uint64_t>(nr) < kCalls ? table.entries[nr] : unknown;
 }
 
-template <typename T>
-const T* pointer(uint64_t at) {
-  return reinterpret_cast<const T*>(at);
-}
+namespace {
 
 // ---- inputs ----
 
@@ -157,8 +142,6 @@ constexpr bool reads(char kind) {
 
 // ---- outputs ----
 
-int futex_command(const Call& call) { return call.args[1] & FUTEX_CMD_MASK; }
-
 // Collects segments; empty and null ones are left out unless the place counts by itself.
 class Outputs {
  public:
@@ -168,7 +151,7 @@ class Outputs {
   }
   void add_even_empty(uint64_t at, uint64_t size) {
     if (!at) return;
-    if (count_ == kMaxSegments) fail(Verdict::unmodelled, "a call that wrote to more than 96 places is not modelled");
+    if (count_ == kMaxSegments) fail(Verdict::unmodelled, "a call that wrote to more than 250 places is not modelled");
     out_[count_++] = {at, static_cast<uint32_t>(size)};
   }
   // The first `bytes` of a scattered buffer.
@@ -211,15 +194,21 @@ void add_message(Outputs& out, const Call& call, long result, const Before& befo
   out.add(call.args[1], sizeof m);
 }
 
-// recvmmsg: the whole of every buffer that took part, since lengths are known only after.
+// recvmmsg: live, the kernel has stored each message's lengths; in replay the places are as long as
+// the program made them.
 void add_messages(Outputs& out, const Call& call, long result) {
   const auto* m = pointer<mmsghdr>(call.args[1]);
   for (long i = 0; i < result; ++i) {
     const msghdr& h = m[i].msg_hdr;
+    uint64_t left = live() ? m[i].msg_len : ~0ull;
     for (uint64_t k = 0; k < h.msg_iovlen; ++k) {
-      out.add(reinterpret_cast<uint64_t>(h.msg_iov[k].iov_base), h.msg_iov[k].iov_len);
+      const uint64_t part = left < h.msg_iov[k].iov_len ? left : h.msg_iov[k].iov_len;
+      out.add_even_empty(reinterpret_cast<uint64_t>(h.msg_iov[k].iov_base), part);
+      left -= part;
     }
-    if (h.msg_name) out.add(reinterpret_cast<uint64_t>(h.msg_name), sizeof(sockaddr_storage));
+    constexpr uint32_t kLongest = sizeof(sockaddr_storage);
+    out.add_even_empty(reinterpret_cast<uint64_t>(h.msg_name), h.msg_namelen < kLongest ? h.msg_namelen : kLongest);
+    out.add_even_empty(reinterpret_cast<uint64_t>(h.msg_control), h.msg_controllen);
   }
   out.add(call.args[1], result * sizeof(mmsghdr));
 }
@@ -305,6 +294,7 @@ int argument_count(long nr) { return entry(nr).arguments; }
 
 bool blocks(const Call& call) {
   if (!(entry(call.nr).flags & kBlocks)) return false;
+  if (call.nr == SYS_fcntl) return call.args[1] == F_SETLKW || call.args[1] == F_OFD_SETLKW;
   if (call.nr != SYS_futex) return true;
   const int command = futex_command(call);
   return command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI ||

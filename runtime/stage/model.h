@@ -36,7 +36,7 @@ Before before(const Call& call);
 
 // Where the kernel wrote, given its result. Live: exact. Replay: lengths that only the recording
 // knows come as capacities. Returns how many of `out` are used.
-inline constexpr int kMaxSegments = 96;
+inline constexpr int kMaxSegments = 250;
 int outputs(const Call& call, long result, const Before& before, Segment* out);
 
 // The first string argument, for reports. False if there is none.
