@@ -24,7 +24,7 @@ class FdSemaphore {
  private:
   struct Waiter;
 
-  Lock lock_{LockRank::sema_root};
+  Lock lock_{LockRank::fd_semaphore};
   uint32_t count_ = 0;        // lock_
   Waiter* head_ = nullptr;    // lock_
   Waiter* tail_ = nullptr;    // lock_

@@ -27,7 +27,7 @@ namespace {
 
 // Never freed; `lock` guards the list.
 struct PollCache {
-  Lock lock{LockRank::netpoll};
+  Lock lock{LockRank::pollcache};
   PollDesc* first = nullptr;
 };
 constinit PollCache pollcache;

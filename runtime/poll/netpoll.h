@@ -46,7 +46,7 @@ struct PollDesc {
   std::atomic<uintptr_t> wg{pdNil};
 
   // `lock` guards writes of what follows; reads on the way into a wait go without it.
-  Lock lock{LockRank::netpoll};
+  Lock lock{LockRank::polldesc};
   std::atomic<bool> closing{false};
   std::atomic<bool> event_err{false};  // the last event was EPOLLERR alone: a scan failed
   std::atomic<bool> short_read_may_lie{false};  // end of stream, error or urgent data was reported

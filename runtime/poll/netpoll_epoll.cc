@@ -27,7 +27,7 @@ namespace {
 constexpr int kMaxEvents = 256;
 constexpr int64_t kMaxWaitMs = 1'000'000'000;  // 11.5 days; the reference's ceiling
 
-constinit Lock init_lock{LockRank::netpoll};
+constinit Lock init_lock{LockRank::netpoll_init};
 bool break_is_level = false;  // init_lock to write, before `inited`
 std::atomic<bool> inited{false};
 int epfd = -1;

@@ -3,8 +3,8 @@
 // Invariant: word_ is 2 whenever a thread sleeps on it. A thread that slept takes the lock as 2,
 // since it cannot know whether others still sleep; one superfluous wake is the price.
 //
-// Debug builds keep the ranks that a thread holds and refuse to take a lower one (an equal one
-// only for channels, which select takes in a fixed order of its own). A report of a fatal error is
+// Debug builds, and tests that compile this file with REPRISE_CHECK_LOCKS, keep the ranks that a thread
+// holds and refuse one that lock_ranks.def does not order after them. A report of a fatal error is
 // exempt: it starts wherever the error was.
 #include "runtime/sched/lock.h"
 
@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 
 #include "runtime/sched/g_m_p.h"
+#include "runtime/sched/lock_rank.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sys/syscall.h"
@@ -28,29 +29,27 @@ void futex(std::atomic<uint32_t>* word, int op, uint32_t value) {
   sys::call(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
 }
 
-#ifndef NDEBUG
-constexpr int kMaxHeld = 64;
-thread_local LockRank held_ranks[kMaxHeld] __attribute__((tls_model("initial-exec")));
-thread_local int held_count __attribute__((tls_model("initial-exec"))) = 0;
+#if !defined(NDEBUG) || defined(REPRISE_CHECK_LOCKS)
+thread_local HeldLocks held __attribute__((tls_model("initial-exec")));
+
+// A goroutine releases on g0 what it took before it parked, on the same thread; so the thread's list is
+// the right one. Not inlined: its address must not be kept across a switch.
+[[gnu::noinline]] HeldLocks& held_here() { return held; }
 
 void note_acquired(LockRank rank) {
-  if (held_count > 0 && !sched.dying) {
-    const LockRank top = held_ranks[held_count - 1];
-    const bool ordered = top < rank || (top == rank && rank == LockRank::chan);
-    if (!ordered) throw_("lock rank order violated");
+  HeldLocks& mine = held_here();
+  if (!sched.dying) {
+    if (const LockRank* outer = mine.forbids(rank)) throw_(lock_order_violation(*outer, rank));
+    if (mine.count() == HeldLocks::kMax) throw_("too many runtime locks held");
   }
-  if (held_count == kMaxHeld) throw_("too many runtime locks held");
-  held_ranks[held_count++] = rank;
+  if (mine.count() < HeldLocks::kMax) mine.add(rank);
 }
 
 void note_released(LockRank rank) {
-  for (int i = held_count - 1; i >= 0; --i) {
-    if (held_ranks[i] != rank) continue;
-    for (int k = i; k + 1 < held_count; ++k) held_ranks[k] = held_ranks[k + 1];
-    --held_count;
-    return;
+  if (!held_here().remove(rank) && !sched.dying) {
+    throw_(std::string("unlock of a runtime lock that this thread does not hold: ") +
+           lock_rank_name(rank));
   }
-  if (!sched.dying) throw_("unlock of a runtime lock that this thread does not hold");
 }
 #else
 void note_acquired(LockRank) {}

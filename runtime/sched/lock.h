@@ -1,7 +1,7 @@
 // The runtime's internal lock: futex-based, never parks a goroutine, ranked.
 //
-// Holding one forbids preemption and any gopark() except through its unlock function. Ranks are
-// checked in debug builds: a thread takes locks in increasing rank only (runtime/HACKING.md).
+// Holding one forbids preemption and any gopark() except through its unlock function. Each has a rank;
+// lock_ranks.def says which ranks may nest, and debug builds check it (lock_rank.h).
 #pragma once
 
 #include <atomic>
@@ -10,8 +10,14 @@
 namespace reprise::rt {
 
 enum class LockRank : uint8_t {
-  sysmon, allg, sched, timers, netpoll, sema_root, chan, notify_list, sudog, gfree, stack_pool,
-  heap, trace, leaf,
+#define REPRISE_LOCK(name, guards) name,
+#define REPRISE_ORDER(outer, inner)
+#define REPRISE_PEERS(name)
+#include "runtime/sched/lock_ranks.def"
+#undef REPRISE_LOCK
+#undef REPRISE_ORDER
+#undef REPRISE_PEERS
+  count_,
 };
 
 // Thread safety: any thread, any goroutine. Blocks the M, not the G: hold it for nanoseconds.

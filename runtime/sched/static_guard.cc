@@ -41,7 +41,7 @@ struct Waiter {
   Waiter* next;
 };
 
-constinit Lock waiters_lock{LockRank::sema_root};
+constinit Lock waiters_lock{LockRank::static_guard};
 Waiter* first_waiter = nullptr;  // waiters_lock; in order of arrival
 Waiter* last_waiter = nullptr;   // waiters_lock
 

@@ -35,7 +35,7 @@ constexpr uint32_t kMaxWorkers = 64;
 constexpr size_t kWorkerStackBytes = 1 << 20;
 
 struct Pool {
-  Lock lock{LockRank::leaf};
+  Lock lock{LockRank::workers};
   BlockingTask* head = nullptr;  // lock
   BlockingTask* tail = nullptr;  // lock
   uint32_t queued = 0;           // lock: tasks on the list
@@ -43,7 +43,7 @@ struct Pool {
   uint32_t workers = 0;          // lock
   std::atomic<uint32_t> tokens{0};
 
-  Lock done_lock{LockRank::leaf};
+  Lock done_lock{LockRank::completions};
   BlockingTask* done_head = nullptr;  // done_lock
   BlockingTask* done_tail = nullptr;  // done_lock
   std::atomic<bool> any_done{false};  // done_lock to write; read without it as a hint

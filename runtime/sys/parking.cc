@@ -44,7 +44,7 @@ struct Waiter {
 };
 
 struct Bucket {
-  Lock lock{LockRank::sema_root};
+  Lock lock{LockRank::parking};
   Waiter* head = nullptr;  // lock
   Waiter* tail = nullptr;  // lock
   uint64_t tickets = 0;    // lock

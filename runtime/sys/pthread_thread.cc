@@ -29,7 +29,7 @@ struct ThreadRecord {
 };
 
 struct Records {
-  Lock lock{LockRank::leaf};
+  Lock lock{LockRank::threads};
   ThreadRecord* first = nullptr;  // lock: those that may be joined
 };
 constinit Records records;

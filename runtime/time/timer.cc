@@ -76,7 +76,7 @@ TimerHeap* heap_if_any(P* pp) {
   return std::atomic_ref(pp->timers).load(std::memory_order_acquire);
 }
 
-constinit Lock heaps_lock{LockRank::timers};  // making heaps
+constinit Lock heaps_lock{LockRank::timer_heaps};  // making heaps
 
 // A thread without a P (one of the program's own, or in a system call) uses the first P's.
 TimerHeap* heap_of(P* pp) {

@@ -81,13 +81,11 @@ class Deaths(unittest.TestCase):
         self.assertEqual(run.returncode, PANIC_STATUS)
         self.assertIn("fatal error: yield on a thread that runs no goroutine\n", run.stderr)
 
-    def test_locks_out_of_order_are_fatal_where_ranks_are_checked(self):
+    def test_locks_out_of_order_are_fatal_and_both_are_named(self):
         run = die("lock_order")
-        if run.returncode == 0:
-            self.assertEqual(run.stdout, "ranks are checked in debug builds only\n")
-        else:
-            self.assertEqual(run.returncode, PANIC_STATUS)
-            self.assertIn("fatal error: lock rank order violated\n", run.stderr)
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertIn("fatal error: lock rank order violated: takes sched while holding leaf\n",
+                      run.stderr)
 
     def test_goexit_on_main_lets_the_others_go_on_and_ends_in_deadlock(self):
         run = die("main_goexit")

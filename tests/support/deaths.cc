@@ -80,8 +80,6 @@ void lock_order() {
   rt::Lock low{rt::LockRank::sched}, high{rt::LockRank::leaf};
   high.lock();
   low.lock();
-  std::puts("ranks are checked in debug builds only");
-  std::exit(0);
 }
 
 void foreign_thread() {

@@ -1,0 +1,53 @@
+// Lock ranks: which runtime locks may nest, as lock_ranks.def says.
+//
+// LockOrder is the partial order, closed under transitivity when it is compiled. HeldLocks is what one
+// thread holds; debug builds, and tests that ask for it, keep one a thread and refuse a lock that is
+// out of order (lock.cc).
+//
+// Thread safety: LockOrder is constant; a HeldLocks belongs to one thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "runtime/sched/lock.h"
+
+namespace reprise::rt {
+
+inline constexpr size_t kLockRanks = static_cast<size_t>(LockRank::count_);
+
+// Bit j of row i: a thread that holds rank i may take rank j.
+using LockOrder = std::array<uint64_t, kLockRanks>;
+static_assert(kLockRanks <= 64);
+
+extern const LockOrder lock_order;
+
+const char* lock_rank_name(LockRank rank);
+
+inline bool may_take(LockRank held, LockRank wanted) {
+  return (lock_order[static_cast<size_t>(held)] >> static_cast<size_t>(wanted) & 1) != 0;
+}
+
+// Two locks that must not be held together, in the order in which they were taken.
+std::string lock_order_violation(LockRank held, LockRank wanted);
+
+class HeldLocks {
+ public:
+  static constexpr int kMax = 64;
+
+  // The rank held that forbids `wanted`, the latest such; nullptr if there is none.
+  const LockRank* forbids(LockRank wanted) const;
+  // REQUIRES: fewer than kMax are held.
+  void add(LockRank rank) { ranks_[count_++] = rank; }
+  // False if none of that rank is held.
+  bool remove(LockRank rank);
+  int count() const { return count_; }
+
+ private:
+  LockRank ranks_[kMax] = {};
+  int count_ = 0;
+};
+
+}  // namespace reprise::rt
