@@ -1,7 +1,4 @@
 // First in, first out with seeded slices.
-//
-// Why two lengths of slice: the logged value of a preempt decision is its length, so a distribution
-// with one likely value costs under two bits in a compressed trace, where a uniform one costs six.
 #include "scheduler-policies/fair.h"
 
 #include "runtime/seam/default_choice.h"
@@ -20,8 +17,7 @@ size_t FairPolicy::choose(const Decision& decision) {
 
 uint64_t FairPolicy::draw(const Decision& decision) {
   if (decision.kind != DecisionKind::preempt) return rng_.next();
-  if (rng_.below(kShortSliceOneIn) != 0) return kLongSlice;
-  return 1 + rng_.below(kShortSliceMax);
+  return 1 + rng_.below(kMaxTicks);
 }
 
 }  // namespace reprise::seam

@@ -1,8 +1,8 @@
 // fair: first in, first out in slices, like Go's run queue. The default policy.
 //
-// The goroutine that became ready first runs first. Most slices are long; one in four ends within a
-// few ticks, at a seeded place, so that a slice can end between any two synchronisation points and
-// a run under `fair` meets atomicity bugs with a small but real probability at every chance.
+// The goroutine that became ready first runs first. A slice ends after 1 to 128 ticks, at a seeded
+// place: one scheduling point in 64 on average, and any of them, so that a run under `fair` meets
+// atomicity bugs with a small but real probability at every chance.
 // Selects pick among ready cases at random, as Go's do. Thread safety and ownership: Policy's.
 #pragma once
 
@@ -13,9 +13,7 @@ namespace reprise::seam {
 
 class FairPolicy final : public Policy {
  public:
-  static constexpr uint64_t kLongSlice = 1024;  // ticks
-  static constexpr uint64_t kShortSliceMax = 16;
-  static constexpr uint64_t kShortSliceOneIn = 4;
+  static constexpr uint64_t kMaxTicks = 128;
 
   explicit FairPolicy(uint64_t seed) : seed_(seed), rng_(seed) {}
 

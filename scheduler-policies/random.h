@@ -1,7 +1,7 @@
 // random: every choice uniform among its candidates, from a seed.
 //
-// A slice lasts one tick with probability 1/2, two with 1/4, and so on: the goroutine may change at
-// every synchronisation point. Finds shallow order bugs quickly and has no bound on its miss
+// A slice ends at each tick with probability 1/2: the goroutine may change at every synchronisation
+// point. Finds shallow order bugs quickly and has no bound on its miss
 // probability for deep ones. Thread safety and ownership: Policy's.
 #pragma once
 

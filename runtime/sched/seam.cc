@@ -2,10 +2,10 @@
 //
 // Invariants:
 //  - The policy is called on g0, or before any goroutine runs; never reentered.
-//  - A question is asked only when there is more than one answer. The slice of a goroutine (its
-//    ticks) is drawn at its first scheduling point with competition, not when it is chosen: as long
-//    as nothing else is ready the slice does not matter, and a draw that does not matter costs a
-//    record on the tape.
+//  - A question is asked only when there is more than one answer. Ticks are spent at scheduling points
+//    with competition only, by whoever comes to one, and drawn at the first such point after they ran
+//    out: what a goroutine leaves of its slice when it blocks goes to the next one. A draw for every
+//    slice was half of all decisions, and most of them were never used up.
 //  - A scheduling point counts as a step whether or not anything is decided there, so step numbers
 //    do not depend on the policy's answers being asked for.
 //
@@ -42,8 +42,7 @@ struct SeamState {
   seam::Policy* policy = nullptr;  // owned; never destroyed, the process ends with the run
   bool wants_events = false;
   bool finished = false;
-  bool slice_drawn = false;
-  uint64_t ticks = 0;              // left of the slice, if drawn
+  uint64_t ticks = 0;              // left to the next preemption; 0: to be drawn
   uint64_t step = 0;
   uint64_t points_alone = 0;
   ReadySet ready;
@@ -96,11 +95,10 @@ void tell(const seam::Event& event) {
   });
 }
 
-// The slice of the current goroutine, drawn if it has none yet. False: it is over.
+// False: the slice is over.
 bool spend_tick() {
-  if (!state.slice_drawn) {
+  if (state.ticks == 0) {
     state.ticks = on_g0([] { return state.policy->draw(decision_of(seam::DecisionKind::preempt, {})); });
-    state.slice_drawn = true;
     if (state.ticks == 0) throw_("policy drew a slice of 0 ticks");
   }
   if (state.ticks == seam::Policy::kUnbounded) return true;
@@ -145,7 +143,7 @@ void seam_install() {
 
 void seam_set_policy_for_test(seam::Policy* policy) {
   if (!ready_empty()) throw_("seam_set_policy_for_test with goroutines ready");
-  state.slice_drawn = false;
+  state.ticks = 0;
   if (policy != nullptr) return activate(policy);
   seam_active = false;
   state.policy = nullptr;
@@ -173,7 +171,7 @@ G* ready_take() {
     choice = ask_choice({seam::DecisionKind::run, {}, state.step, 0, state.ready.candidates()});
   }
   ++state.step;
-  state.slice_drawn = false;
+  if (state.ticks == seam::Policy::kUnbounded) state.ticks = 0;
   G* gp = state.ready.remove_at(choice);
   // Whatever it announced it does now; if it parks, it comes back as a resumption.
   gp->op = seam::OpKind::resume;

@@ -5,7 +5,7 @@
 // P's run queue, and nothing here is called but for the two branches in ready_put and ready_take.
 //
 // Where decisions fall: `run` in ready_take(), on g0, when more than one goroutine is ready;
-// `preempt` at the first scheduling point of a slice at which another goroutine is ready; the other
+// `preempt` at a scheduling point at which another goroutine is ready and no ticks are left; the other
 // kinds in seam_choose() and seam_draw(), called by the part of the runtime that offers the choice.
 //
 // Thread safety: called by the thread that holds the P (and so the baton).

@@ -14,7 +14,7 @@ namespace reprise::seam {
 
 enum class DecisionKind : uint8_t {
   run,      // which runnable goroutine goes next
-  preempt,  // how many ticks until the running goroutine must stop: draw(), the logged value
+  preempt,  // how many ticks until the goroutine then running must stop: draw(), the logged value
   select,   // which ready case of a select; Candidate::site is the case's index
   wake,     // which waiter of a mutex, condition, semaphore or closed channel first
   timer,    // which due timer fires, or none yet

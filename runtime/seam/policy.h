@@ -36,8 +36,10 @@ class Policy {
   // Returns an index into decision.candidates. Called only when there is more than one.
   virtual size_t choose(const Decision& decision) = 0;
 
-  // DecisionKind::draw: 64 random bits. DecisionKind::preempt: ticks, at least 1, that the
-  // goroutine just chosen (decision.chooser) may run; kUnbounded for "until it blocks".
+  // DecisionKind::draw: 64 random bits. DecisionKind::preempt: ticks, at least 1, to the next
+  // preemption. A tick is a scheduling point at which another goroutine is ready, whoever comes to
+  // it: a goroutine that blocks leaves the rest to the next. kUnbounded: decision.chooser runs until
+  // it blocks, and the next one's first tick asks again.
   virtual uint64_t draw(const Decision& decision) = 0;
 
   // Every step, spawn, block, wake and exit, in order. Called only if wants_events().

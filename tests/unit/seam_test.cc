@@ -153,13 +153,36 @@ TEST_F(Seam, an_unbounded_slice_ends_by_yielding_only) {
   EXPECT_EQ(points_until_switch(5000), 5000);
 }
 
-TEST_F(Seam, one_slice_is_drawn_for_each_run_with_competition) {
+TEST_F(Seam, nothing_is_drawn_without_competition) {
   use(&policy_);
   policy_.ticks = 100;
   gosched();
+  seam_point(seam::OpKind::lock, {1, 0}, true);
   EXPECT_EQ(policy_.count(seam::DecisionKind::preempt), 0u);
-  points_until_switch(10);
-  EXPECT_EQ(policy_.count(seam::DecisionKind::preempt), 1u);
+}
+
+TEST_F(Seam, what_is_left_of_a_slice_goes_to_the_next_goroutine) {
+  policy_.on_choose = highest_unless_alone;
+  policy_.ticks = 10;
+  use(&policy_);
+  int first = 0, second = 0;
+  for (int* points : {&first, &second}) {
+    go([points] {
+      for (; *points < 6; ++*points) seam_point(seam::OpKind::lock, {1, 0}, true);
+    });
+  }
+  gosched();  // the second one, six points, then the first
+  while (first < 6 || second < 6) gosched();
+  EXPECT_EQ(policy_.count(seam::DecisionKind::preempt), 2u);  // at the first point and the eleventh
+}
+
+TEST_F(Seam, an_unbounded_slice_is_asked_for_again_by_the_next_goroutine) {
+  policy_.on_choose = highest_unless_alone;
+  use(&policy_);
+  for (int i = 0; i < 3; ++i) go([] { seam_point(seam::OpKind::lock, {1, 0}, true); });
+  const size_t before = policy_.count(seam::DecisionKind::preempt);
+  gosched();
+  EXPECT_EQ(policy_.count(seam::DecisionKind::preempt), before + 3);
 }
 
 TEST_F(Seam, a_preempted_goroutine_is_a_candidate_with_its_announced_operation) {
