@@ -7,6 +7,7 @@
 
 #include "runtime/boot/boot_internal.h"
 #include "runtime/mem/stack.h"
+#include "runtime/sched/locals.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
 
@@ -20,6 +21,7 @@ void at_exit() { seam_finish({seam::Outcome::Kind::ok, 0, "exit"}); }
 void runtime_main(void*) {
   doinit();
   const int status = boot_state.app(boot_state.argc, boot_state.argv);
+  locals_destroy(curg());
   std::fflush(stdout);
   seam_finish({status == 0 ? seam::Outcome::Kind::ok : seam::Outcome::Kind::failed, status, ""});
   std::exit(status);

@@ -10,6 +10,7 @@
 #include "asm/asm.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
+#include "runtime/sched/locals.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/names.h"
 #include "runtime/sched/seam.h"
@@ -38,7 +39,6 @@ void reset(G* gp) {
   gp->saved_errno = 0;
   gp->eh = {};
   gp->panic = nullptr;
-  gp->locals = nullptr;
   gp->no_preempt = 0;
   gp->exiting = false;
 }
@@ -90,7 +90,10 @@ void goexit0(G* gp) {
 
 _Unwind_Reason_Code stop_at_first_frame(int, _Unwind_Action actions, _Unwind_Exception_Class,
                                         _Unwind_Exception*, _Unwind_Context*, void*) {
-  if (actions & _UA_END_OF_STACK) mcall(goexit0, true);
+  if (actions & _UA_END_OF_STACK) {
+    locals_destroy(getg());
+    mcall(goexit0, true);
+  }
   return _URC_NO_REASON;
 }
 
@@ -152,6 +155,7 @@ uint64_t num_goroutine() { return sched.user_goroutines.load(std::memory_order_r
 extern "C" void reprise_goroutine_main(reprise::rt::G* gp) {
   reprise::rt::fiber_started(gp);
   gp->entry(gp->entry_arg);
+  reprise::rt::locals_destroy(gp);
   reprise::rt::mcall(reprise::rt::goexit0, true);
   __builtin_unreachable();
 }

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,6 +51,7 @@ void interposeinit() {
       {"sem_wait", reinterpret_cast<void*>(&sem_wait)},
       {"syscall", reinterpret_cast<void*>(&syscall)},
       {"nanosleep", reinterpret_cast<void*>(&nanosleep)},
+      {"pthread_sigmask", reinterpret_cast<void*>(&pthread_sigmask)},
   };
   for (const auto& symbol : kSymbols)
     if (dlsym(RTLD_DEFAULT, symbol.name) != symbol.ours)

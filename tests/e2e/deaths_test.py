@@ -81,6 +81,13 @@ class Deaths(unittest.TestCase):
         self.assertEqual(run.returncode, PANIC_STATUS)
         self.assertIn("fatal error: yield on a thread that runs no goroutine\n", run.stderr)
 
+    def test_signal_mask_of_an_unlocked_goroutine_is_refused(self):
+        run = die("sigmask")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertEqual(run.stdout, "locked: allowed\n")
+        self.assertIn("fatal error: pthread_sigmask on a goroutine that is not locked to a thread: "
+                      "call lock_os_thread() before\n", run.stderr)
+
     def test_locks_out_of_order_are_fatal_and_both_are_named(self):
         run = die("lock_order")
         self.assertEqual(run.returncode, PANIC_STATUS)

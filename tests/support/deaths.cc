@@ -86,6 +86,22 @@ void foreign_thread() {
   std::thread([] { rt::gosched(); }).join();
 }
 
+void changes_sigmask() {
+  go([] {
+    sigset_t usr1;
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, nullptr, nullptr);  // a look is allowed
+    reprise::lock_os_thread();
+    pthread_sigmask(SIG_BLOCK, &usr1, nullptr);
+    pthread_sigmask(SIG_UNBLOCK, &usr1, nullptr);
+    reprise::unlock_os_thread();
+    std::puts("locked: allowed");
+    pthread_sigmask(SIG_BLOCK, &usr1, nullptr);
+  });
+  park_for_ever();
+}
+
 void exit_on_thread() {
   std::thread([] { std::exit(7); }).join();
 }
@@ -145,6 +161,7 @@ constexpr struct {
     {"foreign_thread", foreign_thread},
     {"lock_order", lock_order},
     {"exit_on_thread", exit_on_thread},
+    {"sigmask", changes_sigmask},
 };
 
 int app(int argc, char** argv) {

@@ -5,6 +5,7 @@
 #include <reprise/chan.h>
 #include <reprise/context.h>
 #include <reprise/go.h>
+#include <reprise/go_local.h>
 #include <reprise/init.h>
 #include <reprise/main.h>
 #include <reprise/net.h>
