@@ -115,6 +115,7 @@ const char* tape_kind(uint16_t kind) {
     case tape::kMark: return "(mark)";
     case tape::kLeave: return "(left the tape)";
     case tape::kContinue: return "(continued)";
+    case tape::kChildOutput: return "(output of a child)";
     case tape::kEnd: return "(end)";
     default: return nullptr;
   }

@@ -91,12 +91,14 @@ bool Scribe::start(const std::vector<std::string>& argv, const std::vector<std::
   std::vector<char*> args = pointers(argv), env = pointers(environment);
   int trouble[2];  // the child writes errno if exec fails; exec closes it otherwise
   if (pipe2(trouble, O_CLOEXEC) != 0) return *why = std::strerror(errno), false;
+  if (children_) children_->open();
   child_ = fork();
   if (child_ == 0) {
     for (size_t i = 0; i < 4; ++i) sigaction(kIgnored[i], &former_[i], nullptr);
     sigaction(SIGTERM, &former_terminate_, nullptr);
     fcntl(tape_.fd(), F_SETFD, 0);
     fcntl(report_fd, F_SETFD, 0);
+    if (children_) children_->pass_on_to_stage();
     execve(args[0], args.data(), env.data());
     int failed = errno;
     [[maybe_unused]] ssize_t n = write(trouble[1], &failed, sizeof failed);
@@ -112,6 +114,7 @@ bool Scribe::start(const std::vector<std::string>& argv, const std::vector<std::
   pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, child_, 0));
   if (pidfd_ < 0) return *why = std::string("pidfd_open: ") + std::strerror(errno), false;
   fcntl(pidfd_, F_SETFD, FD_CLOEXEC);
+  if (children_) children_->start();
   if (watch_ns_ != 0) watchdog_.start(tape_.control(), child_, watch_ns_);
   return true;
 }
@@ -147,14 +150,17 @@ uint64_t Scribe::drain(TraceWriter* writer, const std::vector<std::string>& reda
                        Error& failed) {
   uint64_t start = position_;
   uint64_t written = load(tape_.control().written);
+  if (children_) children_->look(&written, pieces_);
   RecordView record;
   while (position_ < written) {
+    if (!pieces_.empty()) put_child_output(writer, failed);
     if (!record.parse({tape_.at(position_), written - position_})) {
       if (!failed) failed = {Error::Kind::io, "tape", position_, "the program put a torn record on it"};
       position_ = written;
       break;
     }
     position_ += record.size();
+    if (record.head().kind == tape::kEnd) ended_ = true;
     if (!writer) continue;
     if (record.head().kind == tape::kStart && !redacted.empty()) redact(record, redacted);
     Error e = writer->add(record, position_);
@@ -164,6 +170,22 @@ uint64_t Scribe::drain(TraceWriter* writer, const std::vector<std::string>& reda
   }
   if (!writer || writer->broken()) release(position_);
   return position_ - start;
+}
+
+// What children wrote before the program put its next record. What comes after the last record is
+// not repeated by a replay: nobody would be there to print it.
+void Scribe::put_child_output(TraceWriter* writer, Error& failed) {
+  for (; !pieces_.empty() && pieces_.front().position <= position_; pieces_.pop_front()) {
+    if (!writer || ended_) continue;
+    const ChildOutput::Piece& piece = pieces_.front();
+    const Bytes content = std::as_bytes(std::span(piece.bytes));
+    std::vector<std::byte> bytes;
+    append_record(bytes, {tape::kChildOutput, 1, 0, 0, piece.stream}, {&content, 1});
+    RecordView record;
+    record.parse(bytes);
+    Error e = writer->add(record, position_);
+    if (e && !failed) failed = e;
+  }
 }
 
 // Where a signal ended the program before the stage could say so, the parent does. Not for SIGKILL:
@@ -192,6 +214,12 @@ RunEnd Scribe::record(TraceWriter* writer, const std::vector<std::string>& redac
     if (!over && got < kPublishEvery) child_gone(nap);
   }
   reap(end);
+  if (children_) {
+    children_->finish();
+    uint64_t written = 0;
+    children_->look(&written, pieces_);
+    put_child_output(writer, end.trace_error);
+  }
   if (writer) {
     if (!end.trace_error) end.trace_error = put_end(*writer, end.wait_status);
     Error e = writer->flush();

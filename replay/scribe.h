@@ -5,7 +5,7 @@
 // (mode run). Replaying, it feeds the ring from a TraceReader. It never makes a system call for a
 // record: it polls, faster while there is work, and sleeps on the child's pidfd between.
 //
-// One thread. While a Scribe exists, the terminal's signals (SIGINT, SIGQUIT, SIGHUP) and SIGPIPE are
+// One thread, and one more where it takes children's output. While a Scribe exists, the terminal's signals (SIGINT, SIGQUIT, SIGHUP) and SIGPIPE are
 // ignored here and have their former disposition in the child: the group gets them, and the scribe
 // finishes the trace of a program that they ended. SIGTERM, which supervisors send to one process, is
 // passed on to the child. One Scribe at a time in a process.
@@ -13,9 +13,12 @@
 
 #include <csignal>
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "replay/child_output.h"
 #include "replay/error.h"
 #include "replay/tape_file.h"
 #include "replay/trace_reader.h"
@@ -59,10 +62,15 @@ class Scribe {
   // an event while others could run ends the run. 0: does not look. REQUIRES: before start().
   void watch(uint64_t limit_ns) { watch_ns_ = limit_ns; }
 
+  // Recording: what child processes write to the program's stdout and stderr goes on the trace.
+  // REQUIRES: before start().
+  void take_child_output() { children_ = std::make_unique<ChildOutput>(tape_); }
+
  private:
   // Sleeps until the child is gone or the time is over. True: gone. Passes a SIGTERM on.
   bool child_gone(int64_t nap_ns);
   uint64_t drain(TraceWriter* writer, const std::vector<std::string>& redacted, Error& failed);
+  void put_child_output(TraceWriter* writer, Error& failed);
   Error put_end(TraceWriter& writer, int wait_status);
   void release(uint64_t position);
   bool feed_chunk(const DecodedChunk& chunk);  // false: the child is gone
@@ -76,6 +84,9 @@ class Scribe {
   bool gone_ = false;
   uint64_t watch_ns_ = 0;
   Watchdog watchdog_;
+  std::unique_ptr<ChildOutput> children_;
+  std::deque<ChildOutput::Piece> pieces_;  // not on the trace yet
+  bool ended_ = false;                     // the trace has its last record
   uint64_t position_ = 0;    // record: drained to here. replay: written to here
   struct sigaction former_[4] {}, former_terminate_ {};
 };

@@ -61,6 +61,9 @@ enum Kind : uint16_t {
   kLeave = 0x42a,         // the program left the tape on purpose (exec refused, detach)
   kContinue = 0x42b,      // more bytes for segment `check` of the record before it: one segment;
                           // value: bytes of that segment still to come, these included
+  kChildOutput = 0x42c,   // a child process, which has left the tape, wrote these bytes to the program's
+                          // stdout (value 1) or stderr (2). The parent puts it, between the records
+                          // of what the program had done and what it did after; no event
   kEnd = 0x42f,           // value: wait status as waitpid gives it. Followed by nothing. The stage
                           // puts it and sets `finished`; where a signal ended the program before
                           // it could (`finished` is 0), the parent puts it
@@ -158,6 +161,20 @@ struct Control {
   // Set by the parent just before it sends kWatchdogSignal to a thread that has computed for long
   // without an event; cleared by the stage when it has looked.
   uint32_t watchdog_asks;
+
+  // Output of child processes while recording (replay/child_output.h). The parent fills `child_pipe`
+  // and `child_stream` before the stage starts; all zero: children keep the program's own streams.
+  struct ChildStream {
+    uint64_t device, inode;  // what the program's stdout or stderr is
+    uint64_t taken;          // bytes that the parent took from the pipe and wrote; parent stores
+    uint32_t closed;         // parent: nobody reads what is written any more
+  };
+  int32_t child_pipe[2];     // write ends for stdout, stderr, the same number if both are one file; stage
+                             // stores where it moved them
+  uint32_t had_children;     // stage: there may be somebody who writes to the pipes
+  uint32_t output_lock;      // whoever holds it alone writes to stdout and stderr (output_lock.h)
+  uint32_t output_seq;       // futex word, bumped by the parent after it wrote
+  ChildStream child_stream[2];
 };
 static_assert(sizeof(Control) <= kControlBytes);
 

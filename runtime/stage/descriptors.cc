@@ -11,6 +11,7 @@
 
 #include <initializer_list>
 
+#include "runtime/stage/child_output.h"
 #include "runtime/stage/events.h"
 #include "runtime/stage/layout.h"
 #include "runtime/stage/outputs.h"
@@ -21,13 +22,15 @@
 namespace reprise::stage {
 namespace {
 
-bool ours(long fd) { return fd >= 0 && (fd == tape_fd || fd == report_fd || fd == stage_fd); }
+bool ours(long fd) {
+  return fd >= 0 && (fd == tape_fd || fd == report_fd || fd == stage_fd || is_child_pipe(fd));
+}
 
 // The lowest of ours at or above `from`; beyond every descriptor if there is none.
 unsigned next_of_ours(unsigned from) {
   unsigned lowest = ~0u;
-  for (const int fd : {tape_fd, report_fd, stage_fd}) {
-    if (fd >= 0 && static_cast<unsigned>(fd) >= from && static_cast<unsigned>(fd) < lowest) lowest = fd;
+  for (const int fd : {tape_fd, report_fd, stage_fd, control->child_pipe[0], control->child_pipe[1]}) {
+    if (ours(fd) && static_cast<unsigned>(fd) >= from && static_cast<unsigned>(fd) < lowest) lowest = fd;
   }
   return lowest;
 }

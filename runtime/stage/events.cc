@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "runtime/stage/bounce.h"
+#include "runtime/stage/child_output.h"
 #include "runtime/stage/maps.h"
 #include "runtime/stage/model.h"
 #include "runtime/stage/outputs.h"
@@ -59,23 +60,30 @@ bool counts_as_not_entered(Thread& t, const Call& call, long result) {
   return result == -EINTR && t.pending && model::restarts(call.nr) && first_signal_restarts(t);
 }
 
-// With the baton put down.
-long ask_kernel(Thread& t, const Call& call, const long* a) {
+// With the baton put down, unless it has to be kept.
+long ask_kernel(Thread& t, const Call& call, const long* a, bool keeps_baton) {
   t.own_mask = brings_own_mask(call);
-  const bool left = baton_leave();
+  const bool left = !keeps_baton && baton_leave();
   const long result = stage_interruptible(call.nr, a[0], a[1], a[2], a[3], a[4], a[5], &t.pending);
   if (left) baton_take();
   t.own_mask = false;
   return result;
 }
 
+// What the program has been told of a child's end, it may act on: the child's output comes before.
+bool tells_of_child(const Call& call, long result) {
+  return result >= 0 && (call.nr == SYS_wait4 || call.nr == SYS_waitid);
+}
+
 long perform_blocking(Thread& t, const Call& call, const model::Before& before) {
+  const OutputTurn turn(call);
   const Bounce bounce(t, call);
-  const long asked = ask_kernel(t, call, bounce.args());
+  const long asked = ask_kernel(t, call, bounce.args(), turn.held());
   if (counts_as_not_entered(t, call, asked)) return kMustTrap;
   Segment segments[model::kMaxSegments];
   int count;
   const long result = bounce.finish(asked, before, segments, &count);
+  if (tells_of_child(call, result)) await_child_output();
   put(t, call.nr, call.check, result, segments, count);
   return result;
 }

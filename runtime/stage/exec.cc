@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 
+#include "runtime/stage/child_output.h"
 #include "runtime/stage/descriptors.h"
 #include "runtime/stage/events.h"
 #include "runtime/stage/files.h"
@@ -109,6 +110,9 @@ void keep_over_exec(int fd) { raw(SYS_fcntl, fd, F_SETFD, 0); }
   argv[2] = report_text.text;
   keep_over_exec(tape_fd);
   keep_over_exec(report_fd);
+  for (const int fd : control->child_pipe) {
+    if (is_child_pipe(fd)) keep_over_exec(fd);
+  }
   unpin();
   raw(SYS_prctl, PR_SET_TSC, PR_TSC_ENABLE);
   set_kernel_mask(t.mask);

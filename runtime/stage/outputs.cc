@@ -18,8 +18,6 @@
 namespace reprise::stage {
 namespace {
 
-constexpr int kFollowed = 1024;
-
 // In the part of the control page that is nobody else's, since it outlives an exec. Bytes, each a
 // stream's number with kKnown set; untouched ones mean what they meant at the start.
 constexpr uint64_t kTable = tape::kTapeBase + tape::kControlBytes / 2;
@@ -28,14 +26,6 @@ constexpr uint8_t kKnown = 0x80;
 
 uint8_t* entry(long fd) {
   return fd >= 0 && fd < kFollowed ? reinterpret_cast<uint8_t*>(kTable) + fd : nullptr;
-}
-
-// 1 or 2: the descriptor leads to that stream; 0: to neither.
-int stream_of(long fd) {
-  const uint8_t* e = entry(static_cast<int>(fd));
-  if (!e) return 0;
-  if (*e & kKnown) return *e & ~kKnown;
-  return fd == 1 || fd == 2 ? fd : 0;
 }
 
 void set_stream(long fd, int stream) {
@@ -68,6 +58,30 @@ void write_vectors(int fd, const iovec* v, long count, uint64_t bytes) {
 }
 
 }  // namespace
+
+int stream_of(long fd) {
+  const uint8_t* e = entry(static_cast<int>(fd));
+  if (!e) return 0;
+  if (*e & kKnown) return *e & ~kKnown;
+  return fd == 1 || fd == 2 ? fd : 0;
+}
+
+bool writes_to_stream(const Call& call) {
+  switch (call.nr) {
+    case SYS_write:
+    case SYS_pwrite64:
+    case SYS_sendto:
+    case SYS_writev:
+    case SYS_pwritev:
+    case SYS_pwritev2: return stream_of(call.args[0]);
+    default: return false;
+  }
+}
+
+void repeat_child_output(int stream, const void* bytes, uint64_t size) {
+  if (option(tape::kReplayQuiet) || (stream != 1 && stream != 2)) return;
+  write_all(stream, reinterpret_cast<uint64_t>(bytes), size);
+}
 
 void forget_descriptors() { memset(reinterpret_cast<void*>(kTable), 0, kFollowed); }
 

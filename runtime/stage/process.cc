@@ -15,6 +15,7 @@
 #include <linux/prctl.h>
 #include <sched.h>
 
+#include "runtime/stage/child_output.h"
 #include "runtime/stage/events.h"
 #include "runtime/stage/layout.h"
 #include "runtime/stage/memory.h"
@@ -54,6 +55,7 @@ void leave_tape(Thread& t, ucontext_t* context) {
   only_thread();
   unpin();
   shut_gate(t);
+  redirect_child_streams();
   restore_program_handlers();
   context->uc_stack = t.alternate;  // rt_sigreturn installs it
 }
@@ -72,6 +74,7 @@ long fork_child(Thread& t, Call& call, long flags) {
     if (recorded > 0 && call.nr == SYS_clone && flags & CLONE_PARENT_SETTID) store_tid(a[2], recorded);
     return recorded;
   }
+  control->had_children = 1;
   const bool asks_ids = call.nr == SYS_clone;
   const long result = asks_ids ? raw(SYS_clone, flags & ~CLONE_VM, 0, a[2], a[3], a[4])
                                : raw(SYS_clone, flags, 0, 0, 0, 0);
@@ -195,6 +198,7 @@ long do_exit(Thread& t, Call& call) {
 }
 
 long do_exit_group(Thread& t, Call& call) {
+  await_child_output();
   settled(t, call, 0);
   finish(t, (call.args[0] & 0xff) << 8);
   raw(SYS_exit_group, call.args[0]);

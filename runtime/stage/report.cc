@@ -104,6 +104,7 @@ const char* kind_name(uint32_t kind) {
     case tape::kMark: return "(mark)";
     case tape::kLeave: return "(leave)";
     case tape::kContinue: return "(continuation)";
+    case tape::kChildOutput: return "(output of a child)";
     case tape::kEnd: return "(end)";
     default: break;
   }

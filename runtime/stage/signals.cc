@@ -18,6 +18,7 @@
 
 #include <initializer_list>
 
+#include "runtime/stage/child_output.h"
 #include "runtime/stage/events.h"
 #include "runtime/stage/model.h"
 #include "runtime/stage/raw.h"
@@ -426,6 +427,7 @@ long do_kill(Thread& t, Call& call) {
   if (signal < 1 || signal >= kSignals) return plain(t, call);
   const bool fatal = live() ? fatal_to_self(t, call, signal) : next_value(t, call) == kFatalToSelf;
   if (!fatal) return plain(t, call);
+  await_child_output();
   settled(t, call, kFatalToSelf);
   finish(t, signal);
   die_by_signal(signal);

@@ -6,6 +6,7 @@
 #include <elf.h>
 #include <linux/prctl.h>
 
+#include "runtime/stage/child_output.h"
 #include "runtime/stage/clocks.h"
 #include "runtime/stage/descriptors.h"
 #include "runtime/stage/gate.h"
@@ -120,6 +121,7 @@ void stage_main(long* sp) {
   if (const char* wrong = map_tape()) refuse(wrong);
   mode = control->mode;
   if (control->events == 0) forget_descriptors();
+  keep_child_pipes();
   pin_to_one_core();
   find_kernel_vdso(value_of(in.auxv, AT_SYSINFO_EHDR));
   Thread* t = new_thread();

@@ -5,6 +5,7 @@
 // kCheckpoint can be compared.
 #include "runtime/stage/tape_reader.h"
 
+#include "runtime/stage/outputs.h"
 #include "runtime/stage/report.h"
 #include "runtime/stage/tape_map.h"
 #include "runtime/stage/text.h"
@@ -78,8 +79,14 @@ void announce_position() { announce(); }
 const Record* peek() {
   for (;;) {
     const Record* record = next();
-    if (record->kind != tape::kCheckpoint) return record;
-    compare_checkpoint(record);
+    if (record->kind == tape::kCheckpoint) {
+      compare_checkpoint(record);
+    } else if (record->kind == tape::kChildOutput && record->segments == 1) {
+      const Bytes bytes = segment(record, 0);
+      repeat_child_output(static_cast<int>(record->value), bytes.at, bytes.size);
+    } else {
+      return record;
+    }
     step(record);
   }
 }

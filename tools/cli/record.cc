@@ -97,6 +97,7 @@ Recorded record_once(const RecordOptions& options, const Plan& plan, uint64_t se
   trace::Error header_error = writer.begin(header_for(plan.target, options, seed, options.redact));
   trace::Scribe scribe(tape);
   scribe.watch(nanoseconds(options.watchdog_s));
+  scribe.take_child_output();
   int report_fd = dup(2);
   auto argv = stage_argv(plan.stage, tape, report_fd, plan.target.argv);
   if (!scribe.start(argv, environment(), report_fd, &why)) return give_up();

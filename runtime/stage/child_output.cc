@@ -1,0 +1,106 @@
+// The stage's side of the pipes.
+//
+// Invariant: the lock is held by this process only within one call of the program, with the baton
+// held throughout: a thread that waited for the baton with the lock in hand would stop the thread
+// that has the baton and wants the lock. So a write to a stream that children share does not put the
+// baton down, and a reader that is slow holds up the whole program.
+#include "runtime/stage/child_output.h"
+
+#include <asm/ioctls.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/stat.h>
+
+#include "runtime/seam/output_lock.h"
+#include "runtime/stage/descriptors.h"
+#include "runtime/stage/outputs.h"
+#include "runtime/stage/raw.h"
+#include "runtime/stage/tape_map.h"
+
+namespace reprise::stage {
+namespace {
+
+constexpr int kStreams = 2;
+
+void acquire() {
+  tape::output_acquire(
+      &control->output_lock, [](uint32_t* word, uint32_t value) { wait_for_other_side(word, value); },
+      [] { return !scribe_alive(); });
+}
+
+void release() {
+  tape::output_release(&control->output_lock, [](uint32_t* word) { raw(SYS_futex, word, FUTEX_WAKE, 1); });
+}
+
+bool children_write() { return mode == Mode::record && control->had_children; }
+
+uint64_t taken(int stream) { return __atomic_load_n(&control->child_stream[stream].taken, __ATOMIC_ACQUIRE); }
+
+// Where `taken` will be when all that is in the pipe is out. REQUIRES: the lock, so that nothing is on
+// its way.
+uint64_t goal(int stream) {
+  int waiting = 0;
+  raw(SYS_ioctl, control->child_pipe[stream], FIONREAD, &waiting);
+  return taken(stream) + waiting;
+}
+
+bool over(int stream) { return __atomic_load_n(&control->child_stream[stream].closed, __ATOMIC_ACQUIRE); }
+
+void await(int stream, uint64_t wanted) {
+  for (;;) {
+    const uint32_t seq = __atomic_load_n(&control->output_seq, __ATOMIC_ACQUIRE);
+    if (taken(stream) >= wanted || over(stream) || !scribe_alive()) return;
+    wait_for_other_side(&control->output_seq, seq);
+  }
+}
+
+bool is_stream(long fd, int stream) {
+  struct stat status;
+  const tape::Control::ChildStream& known = control->child_stream[stream];
+  return raw(SYS_fstat, fd, &status) == 0 && status.st_dev == known.device && status.st_ino == known.inode;
+}
+
+}  // namespace
+
+bool is_child_pipe(long fd) {
+  return fd > 0 && live() && (fd == control->child_pipe[0] || fd == control->child_pipe[1]);
+}
+
+void keep_child_pipes() {
+  if (mode != Mode::record) return;
+  int32_t(&pipes)[kStreams] = control->child_pipe;
+  const bool one = pipes[0] == pipes[1];
+  for (int32_t& fd : pipes) {
+    if (fd > 0) fd = one && &fd != pipes ? pipes[0] : static_cast<int32_t>(move_high(fd));
+  }
+}
+
+void redirect_child_streams() {
+  for (int fd = 0; fd < kFollowed; ++fd) {
+    const int stream = stream_of(fd) - 1;
+    if (stream < 0 || control->child_pipe[stream] <= 0 || !is_stream(fd, stream)) continue;
+    const long flags = raw(SYS_fcntl, fd, F_GETFD, 0);
+    raw(SYS_dup3, control->child_pipe[stream], fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+  }
+}
+
+void await_child_output() {
+  if (!children_write()) return;
+  uint64_t goals[kStreams];
+  acquire();
+  for (int i = 0; i < kStreams; ++i) goals[i] = control->child_pipe[i] > 0 ? goal(i) : 0;
+  release();
+  for (int i = 0; i < kStreams; ++i) await(i, goals[i]);
+}
+
+OutputTurn::OutputTurn(const Call& call) : held_(children_write() && writes_to_stream(call)) {
+  if (!held_) return;
+  await_child_output();
+  acquire();
+}
+
+OutputTurn::~OutputTurn() {
+  if (held_) release();
+}
+
+}  // namespace reprise::stage

@@ -1,0 +1,39 @@
+// Output of child processes.
+//
+// A child leaves the tape and writes for itself. Recording, its stdout and stderr, where they are those
+// that the program started with, are pipes to the parent (replay/child_output.h), which passes on what
+// comes and puts it on the trace. The stage's part is order: what a child wrote before the program
+// learned of its end, or before the program itself wrote, stands before that, on the screen and on
+// the trace. A terminal is left to the children: a pipe would change what they do.
+//
+// Thread safety: under the baton.
+#pragma once
+
+#include "runtime/stage/call.h"
+
+namespace reprise::stage {
+
+// At the start of an image: puts the pipes' descriptors where the program does not meet them.
+void keep_child_pipes();
+bool is_child_pipe(long fd);
+
+// In a child that has just left the tape: its streams become the pipes.
+void redirect_child_streams();
+
+// Waits until what children have written by now is out and has its place on the trace.
+void await_child_output();
+
+// While it lives, no output of children comes between, if `call` writes to such a stream.
+class OutputTurn {
+ public:
+  explicit OutputTurn(const Call& call);
+  ~OutputTurn();
+  OutputTurn(const OutputTurn&) = delete;
+  OutputTurn& operator=(const OutputTurn&) = delete;
+  bool held() const { return held_; }
+
+ private:
+  bool held_;
+};
+
+}  // namespace reprise::stage
