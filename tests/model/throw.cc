@@ -1,0 +1,11 @@
+// The runtime's fatal error, in explored sources: the execution fails with its text.
+#include <string>
+
+#include "runtime/sched/proc.h"
+#include "tests/model/explorer.h"
+
+namespace reprise::rt {
+
+void throw_(std::string_view message) { model::fail("fatal error: " + std::string(message)); }
+
+}  // namespace reprise::rt
