@@ -1,35 +1,55 @@
-// Runs `reprise record` and `reprise replay` as children and compares what they did.
+// Records and replays in children of this process and compares what they did.
 //
 // The replay itself compares every event, the fingerprint and the hash of all writable memory with
 // the recorded ones, and ends with 70 where they differ; here output and end are compared besides.
+//
+// A child is a fork that goes into the subcommand's function: an execution and the dynamic linking of
+// the command would take a third of a pair's time. Every kThroughCommand-th pair executes it all the
+// same.
 #include "tests/property/pair.h"
 
 #include <fcntl.h>
-#include <spawn.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
-#include <thread>
 
-extern char** environ;
+#include "tools/cli/command.h"
 
 namespace reprise::property {
 namespace {
 
-std::string contents(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+constexpr uint64_t kThroughCommand = 50;
+
+int file_in_memory(const char* name) {
+  const int fd = memfd_create(name, MFD_CLOEXEC);
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), name);
+  return fd;
+}
+
+void empty(int fd) {
+  if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0)
+    throw std::system_error(errno, std::generic_category(), "ftruncate");
+}
+
+std::string contents(int fd) {
+  struct stat st {};
+  fstat(fd, &st);
+  std::string text(static_cast<size_t>(st.st_size), 0);
+  if (pread(fd, text.data(), text.size(), 0) != st.st_size)
+    throw std::system_error(errno, std::generic_category(), "pread");
+  return text;
 }
 
 // Splits the command's own lines from what the program wrote to standard error.
@@ -39,40 +59,39 @@ void split_errors(const std::string& text, Run* run) {
     (line.starts_with("reprise: ") ? run->remarks : run->errors) += line + "\n";
 }
 
-pid_t start(const std::vector<std::string>& argv, const std::string& out, const std::string& err) {
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // killed as a group if it hangs
-  std::vector<char*> words;
-  for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
-  pid_t child;
-  const int error = posix_spawn(&child, words[0], &actions, &attributes, words.data(), environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw std::system_error(error, std::generic_category(), argv[0]);
-  return child;
+// The child's side of a run. A group of its own, so that it can be killed with what it started.
+[[noreturn]] void be_child(int output, int errors, const std::function<int()>& main) {
+  setpgid(0, 0);
+  const int input = open("/dev/null", O_RDONLY);
+  dup2(input, 0);
+  close(input);
+  dup2(output, 1);
+  dup2(errors, 2);
+  const int status = main();
+  std::fflush(nullptr);
+  _exit(status);
 }
 
 // Waits for the child; kills its group after the limit.
 void finish(pid_t child, Run* run) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(kLimitSeconds);
-  std::atomic<bool> over{false};
-  std::thread watchdog([&] {
-    while (!over && std::chrono::steady_clock::now() < limit)
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    if (over) return;
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+  if (pidfd < 0) throw std::system_error(errno, std::generic_category(), "pidfd_open");
+  pollfd end{pidfd, POLLIN, 0};
+  if (poll(&end, 1, kLimitSeconds * 1000) == 0) {
     run->hung = true;
     kill(-child, SIGKILL);
-  });
+  }
+  close(pidfd);
   while (waitpid(child, &run->wait_status, 0) < 0 && errno == EINTR) {}
-  over = true;
-  watchdog.join();
+}
+
+int execute(const std::vector<std::string>& argv) {
+  std::vector<char*> words;
+  for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  execv(words[0], words.data());
+  std::perror(words[0]);
+  return 127;
 }
 
 std::string shown_end(const Run& run) {
@@ -102,7 +121,10 @@ std::string Run::end() const {
 }
 
 Pairs::Pairs(std::string reprise, std::string program)
-    : reprise_(std::move(reprise)), program_(std::move(program)) {
+    : reprise_(std::move(reprise)),
+      program_(std::move(program)),
+      output_(file_in_memory("output")),
+      errors_(file_in_memory("errors")) {
   std::string pattern = (std::filesystem::temp_directory_path() / "reprise-pair-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr)
     throw std::system_error(errno, std::generic_category(), pattern);
@@ -110,35 +132,71 @@ Pairs::Pairs(std::string reprise, std::string program)
 }
 
 Pairs::~Pairs() {
+  close(output_);
+  close(errors_);
   std::error_code ignored;  // a temporary folder that stays behind harms nothing
   std::filesystem::remove_all(folder_, ignored);
 }
 
-std::vector<std::string> Pairs::record_argv(const Case& c) const {
-  return {reprise_, "record",  "--policy", c.policy, "--seed", std::to_string(c.seed),
-          "--hash-memory", "-o", folder_ + "/pair.rpz", "--", program_, c.script};
+std::vector<std::string> Pairs::record_words(const Case& c) const {
+  std::vector<std::string> words{reprise_, "record", "--policy", c.policy, "--seed",
+                                 std::to_string(c.seed), "-o", trace()};
+  if (c.hash_memory) words.push_back("--hash-memory");
+  words.insert(words.end(), {"--", program_, c.script});
+  return words;
 }
 
-std::vector<std::string> Pairs::replay_argv() const {
-  return {reprise_, "replay", "--hash-memory", folder_ + "/pair.rpz"};
+std::vector<std::string> Pairs::replay_words(const Case& c) const {
+  std::vector<std::string> words{reprise_, "replay", trace()};
+  if (c.hash_memory) words.push_back("--hash-memory");
+  return words;
 }
 
-Run Pairs::run(const std::vector<std::string>& argv) const {
+Run Pairs::run(const std::function<int()>& main) {
+  empty(output_);
+  empty(errors_);
+  std::fflush(nullptr);  // or the child would write it again
+  const pid_t child = fork();
+  if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (child == 0) be_child(output_, errors_, main);
   Run run;
-  finish(start(argv, folder_ + "/out", folder_ + "/err"), &run);
-  run.output = contents(folder_ + "/out");
-  split_errors(contents(folder_ + "/err"), &run);
+  finish(child, &run);
+  run.output = contents(output_);
+  split_errors(contents(errors_), &run);
   return run;
 }
 
+Run Pairs::record(const Case& c) {
+  if (count_ % kThroughCommand == 0) return run([&] { return execute(record_words(c)); });
+  return run([&] {
+    cli::RecordOptions options;
+    options.policy = c.policy;
+    options.seed = c.seed;
+    options.hash_memory = c.hash_memory;
+    options.output = trace();
+    return cli::record(options, {program_, c.script});
+  });
+}
+
+Run Pairs::replay(const Case& c) {
+  if (count_ % kThroughCommand == 0) return run([&] { return execute(replay_words(c)); });
+  return run([&] {
+    cli::ReplayOptions options;
+    options.path = trace();
+    options.hash_memory = c.hash_memory;
+    return cli::replay(options);
+  });
+}
+
 std::string Pairs::difference(const Case& c) {
-  std::filesystem::remove(folder_ + "/pair.rpz");
-  recorded_ = run(record_argv(c));
+  std::filesystem::remove(trace());
+  ++count_;
+  recorded_ = record(c);
   const Run& recorded = recorded_;
   if (recorded.hung) return "the recorded run did not end\n" + recorded.output + recorded.errors;
   if (recorded.remarks.find("Replay: ") == std::string::npos)
     return "no trace was made: " + recorded.remarks + recorded.errors;
-  const Run replayed = run(replay_argv());
+  const Run replayed = replay(c);
   if (replayed.hung) return "the replay did not end\n" + replayed.output + replayed.errors;
   if (recorded.wait_status != replayed.wait_status)
     return both("the end", shown_end(recorded), shown_end(replayed)) + "\n" + replayed.remarks;
@@ -147,10 +205,6 @@ std::string Pairs::difference(const Case& c) {
   return {};
 }
 
-std::string Pairs::commands(const Case& c) const {
-  auto record = record_argv(c);
-  record[8] = "pair.rpz";
-  return quoted(record) + "\n" + quoted({reprise_, "replay", "--hash-memory", "pair.rpz"});
-}
+std::string Pairs::record_command(const Case& c) const { return quoted(record_words(c)); }
 
 }  // namespace reprise::property

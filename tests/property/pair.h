@@ -1,9 +1,11 @@
 // One record-replay pair: what a recorded run and its replay came to, and whether they are the same.
 //
-// Thread safety: none; a Pairs owns a temporary folder and uses it for one pair at a time.
+// Thread safety: none, and the process must have one thread: it forks. A Pairs owns a temporary folder
+// and uses it for one pair at a time.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,7 @@ inline constexpr int kLimitSeconds = 60;
 struct Case {
   std::string policy;
   uint64_t seed = 0;
+  bool hash_memory = true;
   std::string script;
 };
 
@@ -41,15 +44,22 @@ class Pairs {
   // The recorded run of the last pair.
   const Run& recorded() const { return recorded_; }
 
-  // The commands that repeat the last pair by hand.
-  std::string commands(const Case& c) const;
+  // The trace of the last pair.
+  std::string trace() const { return folder_ + "/pair.rpz"; }
+
+  // The command that records the last pair by hand.
+  std::string record_command(const Case& c) const;
 
  private:
-  Run run(const std::vector<std::string>& argv) const;
-  std::vector<std::string> record_argv(const Case& c) const;
-  std::vector<std::string> replay_argv() const;
+  Run run(const std::function<int()>& main);
+  Run record(const Case& c);
+  Run replay(const Case& c);
+  std::vector<std::string> record_words(const Case& c) const;
+  std::vector<std::string> replay_words(const Case& c) const;
 
   std::string reprise_, program_, folder_;
+  int output_ = -1, errors_ = -1;  // what a run writes; files in memory
+  uint64_t count_ = 0;
   Run recorded_;
 };
 

@@ -1,10 +1,10 @@
 // Random concurrent programs, each recorded under a random policy and seed, then replayed: the same
 // output, the same end, the same fingerprint, the same hash of all writable memory.
 //
-//   property_test [--pairs N] [--seed S]
+//   property_test [--pairs N] [--seed S] [--keep FOLDER]
 //
-// Also by REPRISE_PROPERTY_PAIRS and REPRISE_PROPERTY_FIRST_SEED. The seed is printed; a failing
-// program is shrunk and the commands that repeat it are printed. If the rate of divergences is p per
+// The seed is printed. A failing pair's trace is kept in FOLDER (the current one), with the commands
+// that replay and record it printed; then the program is shrunk. If the rate of divergences is p per
 // pair, N pairs miss it with probability (1 - p)^N: 2,000 pairs find a rate of 1 in 400 with
 // probability 0.993, 100,000 find 1 in 20,000.
 #include <rapidcheck.h>
@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <random>
 #include <string>
 #include <vector>
@@ -73,34 +74,49 @@ rc::Gen<std::vector<Task>> any_program() {
 struct Options {
   uint64_t pairs = 100;
   uint64_t seed = std::random_device()();
+  std::string keep = ".";
 };
 
 uint64_t number(const char* text) { return std::strtoull(text, nullptr, 10); }
 
 Options parsed(int argc, char** argv) {
   Options options;
-  if (const char* pairs = getenv("REPRISE_PROPERTY_PAIRS")) options.pairs = number(pairs);
-  if (const char* seed = getenv("REPRISE_PROPERTY_FIRST_SEED")) options.seed = number(seed);
   for (int i = 1; i + 1 < argc; i += 2) {
     if (std::strcmp(argv[i], "--pairs") == 0) options.pairs = number(argv[i + 1]);
     if (std::strcmp(argv[i], "--seed") == 0) options.seed = number(argv[i + 1]);
+    if (std::strcmp(argv[i], "--keep") == 0) options.keep = argv[i + 1];
   }
   return options;
+}
+
+// At once, before anything is shrunk: a failure that depends on timing may not come back.
+void keep_failure(const Options& options, const Pairs& pairs, const Case& c,
+                  const std::string& difference) {
+  static int kept = 0;
+  const std::string to = options.keep + "/pair-" + std::to_string(options.seed) + "-" +
+                         std::to_string(kept++) + ".rpz";
+  std::error_code failed;
+  std::filesystem::copy_file(pairs.trace(), to, failed);
+  std::fprintf(stderr, "%s\n%s\n", pairs.record_command(c).c_str(), difference.c_str());
+  if (failed) return void(std::fprintf(stderr, "no trace is kept: %s\n", failed.message().c_str()));
+  std::fprintf(stderr, "%s replay %s%s\n", REPRISE_COMMAND, c.hash_memory ? "--hash-memory " : "",
+               to.c_str());
 }
 
 bool check(const Options& options, Pairs& pairs) {
   const std::string parameters = "seed=" + std::to_string(options.seed) +
                                  " max_success=" + std::to_string(options.pairs);
   setenv("RC_PARAMS", parameters.c_str(), 1);
-  return rc::check("a recorded program replays", [&pairs] {
+  return rc::check("a recorded program replays", [&pairs, &options] {
     const auto tasks = *any_program().as("program");
     const Case c{*rc::gen::elementOf(std::vector<std::string>{"fair", "random"}).as("policy"),
-                 *rc::gen::inRange<uint64_t>(0, 1'000'000).as("seed"), script_of(tasks)};
+                 *rc::gen::inRange<uint64_t>(0, 1'000'000).as("seed"),
+                 *rc::gen::weightedElement<bool>({{3, true}, {1, false}}).as("hash memory"),
+                 script_of(tasks)};
     const std::string difference = pairs.difference(c);
     RC_TAG(pairs.recorded().end());
     if (difference.empty()) return;
-    // At once: a failure that depends on timing may not come back while it is shrunk.
-    std::fprintf(stderr, "%s\n%s\n", pairs.commands(c).c_str(), difference.c_str());
+    keep_failure(options, pairs, c, difference);
     RC_FAIL(difference);
   });
 }
