@@ -10,69 +10,37 @@
 //
 // A program may panic, deadlock, exit early or abort: the ends of programs are to be replayed too.
 #include <fcntl.h>
-#include <reprise/atomic.h>
 #include <reprise/context.h>
 #include <reprise/net.h>
 #include <reprise/os.h>
-#include <reprise/reprise.h>
-#include <semaphore.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cctype>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <memory>
-#include <mutex>
 #include <random>
-#include <shared_mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
-namespace {
+#include "tests/property/random_world.h"
 
-using namespace reprise;
-using std::chrono::microseconds;
-
-constexpr int kMaxSpawns = 24;
-
-struct World {
-  std::vector<std::string_view> tasks;
-  WaitGroup all;
-  int spawns = 0;
-  uint64_t hash = 0;
-  int64_t sent = 0;
-  std::vector<Chan<int64_t>> chans{Chan<int64_t>(), Chan<int64_t>(1), Chan<int64_t>(2),
-                                   Chan<int64_t>(7)};
-  Mutex mutexes[3];
-  std::mutex std_mutexes[3];
-  RWMutex rw;
-  std::shared_mutex std_rw;
-  std::condition_variable condition;
-  Semaphore semaphore{2};
-  sem_t posix_semaphore;
-  Atomic<int64_t> counter{0};
-  std::atomic<int> waited_on{0};
-  std::once_flag once;
-};
-
+namespace random_program {
 World* world;
-
-void note(uint64_t value) {
-  world->hash = (world->hash ^ value) * 0x9e3779b97f4a7c15 ^ world->hash >> 29;
 }
 
-void run_task(size_t index);
+namespace {
 
-microseconds pause_of(int k) { return microseconds(20 * k); }
-Chan<int64_t>& chan(int k) { return world->chans[static_cast<size_t>(k) % world->chans.size()]; }
+using namespace random_program;
+using namespace reprise;
+
+void run_task(size_t index);
 
 void spawn(int k) {
   if (world->spawns >= kMaxSpawns) return;
@@ -328,10 +296,6 @@ void die_of_panic(int) { panic("a task panics"); }
 void die_of_abort(int) { abort(); }
 void end_early(int k) { exit(k); }
 
-struct Operation {
-  char letter;
-  void (*run)(int k);
-};
 constexpr Operation kOperations[] = {
     {'g', spawn},           {'s', try_send},        {'B', send},
     {'S', send_for_a_while}, {'r', try_receive},    {'b', receive},
@@ -352,6 +316,8 @@ constexpr Operation kOperations[] = {
 
 void run_operation(char letter, int k) {
   for (const Operation& operation : kOperations)
+    if (operation.letter == letter) operation.run(k);
+  for (const Operation& operation : rare_operations())
     if (operation.letter == letter) operation.run(k);
 }
 
