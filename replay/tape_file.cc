@@ -45,9 +45,15 @@ int populate(int fd, uint64_t size) {
   return 0;
 }
 
+// The kernel's memory files have their pages as soon as they are allocated.
+int populate_memory(int fd, uint64_t size, uint64_t used) {
+  if (ftruncate(fd, static_cast<off_t>(size)) != 0) return errno;
+  return posix_fallocate(fd, 0, static_cast<off_t>(std::min(size, used)));
+}
+
 }  // namespace
 
-Error TapeFile::create(const std::string& path, uint64_t ring_bytes) {
+Error TapeFile::create(const std::string& path, uint64_t ring_bytes, uint64_t used_bytes) {
   reset();
   std::string name = path.empty() ? "tape in memory" : path;
   if (path.empty()) {
@@ -58,7 +64,9 @@ Error TapeFile::create(const std::string& path, uint64_t ring_bytes) {
   }
   if (fd_ < 0) return {Error::Kind::io, name, 0, std::strerror(errno)};
   const uint64_t size = tape::kControlBytes + ring_bytes;
-  int failed = populate(fd_, size);
+  used_bytes = std::min(used_bytes, ring_bytes);
+  int failed = path.empty() ? populate_memory(fd_, size, tape::kControlBytes + used_bytes)
+                            : populate(fd_, size);
   if (failed != 0) return {Error::Kind::io, name, 0, std::strerror(failed)};
   if (Error e = map(name, ring_bytes)) return e;
   new (control_) tape::Control{};

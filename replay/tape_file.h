@@ -20,9 +20,10 @@ class TapeFile {
   TapeFile& operator=(const TapeFile&) = delete;
 
   // A fresh tape. With a path: a file of mode 0600 with its blocks allocated, so that the program
-  // can never be killed by a full disk; it survives the parent, for recovery. Empty: memory only.
+  // can never be killed by a full disk; it survives the parent, for recovery. Empty: memory only, of
+  // which the first `used_bytes` of the ring are there at once and the others when they are touched.
   // After a failure, create() may be called again.
-  Error create(const std::string& path, uint64_t ring_bytes);
+  Error create(const std::string& path, uint64_t ring_bytes, uint64_t used_bytes = UINT64_MAX);
 
   // An existing tape file, read-only in spirit: for recovery. Checks magic, version and sizes.
   Error open(const std::string& path);

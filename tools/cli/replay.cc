@@ -71,7 +71,7 @@ class Replay {
     std::string why;
     trace::TapeFile tape;
     reader_.rewind();
-    if (trace::Error e = tape.create("", trace::kRingBytes)) return fail(e.text(), kUsage);
+    if (trace::Error e = tape.create("", trace::kRingBytes, tape_bytes())) return fail(e.text(), kUsage);
     set_replay_control(tape.control(), reader_.header(), options_, pack_root_, quiet);
     trace::Scribe scribe(tape);
     if (!options_.gdb) scribe.watch(nanoseconds(options_.watchdog_s));  // gdb itself computes for long
@@ -110,6 +110,13 @@ class Replay {
     }
     std::string differs = difference(*reader_.footer(), control, end);
     return differs.empty() ? result : fail("divergence: " + differs, kDiverged);
+  }
+
+  // About how many bytes the records take on the tape.
+  uint64_t tape_bytes() const {
+    constexpr uint64_t kHeadAndLengths = sizeof(tape::Record) + 8;
+    const std::optional<trace::Footer>& footer = reader_.footer();
+    return footer ? footer->records * kHeadAndLengths + footer->input_bytes : trace::kRingBytes;
   }
 
   // gdb's own status says nothing: what the stage left in Control does.

@@ -15,7 +15,7 @@ int run(const RunOptions& options, const Program& program) {
   std::string stage = find_stage(&why);
   if (stage.empty() || !resolve(program, target, &why)) return say(why), kUsage;
   uint64_t seed = options.seed.value_or(random_seed());
-  if (trace::Error e = tape.create("", trace::kRingBytes)) return say(e.text()), kUsage;
+  if (trace::Error e = tape.create("", trace::kRingBytes, 0)) return say(e.text()), kUsage;
   if (!set_control(tape.control(), tape::Mode::run, options, seed, &why)) return say(why), kUsage;
   trace::Scribe scribe(tape);
   scribe.watch(nanoseconds(options.watchdog_s));
