@@ -204,10 +204,11 @@ RunEnd Scribe::record(TraceWriter* writer, const std::vector<std::string>& redac
   RunEnd end;
   uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
   int64_t nap = kShortNap;
-  const sched_param batch{};
-  sched_setscheduler(0, SCHED_BATCH, &batch);  // refused: as before, only costlier
+  const sched_param none{};
+  sched_setscheduler(0, SCHED_BATCH, &none);  // refused: as before, only costlier
   for (;;) {
     bool over = gone_;  // looked at before draining, so that nothing written before the end is missed
+    if (over) sched_setscheduler(0, SCHED_OTHER, &none);  // nobody to disturb, and somebody waits
     uint64_t got = drain(writer, redacted, end.trace_error);
     if (over && got == 0) break;
     nap = got > kPublishEvery ? kShortNap : std::min(2 * nap, kLongNap);
