@@ -9,6 +9,7 @@
 // see runtime/seam/tape.h.
 #include "replay/chunk_builder.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "replay/wire.h"
@@ -36,38 +37,42 @@ void put_column(schema::Column::Builder to, const EncodedColumn& from) {
 ChunkBuilder::ChunkBuilder() = default;
 ChunkBuilder::~ChunkBuilder() = default;
 
-uint16_t ChunkBuilder::shape_of(const tape::Record& head) {
-  uint64_t key = key_of(head);
+ChunkBuilder::Shape& ChunkBuilder::shape_of(const tape::Record& head) {
+  const uint64_t key = key_of(head);
   Recent& recent = recent_[(head.kind ^ head.kind >> 4 ^ head.thread << 5 ^ key >> 32) & 255];
-  if (recent.key != key || recent.shape >= shapes_) recent = {key, find_shape(head, key)};
-  return recent.shape;
+  if (recent.key != key) recent = {key, find_shape(head, key)};
+  Shape& shape = *recent.shape;
+  if (shape.chunk != chunk_) {
+    shape.chunk = chunk_;
+    shape.index = static_cast<uint16_t>(used_.size());
+    used_.push_back(&shape);
+  }
+  return shape;
 }
 
-uint16_t ChunkBuilder::find_shape(const tape::Record& head, uint64_t key) {
-  size_t slot = key * 0x9e37'79b9'7f4a'7c15u >> 52 & (kSlots - 1);
-  for (; slots_[slot] != 0; slot = (slot + 1) & (kSlots - 1)) {
-    if (key_of(pool_[slots_[slot] - 1]->like) == key) break;
+ChunkBuilder::Shape* ChunkBuilder::find_shape(const tape::Record& head, uint64_t key) {
+  size_t slot = (key * 0x9e37'79b9'7f4a'7c15u >> 32) & (kSlots - 1);
+  while (slots_[slot] != nullptr && key_of(slots_[slot]->like) != key) slot = (slot + 1) & (kSlots - 1);
+  if (slots_[slot] == nullptr) {
+    pool_.push_back(std::make_unique<Shape>(head));
+    slots_[slot] = pool_.back().get();
   }
-  if (slots_[slot] == 0) {
-    if (shapes_ == pool_.size()) pool_.push_back(std::make_unique<Shape>());
-    pool_[shapes_]->like = head;
-    pool_[shapes_]->lengths.resize(head.segments);
-    pool_[shapes_]->bytes.resize(head.segments);
-    slots_[slot] = static_cast<uint32_t>(++shapes_);
-  }
-  return static_cast<uint16_t>(slots_[slot] - 1);
+  return slots_[slot];
 }
 
-void ChunkBuilder::add(const RecordView& record) {
-  const tape::Record& head = record.head();
-  uint16_t index = shape_of(head);
-  order_.push_back(index);
-  Shape& shape = *pool_[index];
-  if (uint32_t check = kept_check(head); check != 0 || !shape.checks.empty()) {
+inline void ChunkBuilder::add_number(const tape::Record& head, uint32_t check, Shape& shape) {
+  order_.push_back(shape.index);
+  if (check != 0 || !shape.checks.empty()) {
     shape.checks.resize(shape.values.size());
     shape.checks.push_back(check);
   }
   shape.values.push_back(head.value);
+}
+
+void ChunkBuilder::add(const RecordView& record) {
+  const tape::Record& head = record.head();
+  Shape& shape = shape_of(head);
+  add_number(head, kept_check(head), shape);
   if (head.segments == 0) return;
   record.each_segment([&](int i, Bytes bytes) {
     shape.lengths[i].push_back(static_cast<int64_t>(bytes.size()));
@@ -76,23 +81,33 @@ void ChunkBuilder::add(const RecordView& record) {
   });
 }
 
+void ChunkBuilder::add_decisions(const tape::Record& packed) {
+  const uint32_t count = std::min(packed.check, tape::kPackedDecisions);
+  for (uint32_t i = 0; i < count; ++i) {
+    const tape::Record head = tape::unpacked(packed, i);
+    add_number(head, 0, shape_of(head));
+  }
+}
+
 bool ChunkBuilder::full() const {
-  return order_.size() >= kMaxRecords || shapes_ >= kMaxShapes || input_bytes_ >= kMaxInputBytes;
+  return order_.size() >= kMaxRecords || used_.size() >= kMaxShapes || input_bytes_ >= kMaxInputBytes;
 }
 
 void ChunkBuilder::clear() {
-  for (size_t i = 0; i < shapes_; ++i) {
-    Shape& shape = *pool_[i];
-    shape.values.clear();
-    shape.checks.clear();
-    for (auto& lengths : shape.lengths) lengths.clear();
-    for (auto& bytes : shape.bytes) bytes.clear();
+  for (Shape* shape : used_) {
+    shape->values.clear();
+    shape->checks.clear();
+    for (auto& lengths : shape->lengths) lengths.clear();
+    for (auto& bytes : shape->bytes) bytes.clear();
   }
-  shapes_ = 0;
-  slots_.fill(0);
-  recent_.fill({});
+  used_.clear();
   order_.clear();
   input_bytes_ = 0;
+  ++chunk_;
+  if (pool_.size() <= kMaxKeptShapes) return;
+  slots_.fill(nullptr);
+  recent_.fill({});
+  pool_.clear();
 }
 
 void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs,
@@ -103,11 +118,11 @@ void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs
   to.setFirstRecord(context.first_record);
   to.setRecords(static_cast<uint32_t>(order_.size()));
   to.setTapeEnd(context.tape_end);
-  auto shapes = to.initShapes(static_cast<unsigned>(shapes_));
+  auto shapes = to.initShapes(static_cast<unsigned>(used_.size()));
   size_t at = 0;
   EncodedColumn column;
-  for (unsigned i = 0; i < shapes_; ++i) {
-    const Shape& from = *pool_[i];
+  for (unsigned i = 0; i < used_.size(); ++i) {
+    const Shape& from = *used_[i];
     shapes[i].setKind(from.like.kind);
     shapes[i].setThread(from.like.thread);
     shapes[i].setSegments(from.like.segments);
@@ -126,7 +141,7 @@ void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs
       at += from.bytes[s].size();
     }
   }
-  size_t width = shapes_ > 256 ? 2 : 1;
+  size_t width = used_.size() > 256 ? 2 : 1;
   auto order = to.initOrder(static_cast<unsigned>(order_.size() * width));
   for (size_t i = 0; i < order_.size(); ++i) {
     order[i * width] = static_cast<uint8_t>(order_[i]);

@@ -116,6 +116,7 @@ const char* tape_kind(uint16_t kind) {
     case tape::kLeave: return "(left the tape)";
     case tape::kContinue: return "(continued)";
     case tape::kChildOutput: return "(output of a child)";
+    case tape::kDecisions: return "(decisions)";
     case tape::kEnd: return "(end)";
     default: return nullptr;
   }

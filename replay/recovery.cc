@@ -23,7 +23,7 @@ Error append_from_tape(const TapeFile& tape, TraceWriter& writer) {
     at += record.size();
     if (Error e = writer.add(record, at)) return e;
   }
-  return {};
+  return joins && at == end ? add_packed(control, writer) : Error{};
 }
 
 }  // namespace

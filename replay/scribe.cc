@@ -163,10 +163,11 @@ uint64_t Scribe::drain(TraceWriter* writer, const std::vector<std::string>& reda
     if (record.head().kind == tape::kEnd) ended_ = true;
     if (!writer) continue;
     if (record.head().kind == tape::kStart && !redacted.empty()) redact(record, redacted);
-    Error e = writer->add(record, position_);
-    if (!e && position_ - writer->safe() >= tape_.ring_bytes() / 2) e = writer->flush();
-    if (e && !failed) failed = e;
-    release(writer->broken() ? position_ : writer->safe());
+    if (writer->due() || position_ - writer->safe() >= tape_.ring_bytes() / 2) {
+      if (Error e = writer->flush(); e && !failed) failed = e;
+      release(writer->broken() ? position_ : writer->safe());
+    }
+    writer->gather(record, position_);
   }
   if (!writer || writer->broken()) release(position_);
   return position_ - start;
@@ -222,6 +223,7 @@ RunEnd Scribe::record(TraceWriter* writer, const std::vector<std::string>& redac
     put_child_output(writer, end.trace_error);
   }
   if (writer) {
+    if (!end.trace_error) end.trace_error = add_packed(tape_.control(), *writer);
     if (!end.trace_error) end.trace_error = put_end(*writer, end.wait_status);
     Error e = writer->flush();
     if (e && !end.trace_error) end.trace_error = e;

@@ -1,7 +1,7 @@
 // The trace file, frame by frame.
 //
 // Invariants: the file below frames_->bytes() is whole frames; safe_ is the tapeEnd of the last
-// chunk among them; totals_ counts every record given to add(). An Inputs frame is written just
+// chunk among them; totals_ counts every record of a chunk that was written or tried. An Inputs frame is written just
 // before its Chunk frame, so the chunk is what makes both count.
 #include "replay/trace_writer.h"
 
@@ -21,6 +21,14 @@ namespace reprise::trace {
 
 std::string part_path(const std::string& path) { return path + ".part"; }
 std::string tape_path(const std::string& path) { return path + ".tape"; }
+
+Error add_packed(const tape::Control& control, TraceWriter& writer) {
+  const tape::Record& packed = control.packed;
+  if (packed.check == 0 || control.packed_at != control.written) return {};
+  RecordView record;
+  const bool whole = packed.kind == tape::kDecisions && record.parse(std::as_bytes(std::span(&packed, 1)));
+  return whole ? writer.add(record, control.written) : Error{};
+}
 
 TraceWriter::TraceWriter() = default;
 
@@ -99,7 +107,8 @@ Error TraceWriter::count_chunks(TraceReader& reader) {
     if (!more) break;
     RecordView record;
     for (Bytes rest = chunk.records; record.parse(rest); rest = rest.subspan(record.size())) {
-      count(record.head().kind);
+      count(record.head().kind, 1);
+      totals_.ended = record.head().kind == tape::kEnd;
       record.each_segment([&](int, Bytes bytes) { totals_.input_bytes += bytes.size(); });
     }
     for (const ObjectFile& object : chunk.objects) {
@@ -108,7 +117,6 @@ Error TraceWriter::count_chunks(TraceReader& reader) {
     totals_.chunks.push_back({chunk.offset, chunk.first_record});
     safe_ = tape_end_ = chunk.tape_end;
   }
-  chunk_first_record_ = totals_.records;
   totals_.input_frame_bytes = reader.input_frame_bytes();
   return {};
 }
@@ -150,38 +158,36 @@ void TraceWriter::note_objects(const RecordView& record) {
   });
 }
 
-void TraceWriter::count(uint16_t kind) {
-  ++totals_.records;
-  ++kind_counts_[kind < kKinds ? kind : 0];
-  totals_.ended = kind == tape::kEnd;
+void TraceWriter::count(uint16_t kind, uint64_t records) {
+  totals_.records += records;
+  kind_counts_[kind < kKinds ? kind : 0] += records;
 }
 
-Error TraceWriter::add(const RecordView& record, uint64_t tape_end) {
-  Error failed;
-  if (builder_.full()) failed = write_chunk();
+void TraceWriter::gather(const RecordView& record, uint64_t tape_end) {
   const tape::Record& head = record.head();
+  tape_end_ = tape_end;
+  totals_.ended = head.kind == tape::kEnd;
+  if (head.kind == tape::kDecisions) return builder_.add_decisions(head);
   note_objects(record);
   builder_.add(record);
-  count(head.kind);
-  tape_end_ = tape_end;
-  return failed;
 }
 
 Error TraceWriter::flush() { return builder_.records() > 0 ? write_chunk() : Error{}; }
 
 Error TraceWriter::write_chunk() {
   totals_.input_bytes += builder_.input_bytes();
-  builder_.finish({chunk_first_record_, tape_end_, objects_}, inputs_message_, chunk_message_);
+  const uint64_t first_record = totals_.records;
+  builder_.each_shape([this](uint16_t kind, uint64_t records) { count(kind, records); });
+  builder_.finish({first_record, tape_end_, objects_}, inputs_message_, chunk_message_);
   uint64_t start = frames_->bytes();
   Error failed = write(FrameKind::inputs, inputs_message_);
   uint64_t middle = frames_->bytes();
   if (!failed) failed = write(FrameKind::chunk, chunk_message_);
   if (!broken_) {
     totals_.input_frame_bytes += middle - start;
-    totals_.chunks.push_back({middle, chunk_first_record_});
+    totals_.chunks.push_back({middle, first_record});
   }
   safe_ = tape_end_;
-  chunk_first_record_ = totals_.records;
   objects_.clear();
   return failed;
 }

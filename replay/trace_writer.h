@@ -22,6 +22,9 @@ namespace reprise::trace {
 class TraceReader;
 struct DecodedChunk;
 
+// Adds the decisions that a program left in the making when it was killed, if any.
+Error add_packed(const tape::Control& control, class TraceWriter& writer);
+
 std::string part_path(const std::string& path);  // NAME.rpz.part
 std::string tape_path(const std::string& path);  // NAME.rpz.tape
 
@@ -47,7 +50,16 @@ class TraceWriter {
 
   // Adds a record that ends at `tape_end` on the tape. Its memory is not needed afterwards.
   // Writes the chunk before it if that is full.
-  Error add(const RecordView& record, uint64_t tape_end);
+  Error add(const RecordView& record, uint64_t tape_end) {
+    Error failed;
+    if (due()) failed = write_chunk();
+    gather(record, tape_end);
+    return failed;
+  }
+
+  // add() in two: whether flush() should come first, and the rest, which cannot fail.
+  bool due() const { return builder_.full(); }
+  void gather(const RecordView& record, uint64_t tape_end);
 
   // Writes what add() gathered, if anything. Then safe() has caught up.
   Error flush();
@@ -66,7 +78,7 @@ class TraceWriter {
   void discard();
 
   bool broken() const { return broken_; }
-  uint64_t records() const { return totals_.records; }
+  uint64_t records() const { return totals_.records; }  // without what add() gathers still
   const Footer& totals() const { return totals_; }
   uint64_t file_bytes() const { return frames_ ? frames_->bytes() : 0; }
   const std::string& path() const { return path_; }
@@ -78,7 +90,7 @@ class TraceWriter {
   Error count_chunks(TraceReader& reader);
   void note_objects(const RecordView& record);
   void note_object(Bytes segment);
-  void count(uint16_t kind);
+  void count(uint16_t kind, uint64_t records);
 
   std::string path_;
   int fd_ = -1;
@@ -90,7 +102,6 @@ class TraceWriter {
   static constexpr size_t kKinds = 0x430;
   std::array<uint64_t, kKinds> kind_counts_{};  // unknown kinds are counted as 0
   Footer totals_;
-  uint64_t chunk_first_record_ = 0;
   uint64_t tape_end_ = 0;
   uint64_t safe_ = 0;
   bool broken_ = false;

@@ -21,7 +21,7 @@
 namespace reprise::tape {
 
 inline constexpr uint64_t kMagic = 0x3145'5041'545a'5052;  // "RPZTAPE1"
-inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kVersion = 2;
 
 // Everything of ours lies from 0x7e80'0000'0000 up; everything of the program's below.
 inline constexpr uint64_t kProgramEnd = 0x7e80'0000'0000;
@@ -34,8 +34,7 @@ inline constexpr uint64_t kProgramArena = 0x7c80'0000'0000;  // malloc on gorout
 inline constexpr uint64_t kStackArena = 0x7800'0000'0000;    // goroutine stacks
 
 inline constexpr size_t kControlBytes = 64 << 10;
-inline constexpr size_t kDefaultRingBytes = 64u << 20;  // a power of two
-inline constexpr size_t kMinRingBytes = 4u << 20;
+inline constexpr size_t kMinRingBytes = 4u << 20;  // a power of two, as every ring's
 inline constexpr size_t kMaxRecordBytes = 1u << 20;  // a longer one goes on in kContinue records
 inline constexpr uint64_t kCheckpointEvents = 512;  // records between two kCheckpoint
 
@@ -64,6 +63,9 @@ enum Kind : uint16_t {
   kChildOutput = 0x42c,   // a child process, which has left the tape, wrote these bytes to the program's
                           // stdout (value 1) or stderr (2). The parent puts it, between the records
                           // of what the program had done and what it did after; no event
+  kDecisions = 0x42d,     // up to eight decisions of `thread`, one after another. check: how many;
+                          // value: a byte each, the first lowest, see packed(). On the tape of a
+                          // recording only: the parent takes them apart, a trace holds none
   kEnd = 0x42f,           // value: wait status as waitpid gives it. Followed by nothing. The stage
                           // puts it and sets `finished`; where a signal ended the program before
                           // it could (`finished` is 0), the parent puts it
@@ -82,11 +84,26 @@ struct Record {
 };
 static_assert(sizeof(Record) == 16);
 
+// Most decisions are small numbers, and records of 16 bytes that go through two processors' caches
+// would be most of what they cost. So a recording packs those below 16, a byte each.
+inline constexpr uint32_t kPackedDecisions = 8;
+constexpr bool packable(uint16_t kind, int64_t value) {
+  return kind >= kFirstDecision && kind < kFirstDecision + 16 && value >= 0 && value < 16;
+}
+constexpr uint8_t packed(uint16_t kind, int64_t value) {
+  return static_cast<uint8_t>((kind - kFirstDecision) << 4 | value);
+}
+// The i-th of a kDecisions record, without its check.
+constexpr Record unpacked(const Record& pack, uint32_t i) {
+  const auto byte = static_cast<uint8_t>(static_cast<uint64_t>(pack.value) >> 8 * i);
+  return {static_cast<uint16_t>(kFirstDecision + (byte >> 4)), 0, pack.thread, 0, byte & 15};
+}
+
 // Checks are hashes and do not compress: kept in the trace they would be most of it. So the trace
-// drops a check of kKeptCheck and above, and a replay sees it as 0, which means: not kept, do not
-// compare; but count the check that the replay computed into the fingerprint, as always. The next
-// kCheckpoint then finds a wrong argument or output byte; a wrong kind, thread or small check is
-// found at its record.
+// drops a check of kKeptCheck and above, and the checks of packed decisions, and a replay sees it as
+// 0, which means: not kept, do not compare; but count the check that the replay computed into the
+// fingerprint, as always. The next kCheckpoint then finds a wrong argument or output byte; a wrong
+// kind, thread or small check is found at its record.
 inline constexpr uint32_t kKeptCheck = 256;
 
 // How the segment starts that names a mapped file (the first of an mmap that maps one, and the first
@@ -149,6 +166,10 @@ struct Control {
   uint64_t fingerprint;              // over every record, argument hash and output byte
   uint64_t memory_hash;              // at the end, if kHashMemory
   uint64_t input_bytes;              // bytes in segments
+  // Recording: a kDecisions record in the making, which a killed program leaves here. The stage
+  // stores it; it counts only if packed_at is `written`, since it is not in the ring then.
+  Record packed;
+  uint64_t packed_at;
   Verdict verdict;
   int32_t exit_status;               // as the program gave it, -1 before
   uint32_t final;                    // 1: fingerprint and memory_hash are of the end of the run

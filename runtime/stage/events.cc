@@ -167,7 +167,7 @@ long plain(Thread& t, Call& call) {
 
 int64_t note(Thread& t, uint16_t kind, uint32_t check, int64_t value) {
   if (live()) {
-    put(t, kind, check, value);
+    put_number(t, kind, check, value);
     return value;
   }
   value = expect(t, kind, check)->value;

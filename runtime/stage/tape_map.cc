@@ -65,12 +65,6 @@ void wake_other_side(uint32_t* word) {
 
 bool scribe_alive() { return raw(SYS_getppid) == scribe_pid; }
 
-void count_record(const Record& record, uint64_t full_check) {
-  const uint64_t head = record.kind | uint64_t{record.thread} << 16 | full_check << 24;
-  control->fingerprint = mix(mix(control->fingerprint, head), record.value);
-  ++control->events;
-}
-
 void count_bytes(const void* bytes, uint64_t size) {
   control->fingerprint = mix_bytes(control->fingerprint, bytes, size);
   control->input_bytes += size;

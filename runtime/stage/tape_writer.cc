@@ -2,7 +2,8 @@
 //
 // Invariants: whole records only are published, with one release store of `written`; a record is
 // at most kMaxRecordBytes, what is longer goes on in kContinue records; every kCheckpointEvents
-// records a kCheckpoint carries the fingerprint of all before it.
+// records a kCheckpoint carries the fingerprint of all before it. Decisions that can be packed wait
+// in control->packed until eight make a record or another record comes: the ring has all in order.
 //
 // A waiting scribe is woken when an eighth of the ring is unread, and at the end. Rejected: waking
 // at every record (a futex call each, and the scribe's cache traffic, doubled the cost of a
@@ -40,12 +41,16 @@ const char* hopeless(int tenths_waited) {
   return tenths_waited >= kStallTenths ? "the reprise process is stalled" : nullptr;
 }
 
+// Takes the tape up where an image before an exec left it.
+void attach() {
+  if (attached) return;
+  written = control->written;
+  attached = true;
+}
+
 // False: nobody reads any more, and the run is unrecorded from here on.
 bool reserve(uint64_t size) {
-  if (!attached) {
-    written = control->written;
-    attached = true;
-  }
+  attach();
   for (int tenths = 0; room() < size; ++tenths) {
     if (const char* why = hopeless(tenths)) {
       detach(why);
@@ -81,7 +86,7 @@ uint64_t bytes_of(const Segment* segments, int count) {
   return (size + 7) & ~7ull;
 }
 
-bool append(const Record& head, const Segment* segments, int count) {
+bool append_now(const Record& head, const Segment* segments, int count) {
   const uint64_t size = bytes_of(segments, count);
   if (!reserve(size)) return false;
   uint8_t* p = ring_at(written);
@@ -90,6 +95,31 @@ bool append(const Record& head, const Segment* segments, int count) {
   for (int i = 0; i < count; ++i) p = append_segment(p, segments[i].at, segments[i].size);
   publish(size);
   return true;
+}
+
+// Once it is appended, packed_at is not `written` any more: a kill before the last line does no harm.
+void flush_decisions() {
+  append_now(control->packed, nullptr, 0);
+  control->packed.check = 0;
+}
+
+bool append(const Record& head, const Segment* segments, int count) {
+  if (control->packed.check != 0) flush_decisions();
+  return append_now(head, segments, count);
+}
+
+// `check` comes last: whoever reads what a killed program left finds whole decisions.
+void pack(const Thread& t, uint16_t kind, int64_t value) {
+  if (control->packed.check != 0 && control->packed.thread != t.index) flush_decisions();
+  Record& pack = control->packed;
+  const uint32_t count = pack.check;
+  if (count == 0) {
+    pack = {tape::kDecisions, 0, static_cast<uint8_t>(t.index), 0, 0};
+    control->packed_at = written;
+  }
+  pack.value |= static_cast<int64_t>(uint64_t{tape::packed(kind, value)} << 8 * count);
+  __atomic_store_n(&pack.check, count + 1, __ATOMIC_RELEASE);
+  if (count + 1 == tape::kPackedDecisions) flush_decisions();
 }
 
 // The head carries what fits, in order; the rest of each segment follows piece by piece.
@@ -116,6 +146,29 @@ void append_split(const Record& head, const Segment* segments, int count) {
 
 }  // namespace
 
+namespace {
+
+void checkpoint(const Thread& t) {
+  if (control->events % tape::kCheckpointEvents != 0) return;
+  append({tape::kCheckpoint, 0, static_cast<uint8_t>(t.index), static_cast<uint32_t>(control->events),
+          static_cast<int64_t>(control->fingerprint)}, nullptr, 0);
+}
+
+}  // namespace
+
+void put_number(const Thread& t, uint16_t kind, uint32_t check, int64_t value) {
+  const Record head = {kind, 0, static_cast<uint8_t>(t.index), check, value};
+  count_record(head, check);
+  if (mode != Mode::record) return;
+  if (tape::packable(kind, value)) {
+    attach();
+    pack(t, kind, value);
+  } else {
+    append(head, nullptr, 0);
+  }
+  checkpoint(t);
+}
+
 void put(const Thread& t, uint16_t kind, uint64_t check, int64_t value, const Segment* segments,
          int count) {
   const Record head = {kind, static_cast<uint8_t>(count), static_cast<uint8_t>(t.index),
@@ -130,10 +183,7 @@ void put(const Thread& t, uint16_t kind, uint64_t check, int64_t value, const Se
   } else {
     append_split(head, segments, count);
   }
-  if (control->events % tape::kCheckpointEvents == 0) {
-    append({tape::kCheckpoint, 0, head.thread, static_cast<uint32_t>(control->events),
-            static_cast<int64_t>(control->fingerprint)}, nullptr, 0);
-  }
+  checkpoint(t);
 }
 
 void put_end(const Thread& t, int wait_status) {

@@ -14,6 +14,9 @@ namespace reprise::stage {
 void put(const Thread& t, uint16_t kind, uint64_t check, int64_t value,
          const Segment* segments = nullptr, int count = 0);
 
+// The same for a record without bytes: a decision, a number. Small decisions cost a byte.
+void put_number(const Thread& t, uint16_t kind, uint32_t check, int64_t value);
+
 // Nothing more will come: appends kEnd and wakes the scribe.
 void put_end(const Thread& t, int wait_status);
 

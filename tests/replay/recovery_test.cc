@@ -90,6 +90,34 @@ TEST_F(Recovery, without_a_tape_keeps_the_files_records) {
   EXPECT_EQ(count, 40u);
 }
 
+TEST_F(Recovery, keeps_decisions_that_are_not_on_the_ring_yet) {
+  const auto records = test::random_records(25, 100, 100);
+  leave(records, 40);
+  TapeFile tape;
+  ASSERT_FALSE(tape.open(tape_path(path())));
+  tape.control().packed = {tape::kDecisions, 0, 0, 2, tape::packed(0x402, 7) << 8 | tape::packed(0x400, 3)};
+  tape.control().packed_at = tape.control().written;
+  uint64_t count = 0;
+  ASSERT_FALSE(recover(path(), &count));
+  EXPECT_EQ(count, 102u);
+  auto expected = test::as_kept(records);
+  append_record(expected, {0x400, 0, 0, 0, 3}, {});
+  append_record(expected, {0x402, 0, 0, 0, 7}, {});
+  std::string error;
+  EXPECT_EQ(test::read_trace(path(), &error), expected);
+}
+
+TEST_F(Recovery, counts_decisions_once_that_a_kill_left_on_the_ring_and_beside_it) {
+  leave(test::random_records(26, 100, 100), 40);
+  TapeFile tape;
+  ASSERT_FALSE(tape.open(tape_path(path())));
+  tape.control().packed = {tape::kDecisions, 0, 0, 1, tape::packed(0x400, 3)};
+  tape.control().packed_at = tape.control().written - 16;
+  uint64_t count = 0;
+  ASSERT_FALSE(recover(path(), &count));
+  EXPECT_EQ(count, 100u);
+}
+
 TEST_F(Recovery, waits_for_no_living_recorder) {
   TraceWriter writer;
   ASSERT_FALSE(writer.open(path()));

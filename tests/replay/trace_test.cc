@@ -40,6 +40,25 @@ TEST(Trace, keeps_a_read_of_nothing_apart) {
   EXPECT_EQ(read_trace(folder / "t.rpz", &error), records);
 }
 
+TEST(Trace, holds_packed_decisions_one_by_one) {
+  test::TemporaryFolder folder;
+  std::vector<std::byte> packed, apart;
+  for (int first = 0; first < 300; ++first) {
+    tape::Record pack{tape::kDecisions, 0, static_cast<uint8_t>(first % 3), 0, 0};
+    for (int i = 0; i <= first % 8; ++i) {
+      const auto kind = static_cast<uint16_t>(tape::kFirstDecision + (first + i) % 10);
+      const int64_t value = (first * 7 + i) % 16;
+      pack.value |= static_cast<int64_t>(uint64_t{tape::packed(kind, value)} << 8 * pack.check++);
+      append_record(apart, {kind, 0, pack.thread, 0, value}, {});
+    }
+    append_record(packed, pack, {});
+  }
+  write_trace(folder / "t.rpz", packed, 50);
+  std::string error;
+  EXPECT_EQ(read_trace(folder / "t.rpz", &error), apart);
+  EXPECT_EQ(error, "");
+}
+
 TEST(Trace, survives_segments_of_many_mebibytes) {
   test::TemporaryFolder folder;
   std::vector<std::byte> big(9u << 20, std::byte{42}), records;
