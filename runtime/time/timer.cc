@@ -25,7 +25,10 @@
 // Rejected: the reference's lazy deletion. It spares a remote heap's lock when a timer is stopped
 // elsewhere, and pays with tombstones and with a heap whose minimum is not known; a timer that
 // knows its place is removed exactly, in place of the last leaf mostly. The reference needs it
-// because there a timer moves between heaps with its P; here it never does.
+// because there a timer moves between heaps with its P; here it never does. Measured bare, stopping a
+// random timer and starting it anew (tools/bench/timer_bench.cc): 27 ns against 44 with 16 timers set, 28
+// against 47 with 1,000, but 214 against 71 with 100,000, where each step of a removal misses the
+// cache. Timeouts are mostly stopped soon after they were started, while they are still near a leaf.
 #include "runtime/time/timer.h"
 
 #include <sys/syscall.h>
