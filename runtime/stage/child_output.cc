@@ -13,6 +13,7 @@
 
 #include "runtime/seam/output_lock.h"
 #include "runtime/stage/descriptors.h"
+#include "runtime/stage/layout.h"
 #include "runtime/stage/outputs.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/tape_map.h"
@@ -75,12 +76,24 @@ void keep_child_pipes() {
   }
 }
 
-void redirect_child_streams() {
+void redirect_child_streams(KeptStreams* kept) {
   for (int fd = 0; fd < kFollowed; ++fd) {
     const int stream = stream_of(fd) - 1;
     if (stream < 0 || control->child_pipe[stream] <= 0 || !is_stream(fd, stream)) continue;
     const long flags = raw(SYS_fcntl, fd, F_GETFD, 0);
+    if (kept && kept->count < KeptStreams::kMost) {
+      const long copy = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, kFirstDescriptor);
+      if (copy >= 0) kept->streams[kept->count++] = {fd, static_cast<int>(copy), flags};
+    }
     raw(SYS_dup3, control->child_pipe[stream], fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+  }
+}
+
+void restore_child_streams(const KeptStreams& kept) {
+  for (int i = 0; i < kept.count; ++i) {
+    const auto& k = kept.streams[i];
+    raw(SYS_dup3, k.copy, k.fd, k.flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+    raw(SYS_close, k.copy);
   }
 }
 

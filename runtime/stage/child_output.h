@@ -17,8 +17,17 @@ namespace reprise::stage {
 void keep_child_pipes();
 bool is_child_pipe(long fd);
 
-// In a child that has just left the tape: its streams become the pipes.
-void redirect_child_streams();
+// In a child that leaves the tape: its streams become the pipes. `kept`: what they were.
+struct KeptStreams {
+  static constexpr int kMost = 8;  // more descriptors than that stay redirected
+  int count = 0;
+  struct {
+    int fd, copy;
+    long flags;
+  } streams[kMost];
+};
+void redirect_child_streams(KeptStreams* kept);
+void restore_child_streams(const KeptStreams& kept);
 
 // Waits until what children have written by now is out and has its place on the trace.
 void await_child_output();

@@ -52,7 +52,10 @@ long close_around_ours(unsigned first, unsigned last, unsigned flags) {
 
 long move_high(long fd) {
   const long high = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, kFirstDescriptor);
-  if (high < 0) return fd;
+  if (high < 0) {
+    raw(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+    return fd;
+  }
   if (fd > 2) raw(SYS_close, fd);
   return high;
 }

@@ -16,6 +16,7 @@
 #include "runtime/stage/signals.h"
 #include "runtime/stage/tape_map.h"
 #include "runtime/stage/text.h"
+#include "runtime/stage/vfork.h"
 
 extern "C" long stage_interruptible(long nr, long a0, long a1, long a2, long a3, long a4, long a5,
                                     const volatile int* pending);
@@ -190,6 +191,7 @@ void note_bytes(Thread& t, uint16_t kind, uint32_t check, int64_t value, const v
 // kEnd is not an event: where a signal ended the program it is the parent's. A recording that was
 // cut off in its last instant has no kEnd, and nothing else there either.
 void finish(Thread& t, int wait_status) {
+  if (t.vforked) return vforked_ends(t);
   if (!live()) {
     const Record* end = peek();
     if (end->kind != tape::kEnd) diverge(t, tape::kEnd, 0, end);

@@ -35,7 +35,7 @@ long plain(Thread& t, Call& call);
 int64_t note(Thread& t, uint16_t kind, uint32_t check, int64_t value);
 void note_bytes(Thread& t, uint16_t kind, uint32_t check, int64_t value, const void* bytes, uint32_t size);
 
-// The program ends here: final hash, and kEnd with this wait status.
+// The program ends here: final hash, and kEnd with this wait status. Or a child of vfork does.
 void finish(Thread& t, int wait_status);
 
 }  // namespace reprise::stage

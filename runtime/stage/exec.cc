@@ -18,6 +18,7 @@
 #include "runtime/stage/signals.h"
 #include "runtime/stage/start_state.h"
 #include "runtime/stage/text.h"
+#include "runtime/stage/vfork.h"
 
 namespace reprise::stage {
 namespace {
@@ -126,6 +127,7 @@ void keep_over_exec(int fd) { raw(SYS_fcntl, fd, F_SETFD, 0); }
 }  // namespace
 
 long do_exec(Thread& t, Call& call) {
+  if (t.vforked) return vforked_exec(t, call);
   if (!live()) {
     const long recorded = expect(t, call, false)->value;
     advance(call.check);

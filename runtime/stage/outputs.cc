@@ -85,6 +85,9 @@ void repeat_child_output(int stream, const void* bytes, uint64_t size) {
 
 void forget_descriptors() { memset(reinterpret_cast<void*>(kTable), 0, kFollowed); }
 
+void save_streams(Streams* out) { memcpy(out, reinterpret_cast<void*>(kTable), kFollowed); }
+void restore_streams(const Streams& from) { memcpy(reinterpret_cast<void*>(kTable), &from, kFollowed); }
+
 bool copies_to_stream(const Call& call) {
   switch (call.nr) {
     case SYS_sendfile: return stream_of(call.args[0]);

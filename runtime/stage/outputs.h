@@ -20,6 +20,13 @@ void repeat_child_output(int stream, const void* bytes, uint64_t size);
 void forget_descriptors();
 // Follows what becomes of those two descriptors (dup2, close, fcntl), in both modes.
 void follow_descriptors(const Call& call, long result);
+// Both are a process's own, unlike memory that it shares with its parent (vfork.h).
+struct Streams {
+  uint8_t entries[kFollowed];
+};
+void save_streams(Streams* out);
+void restore_streams(const Streams& from);
+
 // The call moves bytes to one of them inside the kernel, where they cannot be recorded.
 bool copies_to_stream(const Call& call);
 

@@ -4,10 +4,10 @@
 // the registers that the program's clone asked for. CLONE_PARENT_SETTID, CHILD_SETTID and
 // CHILD_CLEARTID are done by the stage under the baton, since the kernel would do them beside it.
 //
-// A child process leaves the tape: it runs on without the stage, with the program's own signal
-// actions. It always gets its own copy of memory, even where the program asked to share it (vfork,
-// posix_spawn), or it would write to the program's memory unlogged. Hole: posix_spawn then cannot
-// report through that memory that its exec failed; the child exits with 127.
+// A child process with memory of its own leaves the tape: it runs on without the stage, with the
+// program's own signal actions. One that shares its parent's (vfork, posix_spawn) is in vfork.cc; any
+// other mixture (CLONE_VM with an odd flag) gets a copy, or it would write to the program's memory
+// unlogged.
 #include "runtime/stage/process.h"
 
 #include <asm/prctl.h>
@@ -24,6 +24,7 @@
 #include "runtime/stage/signals.h"
 #include "runtime/stage/start_state.h"
 #include "runtime/stage/text.h"
+#include "runtime/stage/vfork.h"
 
 extern "C" {
 long stage_clone(long flags, void* stack, long tls, volatile uint32_t* clear_tid, reprise::stage::Thread* t);
@@ -55,13 +56,13 @@ void leave_tape(Thread& t, ucontext_t* context) {
   only_thread();
   unpin();
   shut_gate(t);
-  redirect_child_streams();
+  redirect_child_streams(nullptr);
   restore_program_handlers();
   context->uc_stack = t.alternate;  // rt_sigreturn installs it
 }
 
 long clone_flags(const Call& call) {
-  if (call.nr == SYS_vfork) return CLONE_VFORK | SIGCHLD;
+  if (call.nr == SYS_vfork) return CLONE_VM | CLONE_VFORK | SIGCHLD;
   if (call.nr == SYS_fork) return SIGCHLD;
   return call.args[0];
 }
@@ -97,7 +98,8 @@ uint32_t vector_bytes(const uint8_t* image) {
   return magic == kXsaveMagic ? size : 512;
 }
 
-// The registers with which the new thread returns from clone.
+}  // namespace
+
 void prepare_start(Thread& child, const Thread& parent, const Call& call, long flags) {
   ucontext_t* context = call.context;
   auto* vectors = reinterpret_cast<uint8_t*>(context->uc_mcontext.fpregs);
@@ -113,6 +115,8 @@ void prepare_start(Thread& child, const Thread& parent, const Call& call, long f
   child.clear_tid = flags & CLONE_CHILD_CLEARTID ? call.args[3] : 0;
   child.set_tid = flags & CLONE_CHILD_SETTID ? call.args[3] : 0;
 }
+
+namespace {
 
 long start_thread(Thread& t, Call& call, long flags) {
   if (!live()) {
@@ -138,6 +142,7 @@ long start_thread(Thread& t, Call& call, long flags) {
 
 long do_clone(Thread& t, Call& call) {
   const long flags = clone_flags(call);
+  if (is_vfork(flags)) return vfork_child(t, call, flags);
   if (!(flags & CLONE_THREAD)) return fork_child(t, call, flags);
   return start_thread(t, call, flags);
 }
@@ -180,7 +185,7 @@ long do_arch_prctl(Thread& t, Call& call) {
 
 // The last thread's exit is the process's.
 long do_exit(Thread& t, Call& call) {
-  if (threads_alive() == 1) return do_exit_group(t, call);
+  if (threads_alive() == 1 || t.vforked) return do_exit_group(t, call);
   settled(t, call, 0);
   if (t.clear_tid) {
     store_tid(t.clear_tid, 0);
@@ -229,8 +234,16 @@ void pin_to_one_core() {
   }
 }
 
-void unpin() {
+void give_back_cores() {
   if (allowed_bytes > 0) raw(SYS_sched_setaffinity, 0, allowed_bytes, allowed_cores);
+}
+
+void keep_to_core_again() {
+  if (allowed_bytes > 0) pin_to_one_core();
+}
+
+void unpin() {
+  give_back_cores();
   allowed_bytes = 0;
 }
 
@@ -241,7 +254,7 @@ void stage_thread_main(reprise::stage::Thread* t) {
   using namespace reprise::stage;
   arm(*t);
   if (live()) {
-    baton_take();
+    if (!t->vforked) baton_take();
     t->tid = raw(SYS_gettid);
   } else {
     owner_wait(t->index);

@@ -21,8 +21,14 @@ void arm(Thread& t);
 const char* program_path();
 long program_pid();
 
+// The registers with which a new thread, or a child of vfork, returns from clone with these flags.
+void prepare_start(Thread& child, const Thread& parent, const Call& call, long flags);
+
 // One core until the program's libraries have looked at it: cpuid tells which core answers.
 void pin_to_one_core();
 void unpin();
+// The same for an execve that may fail, and what to do when it did.
+void give_back_cores();
+void keep_to_core_again();
 
 }  // namespace reprise::stage

@@ -200,13 +200,23 @@ void install_handlers() {
     for (int s = 1; s < kSignals; ++s) raw(SYS_rt_sigaction, s, nullptr, &actions[s], 8);
   }
   raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &kOurs, nullptr, 8);
+  catch_own_signals();
+  // Replay writes the program's output: a reader that went away must not end it differently.
+  if (!live()) kernel_action(SIGPIPE, {1, 0, 0, 0});
+}
+
+void catch_own_signals() {
   for (const int s : {SIGSEGV, SIGILL, SIGBUS, SIGFPE, SIGTRAP}) kernel_action(s, catching(on_fault, 0));
   kernel_action(SIGSYS, catching(on_trap, 0));
   Action watchdog = catching(on_watchdog, 0);
   watchdog.flags |= SA_RESTART;  // it may land in a call that the thread has just come to
   kernel_action(tape::kWatchdogSignal, watchdog);
-  // Replay writes the program's output: a reader that went away must not end it differently.
-  if (!live()) kernel_action(SIGPIPE, {1, 0, 0, 0});
+}
+
+void hand_over_ignored() {
+  for (int s = 1; s < kSignals; ++s) {
+    if (ours(s) && actions[s].handler == 1) kernel_action(s, actions[s]);
+  }
 }
 
 void restore_program_handlers() {

@@ -26,6 +26,10 @@ inline constexpr size_t kKernelContextBytes = offsetof(ucontext_t, uc_sigmask) +
 
 // Installs the stage's own handlers and takes over the mask. REQUIRES: called once.
 void install_handlers();
+// The part of it that no process keeps over an execve; and for one that is about to execute: of these
+// signals the ones that the program ignores.
+void catch_own_signals();
+void hand_over_ignored();
 // A forked child: the program's actions become the kernel's.
 void restore_program_handlers();
 // An exec: caught signals go back to default, as the kernel does.

@@ -63,7 +63,9 @@ void wake_other_side(uint32_t* word) {
   raw(SYS_futex, word, FUTEX_WAKE, 1);
 }
 
-bool scribe_alive() { return raw(SYS_getppid) == scribe_pid; }
+bool other_parent = false;
+
+bool scribe_alive() { return other_parent || raw(SYS_getppid) == scribe_pid; }
 
 void count_bytes(const void* bytes, uint64_t size) {
   control->fingerprint = mix_bytes(control->fingerprint, bytes, size);

@@ -26,6 +26,8 @@ void wake_other_side(uint32_t* word);
 
 // The reprise parent is alive; it was when the stage started.
 bool scribe_alive();
+// A child of vfork runs, whose parent is not the scribe but the program, which is alive.
+extern bool other_parent;
 
 // ---- the fingerprint: over every logical record, argument hash and byte ----
 // Both sides call it for the same sequence: after writing, or after having compared.

@@ -88,8 +88,10 @@ void discard_thread(Thread& t) {
   --alive;
 }
 
-void thread_ends() {
-  ended[self().index] = 1;
+void thread_ends() { thread_ended(self()); }
+
+void thread_ended(const Thread& t) {
+  ended[t.index] = 1;
   --alive;
 }
 
@@ -104,7 +106,7 @@ void baton_release() {
 }
 
 bool baton_leave() {
-  if (alive == 1) return false;
+  if (alive == 1 || self().vforked) return false;
   baton_release();
   return true;
 }

@@ -63,6 +63,10 @@ struct Thread {
   uint32_t clock_readings;     // up to kReadingsUntilFree
   bool counter_free;           // rdtsc does not trap in this thread (instructions.h)
   volatile bool own_mask;      // in a call that brings its own mask (ppoll, rt_sigsuspend, ...)
+  bool vforked;                // a child in its parent's memory (vfork.h)
+  bool over;                   // and it has ended, or
+  uint16_t executes;           // this call (execve, execveat) may replace it, made
+  uint64_t execute_check;      // with this check
   stack_t alternate;           // the program's own alternate stack
   QueuedSignal queue[kSignalQueue];
   ucontext_t start;            // registers of a new thread
@@ -90,11 +94,14 @@ Thread& first_thread();
 // Takes back a block whose thread was never started.
 void discard_thread(Thread& t);
 void thread_ends();
+// The same for another thread that the kernel has reported gone.
+void thread_ended(const Thread& t);
 // A forked child or a new image: only this thread is left.
 void only_thread();
 
 // ---- the baton ----
-// Puts it down; false if there is nobody to give it to, and then it stays held.
+// Puts it down; false if there is nobody to give it to, and then it stays held. A child of vfork
+// keeps it for its parent.
 bool baton_leave();
 // Puts it down in any case: a thread that ends.
 void baton_release();

@@ -15,6 +15,7 @@
 #include "runtime/stage/report.h"
 #include "runtime/stage/rewrite.h"
 #include "runtime/stage/signals.h"
+#include "runtime/stage/vfork.h"
 
 namespace reprise::stage {
 namespace {
@@ -104,6 +105,7 @@ long do_syscall(Thread& t, Call& call) {
   if (call.nr == SYS_rt_sigreturn) return do_rt_sigreturn(t, call);
   if (!model::known(call.nr)) unmodelled(t, call, nullptr);
   if (const char* what = model::refused(call)) unmodelled(t, call, what);
+  if (!live() && t.vforked) vforked_may_be_killed(t);
   if (!live()) turn(t, model::blocks(call));
   if (signal_due_before(t)) return kMustTrap;
   call.check = model::check(call);

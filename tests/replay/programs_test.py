@@ -27,6 +27,11 @@ class Programs(ReplayTest):
         recorded = self.assert_replays([self.program("processes")])
         self.assertIn(b"threads 7", recorded.output)
 
+    def test_children_in_their_parents_memory_are_part_of_the_recording(self):
+        recorded = self.assert_replays([self.program("spawn")])
+        self.assertEqual(recorded.output,
+                         b"shared 1 killed 9 second 6 true 0 missing 2 beside 10\n")
+
     def test_bad_pointers_give_efault(self):
         self.assert_replays([self.program("efault")])
 
