@@ -7,7 +7,8 @@
 //
 // Lock order: channels are locked in order of creation (hchan::seq), never by address, each once.
 // Poll order: where several cases are ready the seam chooses, uniformly at random in native mode;
-// the reference's shuffled scan has the same distribution.
+// the reference's shuffled scan has the same distribution. Cases that wait on one channel are queued
+// there in random order, since whoever comes takes the first.
 //
 // Who fires: several channels may want the same goroutine at once. waitq::dequeue() turns
 // g->select_done from 0 to 1 and only the winner touches its sudog. The word is 0 only while the
@@ -70,6 +71,7 @@ class Select {
   bool fire(scase& k, SelectResult* result);
   bool fire_send(scase& k);
   bool fire_recv(scase& k, SelectResult* result);
+  void shuffle_cases_of_one_channel();
   void enqueue(Sudog* sudogs);
   SelectResult withdraw(Sudog* sudogs, Sudog* fired);
   SelectResult wait();
@@ -194,6 +196,16 @@ bool Select::fire(scase& k, SelectResult* result) {
   return k.is_send ? fire_send(k) : fire_recv(k, result);
 }
 
+// The lock order stays: only neighbours with the same channel change places.
+void Select::shuffle_cases_of_one_channel() {
+  for (size_t first = 0, end; first < active_; first = end) {
+    for (end = first + 1; end < active_ && in_order(end).c == in_order(first).c; ++end) {
+      const size_t with = first + seam_draw() % (end - first + 1);
+      std::swap(lockorder_[end], lockorder_[with]);
+    }
+  }
+}
+
 void Select::enqueue(Sudog* sudogs) {
   G* gp = curg();
   // Relaxed: published by the channels' locks, under which alone it is looked at.
@@ -239,6 +251,7 @@ SelectResult Select::withdraw(Sudog* sudogs, Sudog* fired) {
 // Passes 2 and 3, locks held on entry.
 SelectResult Select::wait() {
   SmallArray<Sudog> sudogs(active_);
+  shuffle_cases_of_one_channel();
   enqueue(sudogs.data());
   gopark(unlock_all_commit, this, WaitReason::select);
   G* gp = curg();

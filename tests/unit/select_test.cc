@@ -170,6 +170,24 @@ TEST(Select, ready_cases_are_chosen_evenly) {
   EXPECT_GT(counts[1], 1200);
 }
 
+// The select always waits first, so its cases are queued. 300 draws leave either below 75 with a
+// probability below 1e-17.
+TEST(Select, cases_that_wait_on_one_channel_are_taken_evenly) {
+  const Chan<int> ch;
+  int counts[2] = {};
+  go([&, ch] {
+    for (int i = 0; i < 300; ++i) {
+      for (int k = 0; k < 3; ++k) yield();
+      ++counts[*ch.recv()];
+    }
+    ch.close();
+  });
+  for (int i = 0; i < 300; ++i) select(on_send(ch, 0, [] {}), on_send(ch, 1, [] {}));
+  EXPECT_FALSE(ch.recv().has_value());
+  EXPECT_GT(counts[0], 75);
+  EXPECT_GT(counts[1], 75);
+}
+
 TEST(Select, timeout_is_taken_when_nothing_comes) {
   const test::VirtualTime virtual_time;
   under_schedules(20, [] {
