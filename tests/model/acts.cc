@@ -130,7 +130,8 @@ void Engine::act_lock(const Op& op) {
     memory_.take_over(self_, lock.view);
     return;
   }
-  if (lock.owner != self_) fail("unlock of a lock that the thread does not hold");
+  if (!lock.event && lock.owner != self_) fail("unlock of a lock that the thread does not hold");
+  if (lock.event && lock.owner < 0) fail("an event is set twice");
   lock.owner = -1;
   lock.view = memory_.current(self_);
 }
@@ -226,7 +227,11 @@ std::string Engine::call_text(const Op& op) const {
 void Engine::record(const Op& op, const Outcome& outcome, const Message* message) {
   std::string text = call_text(op);
   const bool locks = op.kind == OpKind::lock || op.kind == OpKind::unlock;
-  if (locks) text = "lock" + std::to_string(op.place) + "." + text;
+  if (locks) {
+    const bool event = locks_[op.place].event;
+    if (event) text = op.kind == OpKind::lock ? "wait" : "set";
+    text = (event ? "event" : "lock") + std::to_string(op.place) + "." + text;
+  }
   if (!locks && op.place >= 0) {
     const Location& where = memory_.location(op.place);
     text = where.name + "." + text;

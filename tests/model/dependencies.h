@@ -20,6 +20,8 @@ namespace reprise::model {
 
 class Dependencies {
  public:
+  static constexpr int kMaxLocks = 16;
+
   void reset() { *this = {}; }
 
   // Reports races of p's next operation to the search.
@@ -37,7 +39,6 @@ class Dependencies {
   };
   void race(int p, const Steps& steps, Search* search) const;
 
-  static constexpr int kMaxLocks = 16;
   std::array<Clock, kMaxThreads> path_{};
   std::array<Steps, kMaxLocations> reads_{}, sc_{}, futex_{};
   std::array<Steps, kMaxLocks> locks_{};

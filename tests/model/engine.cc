@@ -137,9 +137,7 @@ int Engine::choose() {
     if (next == Search::kPrune) end_ = End::pruned;
   }
   if (next < 0) {
-    for (int t = 0; t < count_ && search_->reduces(); ++t) {
-      if (!threads_[t].done) dependencies_.races(t, pending_[t], search_);
-    }
+    report_pending_races();
     return -1;
   }
   choices_.push_back({true, static_cast<uint16_t>(next)});
@@ -149,6 +147,14 @@ int Engine::choose() {
   }
   self_ = next;
   return next;
+}
+
+// Of operations that this execution does not come to.
+void Engine::report_pending_races() {
+  if (!search_->reduces()) return;
+  for (int t = 0; t < count_; ++t) {
+    if (!threads_[t].done) dependencies_.races(t, pending_[t], search_);
+  }
 }
 
 void Engine::leave() {
@@ -174,6 +180,13 @@ void Engine::fail(const std::string& why) {
   failure_ = why;
   if (tracing_) trace_ += "  " + why + "\n";
   end_with(End::failed);
+  std::abort();
+}
+
+void Engine::out_of_scope() {
+  pending_[self_] = {};
+  report_pending_races();
+  end_with(End::out_of_scope);
   std::abort();
 }
 
@@ -215,8 +228,9 @@ size_t Engine::choose_value(size_t count) {
   return picked;
 }
 
-int Engine::new_lock() {
-  locks_.emplace_back();
+int Engine::new_lock(bool event) {
+  if (locks_.size() == Dependencies::kMaxLocks) fail("more locks than the explorer has");
+  locks_.push_back({event ? kMain : -1, event, {}});
   return static_cast<int>(locks_.size()) - 1;
 }
 
@@ -244,12 +258,14 @@ void name_location(int place, const std::string& name) {
   Engine::instance().memory().location(place).name = name;
 }
 Outcome perform(const Op& op) { return Engine::instance().perform(op); }
-int new_lock() { return Engine::instance().new_lock(); }
+int new_lock() { return Engine::instance().new_lock(false); }
+int new_event() { return Engine::instance().new_lock(true); }
 void plain_read(PlainState* state, const char* name) { Engine::instance().plain_read(state, name); }
 void plain_write(PlainState* state, const char* name) {
   Engine::instance().plain_write(state, name);
 }
 void fail(const std::string& why) { Engine::instance().fail(why); }
+void out_of_scope() { Engine::instance().out_of_scope(); }
 void note(const std::string& text) { Engine::instance().note(text); }
 void name_value(uint64_t value, const std::string& name) {
   if (Engine::instance().tracing()) Engine::instance().name_value(value, name);
@@ -328,6 +344,7 @@ Result explore(const Options& options, const Program& program) {
       ++result.executions;
     }
     if (end == Engine::End::cut) ++result.cut;
+    if (end == Engine::End::out_of_scope) ++result.out_of_scope;
     if (end == Engine::End::failed) {
       const std::string schedule = schedule_text(engine.choices());
       const Result again = repeat(options, program, schedule);

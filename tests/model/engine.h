@@ -24,7 +24,7 @@ namespace reprise::model {
 
 class Engine {
  public:
-  enum class End { running, finished, pruned, cut, failed };
+  enum class End { running, finished, pruned, cut, out_of_scope, failed };
 
   static Engine& instance();
 
@@ -36,12 +36,13 @@ class Engine {
 
   Outcome perform(const Op& op);
   [[noreturn]] void fail(const std::string& why);
+  [[noreturn]] void out_of_scope();
   void note(const std::string& text);
   int self() const { return self_; }
   bool tracing() const { return tracing_; }
   void name_value(uint64_t value, const std::string& name) { names_.emplace_back(value, name); }
   Memory& memory() { return memory_; }
-  int new_lock();
+  int new_lock(bool event);
   void plain_read(PlainState* state, const char* name);
   void plain_write(PlainState* state, const char* name);
 
@@ -54,7 +55,8 @@ class Engine {
     int waits_on = -1;   // futex
   };
   struct LockState {
-    int owner = -1;
+    int owner = -1;      // of an event that is not set: anybody
+    bool event = false;
     View view;
   };
   struct Option {        // of what an operation may read
@@ -72,6 +74,7 @@ class Engine {
   void leave();          // the current thread's stack for whoever is next
   void end_with(End end);
   int choose();
+  void report_pending_races();
   bool may_go(int thread) const;
   Threads enabled();
 

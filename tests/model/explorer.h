@@ -41,6 +41,7 @@ struct Result {
   uint64_t executions = 0;      // to their end, the failing one included
   uint64_t redundant = 0;       // given up, being the same as others
   uint64_t cut = 0;             // longer than max_steps
+  uint64_t out_of_scope = 0;    // ended by out_of_scope()
   int longest = 0;              // steps
   std::string failure;
   std::string schedule;
@@ -80,6 +81,8 @@ Result explore(const Options& options, const Program& program);
 inline void check(bool claim, const char* why) {
   if (!claim) fail(why);
 }
+// Ends the execution, neither good nor bad: the program's bounds do not reach it. On a thread.
+[[noreturn]] void out_of_scope();
 // Adds a line to the trace of a failure.
 void note(const std::string& text);
 // How a value is called in traces: a pointer, say. Holds for the execution.

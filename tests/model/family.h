@@ -23,6 +23,7 @@ int new_location(uint64_t value);
 void name_location(int place, const std::string& name);
 Outcome perform(const Op& op);
 int new_lock();
+int new_event();
 
 struct PlainState {
   uint32_t written = 0;          // clock of the writer
@@ -206,6 +207,24 @@ class Lock {
     perform(op);
   }
   const int lock_;
+};
+
+// What a thread waits for until another sets it; the wait resets it. For sleeping and waking where
+// the futex protocol below it is not under test.
+class Event {
+ public:
+  Event() : event_(new_event()) {}
+  void wait() { step(OpKind::lock); }
+  void set() { step(OpKind::unlock); }
+
+ private:
+  void step(OpKind kind) {
+    Op op;
+    op.kind = kind;
+    op.place = event_;
+    perform(op);
+  }
+  const int event_;
 };
 
 struct ModelAtomics {

@@ -32,9 +32,10 @@ Result run(const Program& program, Options options) {
 }
 
 void print_counts(const Result& result, const char* verdict) {
-  std::printf("%s: %llu executions, %llu given up as the same, at most %d steps\n", verdict,
-              static_cast<unsigned long long>(result.executions),
-              static_cast<unsigned long long>(result.redundant), result.longest);
+  std::printf("%s: %llu executions, %llu given up as the same, %llu out of scope, at most %d steps\n",
+              verdict, static_cast<unsigned long long>(result.executions),
+              static_cast<unsigned long long>(result.redundant),
+              static_cast<unsigned long long>(result.out_of_scope), result.longest);
 }
 
 }  // namespace
