@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "runtime/poll/poll_word.h"
 #include "runtime/poll/ready_list.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sys/blocking.h"
@@ -65,49 +66,29 @@ void pollcache_free(PollDesc* pd) {
 
 // gopark's commit: publishes the goroutine unless readiness came first.
 bool netpollblockcommit(G* gp, void* word) {
-  auto& gpp = *static_cast<std::atomic<uintptr_t>*>(word);
-  uintptr_t expected = pdWait;
   // Counted before it can be taken out again, or the count would pass below zero. Relaxed: a hint,
   // but for the look for a deadlock, which comes after everybody stopped.
   netpollWaiters.fetch_add(1, std::memory_order_relaxed);
-  const bool parked = gpp.compare_exchange_strong(expected, reinterpret_cast<uintptr_t>(gp),
-                                                  std::memory_order_acq_rel);
+  const bool parked = poll_word_park(*static_cast<std::atomic<uintptr_t>*>(word),
+                                     reinterpret_cast<uintptr_t>(gp));
   if (!parked) netpollWaiters.fetch_sub(1, std::memory_order_relaxed);
   return parked;
 }
 
 // Waits on the semaphore. True: readiness; false: timeout or closing.
 bool netpollblock(PollDesc* pd, PollMode mode) {
-  auto& gpp = semaphore(pd, mode);
-  for (;;) {
-    uintptr_t expected = pdReady;
-    if (gpp.compare_exchange_strong(expected, pdNil)) return true;
-    expected = pdNil;
-    if (gpp.compare_exchange_strong(expected, pdWait)) break;
-    if (expected != pdReady && expected != pdNil) throw_("runtime: double wait on a descriptor");
-  }
-  // Announced with pdWait above (sequentially consistent), so that a deadline or a close either is
-  // seen here or sees us.
-  if (pollCheck(pd, mode) == PollError::none) {
-    gopark(netpollblockcommit, &gpp, WaitReason::io_wait);
-  }
-  const uintptr_t old = gpp.exchange(pdNil);
-  if (old > pdWait) throw_("runtime: corrupted polldesc");
-  return old == pdReady;
+  auto& word = semaphore(pd, mode);
+  return poll_word_wait(
+      word, [&] { return pollCheck(pd, mode) == PollError::none; },
+      [&] { gopark(netpollblockcommit, &word, WaitReason::io_wait); });
 }
 
 // Takes the waiter out of the semaphore, if there is one; it is then the caller's to ready.
 G* netpollunblock(PollDesc* pd, PollMode mode, bool ioready) {
-  auto& gpp = semaphore(pd, mode);
-  uintptr_t old = gpp.load();
-  for (;;) {
-    if (old == pdReady) return nullptr;
-    if (old == pdNil && !ioready) return nullptr;
-    if (gpp.compare_exchange_weak(old, ioready ? pdReady : pdNil)) break;
-  }
-  if (old <= pdWait) return nullptr;
+  const uintptr_t waiter = poll_word_take(semaphore(pd, mode), ioready);
+  if (waiter == 0) return nullptr;
   netpollWaiters.fetch_sub(1, std::memory_order_relaxed);
-  return reinterpret_cast<G*>(old);
+  return reinterpret_cast<G*>(waiter);
 }
 
 void ready_if(G* gp) {

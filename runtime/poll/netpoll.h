@@ -2,14 +2,7 @@
 // descriptor is closed (reference, section 15: sockets never enter a blocking call).
 //
 // A PollDesc is one registered descriptor. Its two words rg and wg are binary semaphores on which
-// the reader and the writer park, each one of
-//   pdNil    nothing is pending,
-//   pdReady  readiness was reported and not yet consumed,
-//   pdWait   a goroutine is about to park,
-//   G*       that goroutine is parked.
-// A goroutine goes pdNil -> pdWait -> G*, or consumes pdReady -> pdNil; netpoll, deadlines and close
-// turn pdNil into pdReady (netpoll only), or pdWait and G* into pdReady or pdNil and ready the
-// goroutine.
+// the reader and the writer park (poll_word.h).
 //
 // Ownership: PollDescs are pooled and never unmapped, so a late event may safely look at one; its
 // sequence number tells whether the event still means it.
@@ -20,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "runtime/poll/poll_word.h"
 #include "runtime/sched/g_m_p.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/lock.h"
@@ -30,10 +24,6 @@ namespace reprise::rt {
 
 enum class PollError : uint8_t { none, closing, timeout, not_pollable };
 enum class PollMode : uint8_t { read, write };
-
-inline constexpr uintptr_t pdNil = 0;
-inline constexpr uintptr_t pdReady = 1;
-inline constexpr uintptr_t pdWait = 2;
 
 struct PollDesc {
   PollDesc();

@@ -1,7 +1,4 @@
-// The runtime's internal lock: a futex word of three states, after Drepper's "Futexes are tricky".
-//
-// Invariant: word_ is 2 whenever a thread sleeps on it. A thread that slept takes the lock as 2,
-// since it cannot know whether others still sleep; one superfluous wake is the price.
+// The runtime's internal lock: a word of lock_word.h over the kernel's futexes, with ranks.
 //
 // Debug builds, and tests that compile this file with REPRISE_CHECK_LOCKS, keep the ranks that a thread
 // holds and refuse one that lock_ranks.def does not order after them. A report of a fatal error is
@@ -13,6 +10,7 @@
 
 #include "runtime/sched/g_m_p.h"
 #include "runtime/sched/lock_rank.h"
+#include "runtime/sched/lock_word.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sys/syscall.h"
@@ -21,13 +19,18 @@ namespace reprise::rt {
 
 namespace {
 
-constexpr int kSpins = 30;
-
 // The word is private to the process. Not through libc's syscall(): a goroutine's futex call parks
 // (runtime/sys/futex.cc), and errno belongs to the goroutine, not to its locks.
-void futex(std::atomic<uint32_t>* word, int op, uint32_t value) {
-  sys::call(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
-}
+struct Kernel {
+  static constexpr int kSpins = 30;
+  void pause() { __builtin_ia32_pause(); }
+  void wait(std::atomic<uint32_t>& word, uint32_t value) {
+    sys::call(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+  }
+  void wake(std::atomic<uint32_t>& word) {
+    sys::call(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  }
+};
 
 #if !defined(NDEBUG) || defined(REPRISE_CHECK_LOCKS)
 thread_local HeldLocks held __attribute__((tls_model("initial-exec")));
@@ -61,32 +64,20 @@ __attribute__((no_sanitize("thread"))) void count_held(int32_t delta) {
   if (M* mp = getm()) mp->locks += delta;
 }
 
-void lock_slow(std::atomic<uint32_t>* word) {
-  for (int i = 0; i < kSpins; ++i) {
-    uint32_t free = 0;
-    if (word->compare_exchange_weak(free, 1, std::memory_order_acquire)) return;
-    __builtin_ia32_pause();
-  }
-  while (word->exchange(2, std::memory_order_acquire) != 0) futex(word, FUTEX_WAIT, 2);
-}
-
 }  // namespace
 
 void Lock::lock() {
   note_acquired(rank_);
   count_held(1);
-  uint32_t free = 0;
-  if (word_.compare_exchange_strong(free, 1, std::memory_order_acquire)) [[likely]] return;
-  lock_slow(&word_);
+  Kernel kernel;
+  lock_word(word_, kernel);
 }
 
-// Whoever takes the lock next may free the object that it lies in: nothing of *this is read after the
-// exchange. The wake needs the address alone.
+// Nothing of *this is read after the word is free.
 void Lock::unlock() {
   const LockRank rank = rank_;
-  const uint32_t was = word_.exchange(0, std::memory_order_release);
-  if (was == 2) futex(&word_, FUTEX_WAKE, 1);
-  if (was == 0) throw_("unlock of unlocked runtime lock");
+  Kernel kernel;
+  if (!unlock_word(word_, kernel)) throw_("unlock of unlocked runtime lock");
   count_held(-1);
   note_released(rank);
 }

@@ -12,14 +12,8 @@
 //   Left of a node are lower addresses, right of it higher ones; no child's priority is higher.
 //   nwait counts the sudogs of the root, and those about to be queued.
 //
-// No lost wakeup: the waiter counts itself in nwait and then looks at *addr; the releaser adds to
-// *addr and then looks at nwait. Both pairs are sequentially consistent, so at least one of them
-// sees the other (Dekker): the waiter finds the token, or the releaser finds the waiter and takes
-// the lock.
-//
-// What a releaser touches after it gave the token is the root and the waiter's sudog under the root's
-// lock; the word itself only if a waiter that it found still queues for it (hand-off). So a waiter that
-// came through may free the word at once.
+// Who waits and who is woken, and why no wake-up is lost, is in sema_protocol.h; this file has the
+// roots and their queues.
 //
 // Other than the reference's treap, insertion and removal are by split and join: no parent links.
 #include "runtime/sched/sema.h"
@@ -27,6 +21,7 @@
 #include "runtime/chan/sudog.h"
 #include "runtime/chan/wake.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sched/sema_protocol.h"
 
 namespace reprise::rt {
 
@@ -168,15 +163,6 @@ Sudog* SemaRoot::dequeue(const void* addr) {
   return sg;
 }
 
-// Acquire: what the releaser did before it gave the token happens before what we do with it.
-bool cansemacquire(Word* addr) {
-  uint32_t v = addr->load(std::memory_order_seq_cst);
-  while (v != 0) {
-    if (addr->compare_exchange_weak(v, v - 1, std::memory_order_seq_cst)) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 void semacquire1(Word* addr, bool lifo, WaitReason reason) {
@@ -185,40 +171,15 @@ void semacquire1(Word* addr, bool lifo, WaitReason reason) {
   Sudog sg;
   sg.g = curg();
   sg.sema = addr;
-  for (;;) {
-    root.lock.lock();
-    root.nwait.fetch_add(1, std::memory_order_seq_cst);
-    if (cansemacquire(addr)) {
-      root.nwait.fetch_sub(1, std::memory_order_relaxed);
-      root.lock.unlock();
-      return;
-    }
-    root.queue(&sg, lifo);
-    goparkunlock(&root.lock, reason);
-    if (sg.handed_off || cansemacquire(addr)) return;
-  }
+  semacquire_on(root, addr, &sg, lifo, [&] { goparkunlock(&root.lock, reason); });
 }
 
 void semrelease1(Word* addr, bool handoff) {
-  addr->fetch_add(1, std::memory_order_seq_cst);
-  SemaRoot& root = semroot(addr);
-  if (root.nwait.load(std::memory_order_seq_cst) == 0) return;
-
-  root.lock.lock();
-  Sudog* sg = root.dequeue(addr);
-  if (sg == nullptr) {  // others of this root wait, or ours took the token meanwhile
-    root.lock.unlock();
-    return;
-  }
-  // Relaxed: under the lock; it only stops further releasers from looking.
-  root.nwait.fetch_sub(1, std::memory_order_relaxed);
-  if (handoff && cansemacquire(addr)) sg->handed_off = true;
-  const bool handed_off = sg->handed_off;
-  G* gp = sg->g;
-  root.lock.unlock();
-  goready(gp);
+  const auto woken = semrelease_on(semroot(addr), addr, handoff);
+  if (woken.gp == nullptr) return;
+  goready(woken.gp);
   // Its turn now, as it holds what everybody waits for. A policy decides that for itself.
-  if (handed_off && !seam_active) gosched();
+  if (woken.handed_off && !seam_active) gosched();
 }
 
 }  // namespace reprise::rt
