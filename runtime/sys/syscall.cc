@@ -4,7 +4,9 @@
 // boot may each be first. Resolving twice is harmless: both stores write the same pointer.
 #include "runtime/sys/syscall.h"
 
+#include <string.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 
 #include <cerrno>
 
@@ -37,5 +39,18 @@ long resolve_and_call(long nr, long a0, long a1, long a2, long a3, long a4, long
 }  // namespace
 
 constinit SyscallFn syscall_entry = resolve_and_call;
+
+void sigmask(int how, const sigset_t* set, sigset_t* before) {
+  constexpr uint64_t kInternal = uint64_t{3} << 31;  // signals 32 and 33: cancellation, setxid
+  uint64_t wanted = 0, found = 0;
+  if (set != nullptr) {
+    memcpy(&wanted, set, sizeof wanted);
+    if (how != SIG_UNBLOCK) wanted &= ~kInternal;
+  }
+  call(SYS_rt_sigprocmask, how, set != nullptr ? &wanted : nullptr, &found, sizeof wanted);
+  if (before == nullptr) return;
+  sigemptyset(before);
+  memcpy(before, &found, sizeof found);
+}
 
 }  // namespace reprise::rt::sys

@@ -7,6 +7,8 @@
 // Thread safety: any thread, any stack. A call that may block blocks the M.
 #pragma once
 
+#include <signal.h>
+
 #include <concepts>
 #include <cstdint>
 #include <type_traits>
@@ -35,6 +37,10 @@ long call(long nr, Args... args) {
   return __atomic_load_n(&syscall_entry, __ATOMIC_RELAXED)(nr, words[0], words[1], words[2],
                                                            words[3], words[4], words[5]);
 }
+
+// The calling thread's signal mask, for the runtime's own use: pthread_sigmask is the program's, and is
+// refused on most goroutines (sigmask.cc). libc's two internal signals are never blocked.
+void sigmask(int how, const sigset_t* set, sigset_t* before);
 
 // Repeats `attempt` until a signal no longer interrupts it (the reference's name).
 template <std::invocable F>
