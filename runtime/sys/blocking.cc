@@ -103,7 +103,7 @@ void* worker_main(void*) {
 void start_worker() {
   sigset_t all, before;
   sigfillset(&all);
-  sys::sigmask(SIG_BLOCK, &all, &before);
+  sys::thread_sigmask(SIG_BLOCK, &all, &before);
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setstacksize(&attr, kWorkerStackBytes);
@@ -111,7 +111,7 @@ void start_worker() {
   pthread_t thread;
   const int failed = pthread_create(&thread, &attr, worker_main, nullptr);
   pthread_attr_destroy(&attr);
-  sys::sigmask(SIG_SETMASK, &before, nullptr);
+  sys::thread_sigmask(SIG_SETMASK, &before, nullptr);
   if (failed) throw_("cannot start a worker thread: error " + std::to_string(failed));
 }
 

@@ -40,7 +40,7 @@ long resolve_and_call(long nr, long a0, long a1, long a2, long a3, long a4, long
 
 constinit SyscallFn syscall_entry = resolve_and_call;
 
-void sigmask(int how, const sigset_t* set, sigset_t* before) {
+void thread_sigmask(int how, const sigset_t* set, sigset_t* before) {
   constexpr uint64_t kInternal = uint64_t{3} << 31;  // signals 32 and 33: cancellation, setxid
   uint64_t wanted = 0, found = 0;
   if (set != nullptr) {

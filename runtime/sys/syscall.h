@@ -40,7 +40,7 @@ long call(long nr, Args... args) {
 
 // The calling thread's signal mask, for the runtime's own use: pthread_sigmask is the program's, and is
 // refused on most goroutines (sigmask.cc). libc's two internal signals are never blocked.
-void sigmask(int how, const sigset_t* set, sigset_t* before);
+void thread_sigmask(int how, const sigset_t* set, sigset_t* before);
 
 // Repeats `attempt` until a signal no longer interrupts it (the reference's name).
 template <std::invocable F>
