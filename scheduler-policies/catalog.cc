@@ -7,6 +7,8 @@
 #include <dlfcn.h>
 
 #include "scheduler-policies/fair.h"
+#include "scheduler-policies/pct.h"
+#include "scheduler-policies/pos.h"
 #include "scheduler-policies/random.h"
 
 namespace reprise::seam {
@@ -29,6 +31,10 @@ constexpr Row kRows[] = {
      make<FairPolicy>},
     {{"random", "uniform among the candidates at every point; finds shallow order bugs fast"},
      make<RandomPolicy>},
+    {{"pct", "random priorities, a few changes; a bound on missing bugs of small depth"},
+     make<PctPolicy>},
+    {{"pos", "a random priority for every operation; finds bugs between far-apart operations"},
+     make<PosPolicy>},
 };
 
 std::string unknown_policy(std::string_view name) {

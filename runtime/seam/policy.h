@@ -17,7 +17,8 @@ namespace reprise::seam {
 
 struct RunInfo {
   uint64_t seed = 0;
-  uint64_t run = 0;  // index of this run within one exploration, from 0
+  uint64_t run = 0;    // index of this run within one exploration, from 0
+  uint64_t steps = 0;  // how long a run may get, as far as earlier ones showed; 0: nobody knows
 };
 
 struct Outcome {

@@ -1,0 +1,35 @@
+// pos: partial order sampling, a random priority for every operation.
+//
+// Yuan, Yang, Gu, "Partial Order Aware Concurrency Sampling", CAV 2018. The ready operation of highest
+// priority runs; then those that conflict with it (same object, one of the two writes) draw anew. So
+// every order of two conflicting operations stays likely however many independent ones lie between.
+//
+// Deviation: an operation without announced accesses (a start, a resumption) conflicts with none.
+// Selects, wakes, timers and polls are uniform. Thread safety and ownership: Policy's.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "runtime/seam/policy.h"
+#include "scheduler-policies/rng.h"
+
+namespace reprise::seam {
+
+class PosPolicy final : public Policy {
+ public:
+  explicit PosPolicy(uint64_t seed) : seed_(seed), rng_(seed) {}
+
+  bool begin_run(const RunInfo& info) override;
+  size_t choose(const Decision& decision) override;
+  uint64_t draw(const Decision& decision) override;
+  void executed(const Event&) override {}
+  void end_run(const Outcome&) override {}
+
+ private:
+  uint64_t seed_;
+  Rng rng_;
+  std::map<GoId, uint64_t> priorities_;  // of the operation that the goroutine is about to do
+};
+
+}  // namespace reprise::seam
