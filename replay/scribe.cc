@@ -119,8 +119,21 @@ bool Scribe::start(const std::vector<std::string>& argv, const std::vector<std::
   return true;
 }
 
+void Scribe::on_halt(std::function<void(pid_t)> look) {
+  on_halt_ = std::move(look);
+  tape_.control().halt_wanted = 1;
+}
+
+void Scribe::look_at_halted() {
+  if (load(tape_.control().halted) == 0) return;
+  on_halt_(child_);
+  store(tape_.control().halted, 0u);
+  syscall(SYS_futex, &tape_.control().halted, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
+}
+
 bool Scribe::child_gone(int64_t nap_ns) {
   if (gone_) return true;
+  look_at_halted();
   watchdog_.look();
   pollfd p{pidfd_, POLLIN, 0};
   timespec nap{0, nap_ns};

@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,6 +63,10 @@ class Scribe {
   // an event while others could run ends the run. 0: does not look. REQUIRES: before start().
   void watch(uint64_t limit_ns) { watch_ns_ = limit_ns; }
 
+  // If the stage ends the run by a verdict of its own, it halts the program first and `look` is called.
+  // REQUIRES: before start().
+  void on_halt(std::function<void(pid_t child)> look);
+
   // Recording: what child processes write to the program's stdout and stderr goes on the trace.
   // REQUIRES: before start().
   void take_child_output() { children_ = std::make_unique<ChildOutput>(tape_); }
@@ -82,7 +87,10 @@ class Scribe {
   pid_t child_ = -1;
   int pidfd_ = -1;
   bool gone_ = false;
+  void look_at_halted();
+
   uint64_t watch_ns_ = 0;
+  std::function<void(pid_t)> on_halt_;
   Watchdog watchdog_;
   std::unique_ptr<ChildOutput> children_;
   std::deque<ChildOutput::Piece> pieces_;  // not on the trace yet

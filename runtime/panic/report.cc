@@ -31,20 +31,6 @@ std::string_view state_of(const G* gp) {
 
 constexpr size_t kMaxFrames = 100;
 
-constexpr std::string_view kRuntimePrefixes[] = {
-    "reprise::rt::", "reprise_", "void reprise::go<", "reprise::go<", "go<",
-    "std::terminate", "__cxxabiv1::__terminate", "__cxa_throw", "__cxa_rethrow", "_Unwind_",
-};
-
-// How goroutines wait, start and throw; frames without a name are the C++ library's.
-bool is_runtime(std::string_view function) {
-  if (function == "??") return true;
-  for (const std::string_view prefix : kRuntimePrefixes) {
-    if (function.starts_with(prefix)) return true;
-  }
-  return false;
-}
-
 struct Printer {
   bool all = false;             // the runtime's frames too
   bool first_only = false;
@@ -54,21 +40,10 @@ struct Printer {
 
 void print_frame(const SourceFrame& frame, void* arg) {
   auto& printer = *static_cast<Printer*>(arg);
-  if (!printer.all && is_runtime(frame.function)) return;
+  if (!printer.all && is_runtime_frame(frame)) return;
   if (printer.first_only && printer.printed != 0) return;
   ++printer.printed;
-  std::string text = frame.function;
-  if (text.find('(') == std::string::npos) text += "(...)";
-  char tail[64];
-  if (printer.created_by != 0) {
-    std::snprintf(tail, sizeof tail, " in goroutine %llu",
-                  static_cast<unsigned long long>(printer.created_by));
-    text.insert(0, "created by ").append(tail);
-  }
-  text.append("\n\t").append(frame.file.empty() ? "??" : frame.file);
-  std::snprintf(tail, sizeof tail, ":%d +0x%llx\n", frame.line,
-                static_cast<unsigned long long>(frame.offset));
-  report_text(text + tail);
+  report_text(frame_text(frame, printer.created_by));
 }
 
 void print_stack(const Registers& start, StackBounds bounds) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "asm/context.h"
+#include "runtime/panic/source_frames.h"
 
 namespace reprise::rt {
 
@@ -28,14 +29,6 @@ struct StackBounds {
 // Return addresses of the frames, innermost first, through call frame information. Stops at a frame
 // without any, at the first frame of the goroutine, at the bounds. Returns how many were written.
 size_t unwind(const Registers& start, StackBounds bounds, std::span<uint64_t> pcs);
-
-// One source-level frame; inlined functions are frames of their own.
-struct SourceFrame {
-  std::string function;  // demangled, "??" if unknown
-  std::string file;      // empty if unknown
-  int line = 0;
-  uint64_t offset = 0;   // of the pc from the function's first byte; 0 for inlined functions
-};
 
 // Calls f for each source frame at pc, innermost first. `exact`: pc is where the frame stopped; else
 // it is a return address, and the call before it is meant.

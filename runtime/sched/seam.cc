@@ -24,6 +24,7 @@
 #include "asm/asm.h"
 #include "runtime/boot/boot.h"
 #include "runtime/sched/fibers.h"
+#include "runtime/sched/goroutine_list.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/catalog.h"
 #include "runtime/seam/names.h"
@@ -139,6 +140,7 @@ void seam_install() {
   if (!policy->begin_run({table->control->seed, 0})) boot_usage_error("policy: nothing to run");
   activate(policy.release());
   *table->runnable = state.ready.size_address();
+  *table->goroutines = goroutine_list();
 }
 
 void seam_set_policy_for_test(seam::Policy* policy) {

@@ -196,6 +196,15 @@ struct Control {
   uint32_t output_lock;      // whoever holds it alone writes to stdout and stderr (output_lock.h)
   uint32_t output_seq;       // futex word, bumped by the parent after it wrote
   ChildStream child_stream[2];
+
+  // The stage halts before it ends a run by a verdict of its own, so that the parent can look at the
+  // program's memory: with `halt_wanted`, set by the parent before the start, it fills what follows,
+  // sets `halted`, and waits (on the futex word) until the parent has stored 0 there or is gone.
+  uint32_t halt_wanted;
+  uint32_t halted;
+  uint64_t halt_registers[17];  // of the stage's frame, by DWARF number: 3 rbx, 6 rbp, 7 rsp, 12 to
+                                // 15, 16 rip; call frame information leads on into the program
+  uint64_t goroutines;          // address of the program's seam::GoroutineList, 0 if it has none
 };
 static_assert(sizeof(Control) <= kControlBytes);
 

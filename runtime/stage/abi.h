@@ -13,12 +13,13 @@
 
 #include <cstdint>
 
+#include "runtime/seam/goroutine_list.h"
 #include "runtime/seam/tape.h"
 
 namespace reprise::stage {
 
 inline constexpr unsigned long kAuxTable = 0x5250'5a01;  // auxiliary vector type of the table
-inline constexpr uint32_t kAbiVersion = 1;
+inline constexpr uint32_t kAbiVersion = 2;
 
 struct Table {
   uint32_t abi_version;
@@ -45,6 +46,10 @@ struct Table {
 
   // Where the runtime says where it counts its runnable goroutines; the watchdog looks there.
   const uint64_t* volatile* runnable;
+
+  // Where the runtime says how its goroutines are found; the parent looks at them when the stage
+  // has halted the program.
+  const seam::GoroutineList* volatile* goroutines;
 
   // Ends the run as diverged or broken, with this text for the parent. Does not return.
   void (*fail)(tape::Verdict verdict, const char* message);

@@ -11,6 +11,7 @@
 #include "runtime/stage/call.h"
 #include "runtime/stage/clocks.h"
 #include "runtime/stage/events.h"
+#include "runtime/stage/halt.h"
 #include "runtime/stage/instructions.h"
 #include "runtime/stage/layout.h"
 #include "runtime/stage/raw.h"
@@ -147,6 +148,7 @@ bool make_table() {
              .note_bytes = stage_entry_note_bytes,
              .clock = stage_entry_clock,
              .runnable = &runnable_goroutines,
+             .goroutines = &goroutines,
              .fail = stage_entry_fail};
   return true;
 }

@@ -4,6 +4,7 @@
 // the same in another run.
 #include "runtime/stage/report.h"
 
+#include "runtime/stage/halt.h"
 #include "runtime/stage/maps.h"
 #include "runtime/stage/model.h"
 #include "runtime/stage/raw.h"
@@ -123,6 +124,7 @@ void fail(Verdict verdict, const char* text) {
     say(control->message);
     say("\n");
   }
+  if (verdict != Verdict::bad_start) halt();
   raw(SYS_exit_group, 70);
   __builtin_unreachable();
 }

@@ -15,6 +15,7 @@ BUILD = os.environ.get("REPRISE_BUILD", "build")
 REPRISE = os.path.join(BUILD, "tools", "reprise")
 STAGE = os.path.join(BUILD, "tools", "reprise-stage")
 CASES = os.path.join(BUILD, "cli_cases")
+RANDOM_PROGRAM = os.path.join(BUILD, "random_program")
 LIMIT_S = 120
 
 
@@ -137,6 +138,36 @@ class RecordAndReplay(Cli):
         self.assertEqual(stopped.returncode, 0, stopped.stderr)
         self.assertEqual(stopped.stdout, "")
         self.assertRegex(stopped.stderr, r"event 30")
+
+
+class Goroutines(Cli):
+    """What a stopped run says of its goroutines."""
+
+    def record_script(self, script):
+        recorded = self.record(RANDOM_PROGRAM, script)
+        self.events = json.loads(self.reprise("show", self.trace, "--json").stdout)["events"]
+        return recorded
+
+    def test_until_prints_every_goroutine_as_the_runtime_itself_does(self):
+        recorded = self.record_script("g1g2t9t9,b0,b1")
+        self.assertEqual(recorded.returncode, 2, recorded.stderr)
+        own = recorded.stderr.split("deadlock!\n")[1].split("reprise: ")[0]
+        self.assertEqual(len(re.findall(r"^goroutine \d+ \[(?:chan receive|sync\.WaitGroup\.Wait)\]:$",
+                                        own, re.M)), 3, own)
+        stopped = self.reprise("replay", self.trace, "--until", str(self.events - 1))
+        self.assertEqual(stopped.returncode, 0, stopped.stderr)
+        said = stopped.stderr.split("reprise: stopped before event")[1]
+        self.assertEqual(said[said.index("\ngoroutine "):], own)
+
+    def test_until_shows_where_the_running_goroutine_is_in_the_programs_source(self):
+        self.record_script("y1Z2y1")
+        for event in range(self.events - 1, 0, -1):
+            said = self.reprise("replay", self.trace, "--until", str(event)).stderr
+            if " at getrandom(" in said:
+                break
+        self.assertRegex(said, r"\ngoroutine 1 \[running\]:\n(?:.*\n)*"
+                               r"\(anonymous namespace\)::randomness\(int\)\n\t.*/random_program\.cc:\d+ ")
+        self.assertNotIn("reprise::stage::", said[said.index("\ngoroutine "):])
 
 
 class Environment(Cli):

@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "tools/cli/command.h"
+#include "tools/cli/goroutines.h"
 #include "tools/cli/symbols.h"
 
 namespace reprise::cli {
@@ -49,7 +50,8 @@ void write_status(const std::string& path, const std::string& line) {
   if (!file) say(path + ": cannot write the status file");
 }
 
-void stage_verdict(const tape::Control& control, bool replaying, int* status) {
+void stage_verdict(const tape::Control& control, bool replaying, const std::string& goroutines,
+                   int* status) {
   std::string text(control.message, strnlen(control.message, sizeof control.message));
   while (!text.empty() && text.back() == '\n') text.pop_back();
   *status = -1;
@@ -65,6 +67,14 @@ void stage_verdict(const tape::Control& control, bool replaying, int* status) {
     case tape::Verdict::reached: *status = kOk; break;
   }
   if (!text.empty()) say(with_symbols(text, control.file_root));
+  fmt::print(stderr, "{}", goroutines);
+}
+
+void report_goroutines_of(trace::Scribe& scribe, const tape::Control& control, std::string* report) {
+  scribe.on_halt([&control, report](pid_t child) {
+    const bool all = control.verdict == tape::Verdict::reached || control.verdict == tape::Verdict::stuck;
+    *report = goroutine_report(child, control, all ? Which::all : Which::running);
+  });
 }
 
 std::string grouped(uint64_t n) {

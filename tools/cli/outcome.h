@@ -21,8 +21,14 @@ void say(const std::string& line);
 void write_status(const std::string& path, const std::string& line);
 
 // The verdict and text that the stage left in Control. *status is the exit status it calls for, or
-// -1 if the program ended by itself. Says the text on stderr.
-void stage_verdict(const tape::Control& control, bool replaying, int* status);
+// -1 if the program ended by itself. Says the text on stderr, and the report of goroutines after it.
+void stage_verdict(const tape::Control& control, bool replaying, const std::string& goroutines,
+                   int* status);
+
+// If the stage ends the run, *report becomes the goroutines of that moment (goroutines.h): all of
+// them where a run was stopped or is stuck, else the one that ran. REQUIRES: before scribe.start();
+// `control` and `report` outlive the run.
+void report_goroutines_of(trace::Scribe& scribe, const tape::Control& control, std::string* report);
 
 // "1,234,567"
 std::string grouped(uint64_t n);

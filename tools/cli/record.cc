@@ -97,6 +97,8 @@ Recorded record_once(const RecordOptions& options, const Plan& plan, uint64_t se
   trace::Error header_error = writer.begin(header_for(plan.target, options, seed, options.redact));
   trace::Scribe scribe(tape);
   scribe.watch(nanoseconds(options.watchdog_s));
+  std::string goroutines;
+  report_goroutines_of(scribe, tape.control(), &goroutines);
   scribe.take_child_output();
   int report_fd = dup(2);
   auto argv = stage_argv(plan.stage, tape, report_fd, plan.target.argv);
@@ -106,7 +108,7 @@ Recorded record_once(const RecordOptions& options, const Plan& plan, uint64_t se
   trace::RunEnd end = scribe.record(&writer, options.redact);
   if (header_error) end.trace_error = header_error;
   result.wait_status = end.wait_status;
-  stage_verdict(tape.control(), false, &result.status);
+  stage_verdict(tape.control(), false, goroutines, &result.status);
   if (result.status == kUsage) {
     writer.discard();
     unlink(trace::tape_path(plan.output).c_str());

@@ -74,7 +74,11 @@ class Replay {
     if (trace::Error e = tape.create("", trace::kRingBytes, tape_bytes())) return fail(e.text(), kUsage);
     set_replay_control(tape.control(), reader_.header(), options_, pack_root_, quiet);
     trace::Scribe scribe(tape);
-    if (!options_.gdb) scribe.watch(nanoseconds(options_.watchdog_s));  // gdb itself computes for long
+    std::string goroutines;
+    if (!options_.gdb) {  // gdb computes for long, and the child is not the program
+      scribe.watch(nanoseconds(options_.watchdog_s));
+      report_goroutines_of(scribe, tape.control(), &goroutines);
+    }
     int report = dup(2);
     auto argv = stage_argv(stage_, tape, report, {});
     if (options_.gdb) argv = gdb_argv(argv, reader_, pack_root_);
@@ -83,7 +87,7 @@ class Replay {
     if (!started) return fail(why, kUsage);
     trace::RunEnd end = scribe.replay(reader_);
     if (end.trace_error) return fail(end.trace_error.text(), kBadTrace);
-    return judge(tape.control(), end);
+    return judge(tape.control(), end, goroutines);
   }
 
  private:
@@ -94,13 +98,14 @@ class Replay {
     return result;
   }
 
-  Replayed judge(const tape::Control& control, const trace::RunEnd& end) {
+  Replayed judge(const tape::Control& control, const trace::RunEnd& end,
+                 const std::string& goroutines) {
     Replayed result;
     result.wait_status = end.wait_status;
     result.fingerprint = control.fingerprint;
     result.memory_hash = control.memory_hash;
     result.events = control.events;
-    stage_verdict(control, true, &result.status);
+    stage_verdict(control, true, goroutines, &result.status);
     if (options_.gdb && result.status < 0) return judge_under_gdb(control, result);
     if (result.status >= 0) return result;
     if (interrupted(end)) return result;

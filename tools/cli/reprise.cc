@@ -99,7 +99,7 @@ void add_replay(CLI::App& app, Action* action) {
   CLI::App* sub = subcommand(app, "replay", "Repeat a recorded run from its trace alone",
       "  reprise replay bug.rpz                 same output, same end; opens no file and no socket\n"
       "  reprise replay bug.rpz --times 20      the output once, then each run's fingerprint\n"
-      "  reprise replay bug.rpz --until 1000    stop at event 1000 and say where every thread is\n"
+      "  reprise replay bug.rpz --until 1000    stop at event 1000 and say where every goroutine is\n"
       "  reprise replay bug.rpz --gdb           stop before the first instruction, with symbols\n");
   auto options = std::make_shared<ReplayOptions>();
   sub->add_option("trace", options->path, "The trace")->required();

@@ -19,6 +19,8 @@ int run(const RunOptions& options, const Program& program) {
   if (!set_control(tape.control(), tape::Mode::run, options, seed, &why)) return say(why), kUsage;
   trace::Scribe scribe(tape);
   scribe.watch(nanoseconds(options.watchdog_s));
+  std::string goroutines;
+  report_goroutines_of(scribe, tape.control(), &goroutines);
   int report = dup(2);
   if (!scribe.start(stage_argv(stage, tape, report, target.argv), environment(), report, &why)) {
     return say(why), kUsage;
@@ -26,7 +28,7 @@ int run(const RunOptions& options, const Program& program) {
   close(report);
   trace::RunEnd end = scribe.record(nullptr, {});
   int verdict = -1;
-  stage_verdict(tape.control(), false, &verdict);
+  stage_verdict(tape.control(), false, goroutines, &verdict);
   write_status(options.status_file, verdict >= 0 ? "failed" : describe(end.wait_status));
   return verdict >= 0 ? verdict : end_as(end.wait_status);
 }
