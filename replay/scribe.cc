@@ -4,7 +4,8 @@
 // records below it are in the trace file, so that a killed process group loses nothing: what is not
 // in the file is on the tape. Half a ring makes a chunk, if nothing else does: the program must find
 // room for its next records while this one is compressed. A record the trace cannot take (disk full) is dropped, and `read`
-// moves on: the program's run matters more than its trace.
+// moves on: the program's run matters more than its trace. Where the program makes no records for a
+// while, much input makes a chunk too, so that little is left to compress when the run has ended.
 //
 // Replaying. Whole records are copied into the ring and `written` is published every 64 KiB; the
 // stage is woken only if it says that it waits.
@@ -41,6 +42,7 @@ namespace {
 constexpr int kIgnored[4] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE};
 constexpr int64_t kShortNap = 50'000, kLongNap = 4'000'000;
 constexpr uint64_t kPublishEvery = 64 << 10;
+constexpr uint64_t kIdleChunk = 192 << 10;  // bytes of input
 
 template <typename T>
 T load(T& word) { return std::atomic_ref<T>(word).load(std::memory_order_acquire); }
@@ -225,6 +227,10 @@ RunEnd Scribe::record(TraceWriter* writer, const std::vector<std::string>& redac
     if (over) sched_setscheduler(0, SCHED_OTHER, &none);  // nobody to disturb, and somebody waits
     uint64_t got = drain(writer, redacted, end.trace_error);
     if (over && got == 0) break;
+    if (!over && got == 0 && writer && writer->pending_input_bytes() >= kIdleChunk) {
+      if (Error e = writer->flush(); e && !end.trace_error) end.trace_error = e;
+      release(writer->broken() ? position_ : writer->safe());
+    }
     nap = got > kPublishEvery ? kShortNap : std::min(2 * nap, kLongNap);
     if (!over && got < kPublishEvery) child_gone(nap);
   }

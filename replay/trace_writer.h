@@ -61,6 +61,9 @@ class TraceWriter {
   bool due() const { return builder_.full(); }
   void gather(const RecordView& record, uint64_t tape_end);
 
+  // Of what add() gathered; a chunk of much input is worth writing while the program computes.
+  size_t pending_input_bytes() const { return builder_.input_bytes(); }
+
   // Writes what add() gathered, if anything. Then safe() has caught up.
   Error flush();
 
