@@ -4,10 +4,16 @@
 // pthread_exit the word returns to 0 and the next caller runs it. A barrier counts arrivals in its
 // first word and rounds in its second; the count and the sharing are where libc's init put them. One
 // shared between processes is refused on goroutines.
+//
+// std::call_once leaves what to call in two variables of the thread and passes libstdc++'s proxy. A
+// goroutine may have waited in between, others used those variables, or it be on another thread: so they
+// are noted at entry and put back before the function runs.
 #ifndef REPRISE_SANITIZED
 
 #include <pthread.h>
 #include <threads.h>
+
+#include <mutex>
 
 #include "runtime/sys/interpose.h"
 
@@ -23,6 +29,18 @@ struct Barrier {
   unsigned count;
   int shared;
 };
+
+struct StdOnce {
+  void* callable;
+  void (*call)();
+};
+
+// Not inlined: the addresses must not be kept across a wait.
+[[gnu::noinline]] StdOnce std_once_here() { return {std::__once_callable, std::__once_call}; }
+[[gnu::noinline]] void put_std_once(StdOnce once) {
+  std::__once_callable = once.callable;
+  std::__once_call = once.call;
+}
 
 void run_once(std::atomic_ref<int> word, const void* key, void (*function)()) {
   try {
@@ -62,12 +80,15 @@ extern "C" {
 
 int pthread_once(pthread_once_t* once, void (*function)()) {
   std::atomic_ref<int> word(*once);
+  if (word.load(std::memory_order_acquire) == kDone) return 0;
+  const StdOnce std_once = std_once_here();
   for (;;) {
     int seen = word.load(std::memory_order_acquire);
     if (seen == kDone) return 0;
     seam_point(reprise::seam::OpKind::once, {});
     seen = kIdle;
     if (word.compare_exchange_strong(seen, kRunning, std::memory_order_acquire)) {
+      put_std_once(std_once);
       run_once(word, once, function);
       return 0;
     }

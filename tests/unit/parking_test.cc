@@ -359,6 +359,28 @@ TEST(Once, the_second_goroutine_waits_for_the_first) {
   EXPECT_EQ(through, 5);
 }
 
+// What to call is kept in variables of the thread, which a third goroutine uses meanwhile.
+TEST(Once, a_waiter_runs_its_own_function_after_the_first_threw) {
+  std::once_flag flag, other;
+  int second = 0, third = 0;
+  {
+    Goroutines all;
+    all.start([&] {
+      try {
+        std::call_once(flag, [] {
+          for (int i = 0; i < 10; ++i) yield();
+          throw 1;
+        });
+      } catch (int) {
+      }
+    });
+    all.start([&] { std::call_once(flag, [&] { ++second; }); });
+    all.start([&] { std::call_once(other, [&] { ++third; }); });
+  }
+  EXPECT_EQ(second, 1);
+  EXPECT_EQ(third, 1);
+}
+
 TEST(Once, an_exception_lets_the_next_one_try) {
   std::once_flag flag;
   EXPECT_THROW(std::call_once(flag, [] { throw 1; }), int);
