@@ -66,6 +66,8 @@ enum Kind : uint16_t {
   kDecisions = 0x42d,     // up to eight decisions of `thread`, one after another. check: how many;
                           // value: a byte each, the first lowest, see packed(). On the tape of a
                           // recording only: the parent takes them apart, a trace holds none
+  kMemory = 0x42e,        // value: address. What the program's call before wrote to a file appears there,
+                          // in a shared mapping of that file
   kEnd = 0x42f,           // value: wait status as waitpid gives it. Followed by nothing. The stage
                           // puts it and sets `finished`; where a signal ended the program before
                           // it could (`finished` is 0), the parent puts it
@@ -110,7 +112,7 @@ inline constexpr uint32_t kKeptCheck = 256;
 // two of kStart); the path follows, up to a NUL or the segment's end. The parent reads it to learn
 // build ids.
 struct MappedFile {
-  uint32_t as_it_is;  // 1: replay maps the file itself
+  uint32_t as_it_is;  // 1: replay maps the file itself. 2: a shared mapping of file number `head`
   uint32_t is_elf;
   uint64_t size;
   uint64_t head;      // the stage's business

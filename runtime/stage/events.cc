@@ -13,6 +13,7 @@
 #include "runtime/stage/outputs.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
+#include "runtime/stage/shared_files.h"
 #include "runtime/stage/signals.h"
 #include "runtime/stage/tape_map.h"
 #include "runtime/stage/text.h"
@@ -79,7 +80,7 @@ bool tells_of_child(const Call& call, long result) {
 long perform_blocking(Thread& t, const Call& call, const model::Before& before) {
   const OutputTurn turn(call);
   const Bounce bounce(t, call);
-  const long asked = ask_kernel(t, call, bounce.args(), turn.held());
+  const long asked = ask_kernel(t, call, bounce.args(), turn.held() || changes_mapped_file(call));
   if (counts_as_not_entered(t, call, asked)) return kMustTrap;
   Segment segments[model::kMaxSegments];
   int count;
@@ -162,6 +163,7 @@ long plain(Thread& t, Call& call) {
   const model::Before before = model::before(call);
   const long result = live() ? perform_plain(t, call, before) : impose_plain(t, call, before);
   if (result >= 0) follow_descriptors(call, result);
+  follow_file_writes(t, call, result);
   if (!live()) replay_output(call, result);
   return result;
 }

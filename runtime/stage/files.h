@@ -10,10 +10,11 @@ namespace reprise::stage {
 
 // On the tape: a tape::MappedFile and the path, up to its end.
 struct FileIdentity {
-  uint32_t as_it_is = 0;  // replay maps the file itself; else the tape has the contents
+  uint32_t as_it_is = 0;  // 1: replay maps the file itself; else the tape has the contents
   uint32_t is_elf = 0;
   uint64_t size = 0;
-  uint64_t head = 0;      // hash of the first page: ELF header and, in every linker's layout, build id
+  uint64_t head = 0;      // hash of the first page: ELF header and, in every linker's layout, build id;
+                          // the number of a file that is mapped shared (kSharedFile)
   char path[1024] = {};
 
   uint32_t bytes() const;

@@ -5,13 +5,13 @@
 // again on replay from the file, which must be the one recorded; of every other file the contents
 // go on the tape and become anonymous memory.
 //
-// Shared writable mappings of files are refused by name: other processes would write to the
-// program's memory unlogged. Holes: a file that is mapped readable and changes afterwards, and
-// accesses behind its end, which fault in record and not in replay.
+// Shared mappings that could be written are shared_files' matter. Holes: a file that is mapped readable
+// and changes afterwards, and accesses behind its end, which fault in record and not in replay.
 #include "runtime/stage/memory.h"
 
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -23,6 +23,7 @@
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
 #include "runtime/stage/rewrite.h"
+#include "runtime/stage/shared_files.h"
 #include "runtime/stage/text.h"
 
 namespace reprise::stage {
@@ -70,6 +71,7 @@ uint64_t place(const Call& call, const Request& r) {
   if (!r.fixed) return claim_anywhere(r.size, r.flags & MAP_32BIT);
   claim(call.args[0], call.args[0] + r.size);
   text_gone(call.args[0], r.size);
+  forget_shared_mappings(call.args[0], call.args[0] + r.size);
   return call.args[0];
 }
 
@@ -79,10 +81,19 @@ long map_at(uint64_t at, const Request& r) {
   return raw(SYS_mmap, at, r.size, r.protection, flags, r.fd, r.offset);
 }
 
+// The file has no data from here on: a fresh one that was only made long. (The place in the file is the
+// program's and comes back.)
+bool nothing_behind(long fd, uint64_t offset) {
+  const long place = raw(SYS_lseek, fd, 0, SEEK_CUR);
+  const long data = raw(SYS_lseek, fd, offset, SEEK_DATA);
+  raw(SYS_lseek, fd, place, SEEK_SET);
+  return data == -ENXIO;
+}
+
 // Bytes of the file behind this mapping.
 uint64_t file_bytes(const FileIdentity& file, const Request& r) {
   const uint64_t offset = r.offset;
-  if (offset >= file.size) return 0;
+  if (offset >= file.size || (file.as_it_is == kSharedFile && nothing_behind(r.fd, offset))) return 0;
   return file.size - offset < r.size ? file.size - offset : r.size;
 }
 
@@ -105,15 +116,38 @@ void mapped_code(const FileIdentity& file, uint64_t at, const Request& r) {
   if (!(r.protection & PROT_WRITE)) text_mapped(at, r.size);
 }
 
+bool is_shared(const Request& r) { return (r.flags & MAP_TYPE) != MAP_PRIVATE; }
+bool is_writable(const Request& r) { return r.protection & PROT_WRITE; }
+
+// The mapping may be written, now or after mprotect, or beside it by calls.
+bool may_be_written(const Request& r) {
+  return is_writable(r) || (raw(SYS_fcntl, r.fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR;
+}
+
+// The file's number if it is mapped as a shared one. Refuses what only others could tell us about.
+long object_behind(Thread& t, const Call& call, const Request& r) {
+  if (!is_shared(r) || !may_be_written(r)) return kNoObject;
+  const char* why = nullptr;
+  const long object = shared_object(r.fd, &why);
+  if (why && is_writable(r)) unmodelled(t, call, why);
+  return object;
+}
+
 long record_file(Thread& t, const Call& call, uint64_t at, const Request& r) {
   FileIdentity file;
   const bool known = identify(r.fd, &file);
   file.as_it_is = known && file.is_elf && r.flags & MAP_PRIVATE;
+  const long object = object_behind(t, call, r);
+  if (object != kNoObject) {
+    file.as_it_is = kSharedFile;
+    file.head = object;
+  }
   const long result = map_at(at, r);
   if (result < 0) {
     put(t, call.nr, call.check, result);
-  } else if (!file.as_it_is) {
+  } else if (file.as_it_is != 1) {
     put_contents(t, call, result, r, file);
+    if (object != kNoObject) add_shared_mapping(result, r.size, object, r.offset, is_writable(r));
   } else {
     const Segment segment = {reinterpret_cast<uint64_t>(&file), file.bytes()};
     put(t, call.nr, call.check, result, &segment, 1);
@@ -131,9 +165,13 @@ void map_again(const FileIdentity& file, uint64_t at, Request r) {
 }
 
 // Contents from the tape. The pages must be writable while they are filled.
-bool map_contents(const Call& call, uint64_t at, const Request& r, const Record* record) {
-  const long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | (r.flags & MAP_NORESERVE);
-  if (raw(SYS_mmap, at, r.size, PROT_READ | PROT_WRITE, flags, -1, 0) != static_cast<long>(at)) return false;
+bool map_contents(const Call& call, uint64_t at, const Request& r, const Record* record, long object) {
+  const bool shared = object != kNoObject;
+  const long flags = (shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS) | MAP_FIXED | (r.flags & MAP_NORESERVE);
+  const long memory = shared ? object_memory(object, r.offset + r.size) : -1;
+  if (raw(SYS_mmap, at, r.size, PROT_READ | PROT_WRITE, flags, memory, shared ? r.offset : 0) != static_cast<long>(at)) {
+    return false;
+  }
   FileIdentity file;
   const Segment places[2] = {{reinterpret_cast<uint64_t>(&file), sizeof file},
                              {at, static_cast<uint32_t>(r.size)}};
@@ -153,12 +191,14 @@ long replay_file(Thread& t, const Call& call, uint64_t at, const Request& r) {
   const Bytes recorded = segment(record, 0);
   if (record->segments == 0 || recorded.size > sizeof file) fail(Verdict::broken, "a mapping on the tape is malformed");
   memcpy(&file, recorded.at, recorded.size);
-  if (file.as_it_is) {
+  const long object = file.as_it_is == kSharedFile ? static_cast<long>(file.head) : kNoObject;
+  if (file.as_it_is == 1) {
     map_again(file, at, r);
     advance(call.check);
-  } else if (!map_contents(call, at, r, record)) {
+  } else if (!map_contents(call, at, r, record, object)) {
     fail(Verdict::broken, "replay cannot fill a mapping");
   }
+  if (object != kNoObject) add_shared_mapping(at, r.size, object, r.offset, is_writable(r));
   return at;
 }
 
@@ -170,16 +210,12 @@ long do_mmap(Thread& t, Call& call) {
   const Request r = request_of(call);
   if (call.args[1] == 0 || (r.fixed && call.args[0] & (kPage - 1))) return settled(t, call, -EINVAL);
   if (r.fixed && touches_stage(call.args[0], r.size)) return settled(t, call, -ENOMEM);
-  const bool shared = (r.flags & MAP_TYPE) != MAP_PRIVATE;
-  if (shared && !r.anonymous && r.protection & PROT_WRITE) {
-    unmodelled(t, call, "a shared writable mapping of a file");
-  }
   const uint64_t at = place(call, r);
   if (!at) return settled(t, call, -ENOMEM);
   long result;
   if (r.anonymous) {
     result = mirrored(t, call, [&] { return map_at(at, r); });
-    if (result > 0 && shared) shared_memory = true;
+    if (result > 0 && is_shared(r)) shared_memory = true;
   } else {
     result = live() ? record_file(t, call, at, r) : replay_file(t, call, at, r);
   }
@@ -194,6 +230,7 @@ long do_munmap(Thread& t, Call& call) {
   if (result == 0) {
     release(begin, begin + size);
     text_gone(begin, size);
+    forget_shared_mappings(begin, begin + size);
   }
   return result;
 }
@@ -216,6 +253,8 @@ long do_mremap(Thread& t, Call& call) {
   if (a[3] & MREMAP_FIXED || new_size <= old_size) {
     const long result = mirrored(t, call, [&] { return raw(SYS_mremap, a[0], a[1], a[2], a[3], a[4]); });
     if (result > 0 && a[3] & MREMAP_FIXED) claim(a[4], a[4] + new_size);
+    if (result > 0 && a[3] & MREMAP_FIXED) forget_shared_mappings(a[4], a[4] + new_size);
+    if (result > 0) move_shared_mapping(a[0], result, new_size);
     if (result > 0 && result != a[0]) release(a[0], a[0] + old_size);
     if (result == a[0] && new_size < old_size) release(a[0] + new_size, a[0] + old_size);
     return result;
@@ -225,6 +264,7 @@ long do_mremap(Thread& t, Call& call) {
   if (!at) return settled(t, call, -ENOMEM);
   const long result = mirrored(t, call, [&] { return raw(SYS_mremap, a[0], a[1], a[2], a[3] | MREMAP_FIXED, at); });
   if (result < 0) release(at, at + new_size);
+  if (result > 0) move_shared_mapping(a[0], result, new_size);
   if (result > 0 && !(a[3] & MREMAP_DONTUNMAP)) release(a[0], a[0] + old_size);
   return result;
 }

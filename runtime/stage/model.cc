@@ -224,6 +224,20 @@ void add_fcntl(Outputs& out, const Call& call) {
   }
 }
 
+// The kernel's struct ifconf.
+struct IfConf {
+  int32_t length;
+  uint64_t buffer;
+};
+
+// FS_IOC_FIEMAP's header is followed by as many extents as it says there is room for.
+constexpr uint32_t kFiemap = 0xc020'660b;
+struct Fiemap {
+  uint64_t start, length;
+  uint32_t flags, mapped, room, reserved;
+};
+constexpr uint64_t kFiemapExtentBytes = 56;
+
 // Bytes that an ioctl writes at its argument; -1 if we do not know.
 int ioctl_writes(uint32_t command) {
   switch (command) {
@@ -232,15 +246,31 @@ int ioctl_writes(uint32_t command) {
     case TIOCGPGRP: case FIONREAD: case TIOCGSID: case TIOCOUTQ: case TIOCGETD: case TIOCMGET: return 4;
     case TCSETS: case TCSETSW: case TCSETSF: case TIOCSPGRP: case FIONBIO: case FIOCLEX: case FIONCLEX:
     case FIOASYNC: case TIOCSWINSZ: case TCSBRK: case TCXONC: case TCFLSH: case TIOCSCTTY: case TIOCNOTTY:
-    case 0x4004'9409u /* FICLONE */: return 0;
+    case TIOCGPTPEER: case TIOCEXCL: case TIOCNXCL: case TIOCSTI: case TIOCPKT: case TIOCSETD: case TIOCCONS:
+    case TIOCSBRK: case TIOCCBRK: case TCSBRKP: case TIOCMSET: case TIOCMBIS: case TIOCMBIC: case TIOCVHANGUP:
+    case TCSETA: case TCSETAW: case TCSETAF: case TIOCSLCKTRMIOS: case SIOCSPGRP: case FIOSETOWN:
+    case 0x4004'9409u /* FICLONE */: case 0x1261 /* BLKFLSBUF */: return 0;
+    case TCGETA: return 18;
+    case TIOCGLCKTRMIOS: return 36;
+    case SIOCATMARK: case SIOCGPGRP: case FIOGETOWN: case 0x1268 /* BLKSSZGET */: case 2 /* FIGETBSZ */: return 4;
+    case FIOQSIZE: case 0x1260 /* BLKGETSIZE */: return 8;
+    case SIOCGIFDSTADDR: case SIOCGIFMETRIC: case SIOCGIFMAP: case SIOCGIFTXQLEN:
     case SIOCGIFNAME: case SIOCGIFFLAGS: case SIOCGIFADDR: case SIOCGIFBRDADDR: case SIOCGIFNETMASK:
     case SIOCGIFMTU: case SIOCGIFHWADDR: case SIOCGIFINDEX: return 40;
-    case 0xc020'660bu /* FS_IOC_FIEMAP */: return -1;  // extents behind the encoded size
+    case SIOCGIFCONF: return sizeof(IfConf);
     default: break;
   }
   const bool encodes_its_size = command >> 30 != 0;
   if (!encodes_its_size) return -1;
   return command >> 30 & 2 ? command >> 16 & 0x3fff : 0;
+}
+
+void add_ioctl(Outputs& out, const Call& call, const Before& before) {
+  const uint64_t at = call.args[2];
+  const auto command = static_cast<uint32_t>(call.args[1]);
+  if (command == kFiemap) return out.add(at, sizeof(Fiemap) + pointer<Fiemap>(at)->room * kFiemapExtentBytes);
+  if (command == SIOCGIFCONF) out.add_even_empty(pointer<IfConf>(at)->buffer, stored_length(at, before.capacity[0]));
+  out.add(at, ioctl_writes(command));
 }
 
 int prctl_writes(long option) {
@@ -256,7 +286,7 @@ bool prctl_known(long option) {
     case PR_SET_NAME: case PR_GET_NAME: case PR_SET_PDEATHSIG: case PR_GET_PDEATHSIG: case PR_GET_DUMPABLE:
     case PR_SET_DUMPABLE: case PR_GET_KEEPCAPS: case PR_SET_KEEPCAPS: case PR_CAPBSET_READ: case PR_CAPBSET_DROP:
     case PR_SET_CHILD_SUBREAPER: case PR_GET_CHILD_SUBREAPER: case PR_SET_NO_NEW_PRIVS: case PR_GET_NO_NEW_PRIVS:
-    case PR_SET_TIMERSLACK: case PR_GET_TIMERSLACK: case PR_GET_SECCOMP: case PR_SET_THP_DISABLE:
+    case PR_SET_TIMERSLACK: case PR_GET_TIMERSLACK: case PR_GET_SECCOMP: case PR_SET_SECCOMP: case PR_SET_THP_DISABLE:
     case PR_GET_THP_DISABLE: case PR_CAP_AMBIENT: case PR_SET_VMA: case PR_GET_SECUREBITS: case PR_SET_SECUREBITS:
     case PR_MCE_KILL: case PR_GET_SPECULATION_CTRL: case PR_SET_SPECULATION_CTRL: case PR_SET_PTRACER: return true;
     default: return false;
@@ -279,7 +309,7 @@ void add_output(Outputs& out, const Item& item, const Call& call, long result, c
     case 'M': return add_messages(out, call, result);
     case 'Q': return out.add(at, result * sizeof(mmsghdr));
     case 'F': return add_fcntl(out, call);
-    case 'I': return out.add(call.args[2], ioctl_writes(call.args[1]));
+    case 'I': return add_ioctl(out, call, before);
     case 'P': return out.add(call.args[1], prctl_writes(call.args[0]));
     case 'U': return futex_command(call) == FUTEX_WAKE_OP ? out.add(call.args[4], 4) : void();
     default: return;
@@ -340,6 +370,9 @@ Before before(const Call& call) {
     const Item& item = e.items[i];
     if (item.kind == '@' && call.args[item.other]) {
       guarded([&] { result.capacity[0] = *pointer<uint32_t>(call.args[item.other]); });
+    }
+    if (item.kind == 'I' && static_cast<uint32_t>(call.args[1]) == SIOCGIFCONF) {
+      guarded([&] { result.capacity[0] = pointer<IfConf>(call.args[2])->length; });
     }
     if (item.kind == 'm') {
       guarded([&] {

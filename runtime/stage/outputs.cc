@@ -7,6 +7,7 @@
 // does not hold it.
 #include "runtime/stage/outputs.h"
 
+#include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/uio.h>
@@ -125,6 +126,7 @@ void follow_descriptors(const Call& call, long result) {
       const bool duplicates = call.args[1] == F_DUPFD || call.args[1] == F_DUPFD_CLOEXEC;
       return duplicates ? set_stream(result, stream_of(call.args[0])) : void();
     }
+    case SYS_ioctl: return call.args[1] == TIOCGPTPEER ? set_stream(result, 0) : void();
     case SYS_close: return set_stream(static_cast<int>(call.args[0]), 0);
     // A new descriptor may have the number of one that an exec or a close_range has closed.
     case SYS_open:

@@ -21,6 +21,7 @@
 #include "runtime/stage/memory.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
+#include "runtime/stage/shared_files.h"
 #include "runtime/stage/signals.h"
 #include "runtime/stage/start_state.h"
 #include "runtime/stage/text.h"
@@ -67,8 +68,13 @@ long clone_flags(const Call& call) {
   return call.args[0];
 }
 
+// A child that is to execute something else (vfork, posix_spawn) leaves shared memory alone.
+bool shares_memory(long flags) {
+  return !(flags & CLONE_VFORK) && (has_shared_memory() || has_writable_shared_files());
+}
+
 long fork_child(Thread& t, Call& call, long flags) {
-  if (has_shared_memory()) unmodelled(t, call, "fork of a program with shared anonymous memory");
+  if (shares_memory(flags)) unmodelled(t, call, "fork of a program with memory that the child would share");
   const long* a = call.args;
   if (!live()) {
     const long recorded = imposed(t, call, [] { return 0L; });

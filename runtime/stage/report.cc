@@ -106,6 +106,7 @@ const char* kind_name(uint32_t kind) {
     case tape::kLeave: return "(leave)";
     case tape::kContinue: return "(continuation)";
     case tape::kChildOutput: return "(output of a child)";
+    case tape::kMemory: return "(memory of a mapped file)";
     case tape::kEnd: return "(end)";
     default: break;
   }
@@ -149,6 +150,10 @@ void unmodelled(const Thread& t, const Call& call, const char* detail) {
   Text out = message();
   out << "system call " << kind_name(call.nr) << " (number " << static_cast<int64_t>(call.nr) << ")";
   if (detail) out << ": " << detail;
+  if (call.nr == SYS_ioctl || call.nr == SYS_futex || call.nr == SYS_prctl) {
+    out << " ";
+    out.hex(static_cast<uint32_t>(call.args[call.nr != SYS_prctl]));
+  }
   out << " is not modelled; event " << control->events << ", thread " << t.index;
   backtrace(out, call);
   fail(Verdict::unmodelled, nullptr);

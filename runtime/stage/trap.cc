@@ -4,6 +4,7 @@
 // A call is either the stage's own business (memory, threads, signals, its descriptors), and then
 // one function of the table below does it, or it is plain: the model says what it reads and writes.
 #include <errno.h>
+#include <linux/prctl.h>
 
 #include "runtime/stage/call.h"
 #include "runtime/stage/descriptors.h"
@@ -24,6 +25,11 @@ using Handler = long (*)(Thread&, Call&);
 
 long do_absent(Thread& t, Call& call) { return settled(t, call, -ENOSYS); }
 long do_nothing(Thread& t, Call& call) { return settled(t, call, 0); }
+
+// A filter of the program's would bind the stage too: this kernel has none.
+long do_prctl(Thread& t, Call& call) {
+  return call.args[0] == PR_SET_SECCOMP ? settled(t, call, -EINVAL) : plain(t, call);
+}
 
 Handler handler_of(long nr) {
   switch (nr) {
@@ -70,6 +76,9 @@ Handler handler_of(long nr) {
     case SYS_splice:
     case SYS_tee:
     case SYS_vmsplice: return do_kernel_copy;
+
+    case SYS_prctl: return do_prctl;
+    case SYS_seccomp: return do_absent;
 
     // Without these, programs do the same by other means, which we know.
     case SYS_rseq:

@@ -53,8 +53,9 @@ class Refusals(ReplayTest):
         self.assert_refused("ptrace", "ptrace (number 101)")
 
     def test_memory_shared_with_others_is_refused_by_name(self):
-        self.assert_refused("shared_mapping", "mmap (number 9): a shared writable mapping of a file")
-        self.assert_refused("shared_fork", "shared anonymous memory")
+        self.assert_refused("shared_mapping", "mmap (number 9): a shared writable mapping of a file that is open elsewhere")
+        self.assert_refused("shared_fork", "memory that the child would share")
+        self.assert_refused("shared_file_fork", "memory that the child would share")
 
 
 class Places(ReplayTest):

@@ -14,6 +14,13 @@ class Programs(ReplayTest):
     def test_memory_of_calls_changes_only_at_their_records(self):
         self.assert_replays([self.program("beside"), "5"])
 
+    def test_a_file_that_is_mapped_shared_is_one_file(self):
+        recorded = self.assert_replays([self.program("shared_files")])
+        self.assertIn(b"by the first mapping\nby a call by a call\n", recorded.output)
+        self.assertIn(b"the file says: by the first mapping\n", recorded.output)
+        self.assertIn(b"still one file: 1\na child that executes something: 0\nat the end\n",
+                      recorded.output)
+
     def test_signals_land_at_the_recorded_places(self):
         self.assert_replays([self.program("signals")])
 

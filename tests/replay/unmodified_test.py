@@ -85,9 +85,18 @@ class Unmodified(TraceTest):
         self.assert_replays([present("sqlite3"), self.fresh("db"), SQL])
 
     def test_sqlite3_in_wal_mode(self):
-        # Exclusive: without it, sqlite shares its index by a writable mapping, which is refused.
+        """The index of its log is a shared writable mapping of a file."""
+        self.assert_replays([present("sqlite3"), self.fresh("wal"),
+                             "pragma journal_mode=wal;" + SQL + "pragma wal_checkpoint;"])
         self.assert_replays([present("sqlite3"), self.fresh("wal"),
                              "pragma locking_mode=exclusive; pragma journal_mode=wal;" + SQL])
+
+    @unittest.skipUnless(shutil.which("java"), "no java")
+    def test_java_with_its_performance_data_in_a_mapped_file(self):
+        self.assert_replays([present("java"), "-Xmx64m", "-version"])
+
+    def test_a_terminal_of_its_own(self):
+        self.assert_replays(["/usr/bin/python3", "-c", "import pty; print(pty.spawn(['echo', 'here']))"])
 
     def test_git_hashes_and_logs(self):
         self.assert_replays([present("git"), "hash-object", self.text])

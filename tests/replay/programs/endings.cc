@@ -1,4 +1,5 @@
 // Ends in the way that its argument names, after a line on stdout.
+#include <fcntl.h>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -37,7 +38,13 @@ void end(const std::string& how) {
   if (how == "ptrace") syscall(SYS_ptrace, 0, 0, 0, 0);
   if (how == "shared_mapping") {
     FILE* file = std::tmpfile();
+    open(("/proc/self/fd/" + std::to_string(fileno(file))).c_str(), O_RDWR);
     mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+  }
+  if (how == "shared_file_fork") {
+    FILE* file = std::tmpfile();
+    mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+    if (fork() == 0) _exit(0);
   }
   if (how == "shared_fork") {
     mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
