@@ -26,10 +26,47 @@ uint64_t key_of(const tape::Record& head) {
   return clock << 32 | uint64_t{head.kind} << 16 | uint64_t{head.segments} << 8 | head.thread;
 }
 
-void put_column(schema::Column::Builder to, const EncodedColumn& from) {
+using Blobs = std::vector<kj::ArrayPtr<const kj::byte>>;
+
+void put_column(schema::Column::Builder to, const EncodedColumn& from, Blobs& blobs) {
   to.setEncoding(static_cast<schema::Column::Encoding>(from.encoding));
   to.setBase(from.base);
   to.setBytes({reinterpret_cast<const kj::byte*>(from.bytes.data()), from.bytes.size()});
+  blobs.push_back(to.asReader().getBytes());
+}
+
+// Two bits a record where there are four shapes at most, else one byte or two.
+void put_order(schema::Chunk::Builder to, std::span<const uint16_t> order, size_t shapes) {
+  if (shapes <= 4) {
+    auto bytes = to.initOrder(static_cast<unsigned>((order.size() + 3) / 4));
+    for (size_t i = 0; i < order.size(); ++i) bytes[i / 4] |= static_cast<uint8_t>(order[i] << i % 4 * 2);
+    return;
+  }
+  const size_t width = shapes > 256 ? 2 : 1;
+  auto bytes = to.initOrder(static_cast<unsigned>(order.size() * width));
+  for (size_t i = 0; i < order.size(); ++i) {
+    bytes[i * width] = static_cast<uint8_t>(order[i]);
+    if (width == 2) bytes[i * 2 + 1] = static_cast<uint8_t>(order[i] >> 8);
+  }
+}
+
+// Where in the flat message the blobs that are worth statistics of their own begin and end.
+void find_cuts(::capnp::MessageBuilder& message, const Blobs& blobs, std::vector<size_t>& cuts) {
+  constexpr size_t kLarge = 4096;
+  auto segments = message.getSegmentsForOutput();
+  size_t start = padded(4 * (segments.size() + 1), sizeof(::capnp::word));  // behind the segment table
+  cuts.clear();
+  for (auto segment : segments) {
+    const auto* first = reinterpret_cast<const kj::byte*>(segment.begin());
+    const auto* end = reinterpret_cast<const kj::byte*>(segment.end());
+    for (auto blob : blobs) {
+      if (blob.size() < kLarge || blob.begin() < first || blob.begin() >= end) continue;
+      cuts.push_back(start + static_cast<size_t>(blob.begin() - first));
+      cuts.push_back(cuts.back() + blob.size());
+    }
+    start += static_cast<size_t>(end - first);
+  }
+  std::ranges::sort(cuts);
 }
 
 }  // namespace
@@ -121,6 +158,7 @@ void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs
   auto shapes = to.initShapes(static_cast<unsigned>(used_.size()));
   size_t at = 0;
   EncodedColumn column;
+  Blobs blobs;
   for (unsigned i = 0; i < used_.size(); ++i) {
     const Shape& from = *used_[i];
     shapes[i].setKind(from.like.kind);
@@ -128,29 +166,26 @@ void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs
     shapes[i].setSegments(from.like.segments);
     shapes[i].setCount(static_cast<uint32_t>(from.values.size()));
     encode_column(from.values, column);
-    put_column(shapes[i].initValues(), column);
+    put_column(shapes[i].initValues(), column, blobs);
     encode_column(from.checks, column);  // none is a constant 0
-    put_column(shapes[i].initChecks(), column);
+    put_column(shapes[i].initChecks(), column, blobs);
     auto lengths = shapes[i].initLengths(from.like.segments);
     for (unsigned s = 0; s < from.like.segments; ++s) {
       encode_lengths(from.lengths[s], from.values, column);
-      put_column(lengths[s], column);
+      put_column(lengths[s], column, blobs);
       if (!from.bytes[s].empty()) {
         std::memcpy(data.begin() + at, from.bytes[s].data(), from.bytes[s].size());
       }
       at += from.bytes[s].size();
     }
   }
-  size_t width = used_.size() > 256 ? 2 : 1;
-  auto order = to.initOrder(static_cast<unsigned>(order_.size() * width));
-  for (size_t i = 0; i < order_.size(); ++i) {
-    order[i * width] = static_cast<uint8_t>(order_[i]);
-    if (width == 2) order[i * 2 + 1] = static_cast<uint8_t>(order_[i] >> 8);
-  }
+  put_order(to, order_, used_.size());
+  blobs.push_back(to.asReader().getOrder());
   auto objects = to.initObjects(static_cast<unsigned>(context.objects.size()));
   for (unsigned i = 0; i < objects.size(); ++i) put_object(objects[i], context.objects[i]);
   flatten(input_message, inputs);
   flatten(chunk_message, chunk);
+  find_cuts(chunk_message, blobs, cuts_);
   clear();
 }
 

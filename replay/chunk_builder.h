@@ -44,9 +44,11 @@ class ChunkBuilder {
     const std::vector<ObjectFile>& objects;
   };
 
-  // Serialises to `inputs` and `chunk`, two Cap'n Proto messages, and starts anew.
+  // Serialises to `inputs` and `chunk`, two Cap'n Proto messages, and starts anew. cuts(): where in
+  // `chunk` a large column begins or ends.
   void finish(const Context& context, std::vector<std::byte>& inputs,
               std::vector<std::byte>& chunk);
+  const std::vector<size_t>& cuts() const { return cuts_; }
 
  private:
   struct Shape {
@@ -80,6 +82,7 @@ class ChunkBuilder {
   std::vector<Shape*> used_;                  // in this chunk, by index
   std::vector<uint16_t> order_;
   size_t input_bytes_ = 0;
+  std::vector<size_t> cuts_;
 };
 
 }  // namespace reprise::trace

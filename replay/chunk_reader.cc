@@ -45,8 +45,11 @@ class Decoder {
     if (out_.count > kMaxChunkRecords) return "expected at most 131072 records in a chunk";
     size_t shapes = chunk_.getShapes().size();
     if (shapes > 1u << 16) return "expected at most 65536 shapes in a chunk";
-    width_ = shapes > 256 ? 2 : 1;
-    if (chunk_.getOrder().size() != out_.count * width_) return "expected one shape a record";
+    bits_ = shapes > 256 ? 16 : 8;
+    // Version 1 had a byte here as well; of one record both are the same.
+    order_ = chunk_.getOrder();
+    if (shapes <= 4 && order_.size() == (out_.count + 3) / 4) bits_ = 2;
+    if (order_.size() != (out_.count * bits_ + 7) / 8) return "expected one shape a record";
     uint64_t sum = 0;
     for (auto s : chunk_.getShapes()) sum += s.getCount();
     if (sum != out_.count) return "expected the shapes' counts to add up to the records";
@@ -94,12 +97,16 @@ class Decoder {
     return at == inputs_.size() ? nullptr : "expected the segments to use all input bytes";
   }
 
+  size_t shape_index(size_t i) const {
+    if (bits_ == 2) return order_[i / 4] >> i % 4 * 2 & 3;
+    return bits_ == 8 ? order_[i] : order_[i * 2] | order_[i * 2 + 1] << 8;
+  }
+
   const char* records() {
-    auto order = chunk_.getOrder();
     out_.records.clear();
     std::vector<Bytes> segments;
     for (size_t i = 0; i < out_.count; ++i) {
-      size_t index = order[i * width_] | (width_ == 2 ? order[i * 2 + 1] << 8 : 0);
+      size_t index = shape_index(i);
       if (index >= shapes_.size()) return "expected a shape of this chunk";
       Shape& shape = shapes_[index];
       if (shape.next == shape.values.size()) return "expected a record left of this shape";
@@ -121,7 +128,8 @@ class Decoder {
   schema::Chunk::Reader chunk_;
   Bytes inputs_;
   DecodedChunk& out_;
-  size_t width_ = 1;
+  size_t bits_ = 8;  // of a record in order_
+  ::capnp::Data::Reader order_;
   std::vector<Shape> shapes_;
 };
 

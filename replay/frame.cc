@@ -62,14 +62,34 @@ FrameWriter::FrameWriter(int fd, int level) : fd_(fd), context_(ZSTD_createCCtx(
 
 FrameWriter::~FrameWriter() { ZSTD_freeCCtx(context_); }
 
-int FrameWriter::append(FrameKind kind, std::span<const std::byte> message) {
+// In a chunk a match must have seven bytes: the columns of choices are noise over few values, and a
+// shorter match, which noise is full of, costs more than its literals.
+size_t FrameWriter::compress(FrameKind kind, std::span<const std::byte> message,
+                             std::span<const size_t> cuts) {
+  ZSTD_CCtx_reset(context_, ZSTD_reset_session_only);
+  ZSTD_CCtx_setParameter(context_, ZSTD_c_minMatch, kind == FrameKind::chunk ? 7 : 0);
+  ZSTD_CCtx_setPledgedSrcSize(context_, message.size());
+  ZSTD_outBuffer out{buffer_.data() + sizeof(FrameHead), buffer_.size() - sizeof(FrameHead), 0};
+  ZSTD_inBuffer in{message.data(), 0, 0};
+  for (size_t cut : cuts) {
+    in.size = cut;
+    const size_t left = ZSTD_compressStream2(context_, &out, &in, ZSTD_e_flush);
+    if (ZSTD_isError(left) || left != 0) return 0;
+  }
+  in.size = message.size();
+  const size_t left = ZSTD_compressStream2(context_, &out, &in, ZSTD_e_end);
+  return ZSTD_isError(left) || left != 0 ? 0 : out.pos;
+}
+
+int FrameWriter::append(FrameKind kind, std::span<const std::byte> message,
+                        std::span<const size_t> cuts) {
   if (message.size() > kMaxRawBytes) return EFBIG;
-  size_t need = sizeof(FrameHead) + ZSTD_compressBound(message.size());
+  constexpr size_t kBlockHead = 16;  // of a block that a cut starts, at most
+  size_t need = sizeof(FrameHead) + ZSTD_compressBound(message.size()) + kBlockHead * cuts.size();
   if (buffer_.size() < need) buffer_.resize(need);  // never smaller: growing again would zero it again
   std::byte* payload = buffer_.data() + sizeof(FrameHead);
-  size_t stored = ZSTD_compress2(context_, payload, buffer_.size() - sizeof(FrameHead),
-                                 message.data(), message.size());
-  if (ZSTD_isError(stored)) return ENOMEM;
+  size_t stored = compress(kind, message, cuts);
+  if (stored == 0) return ENOMEM;
   FrameHead head{kFrameMagic, static_cast<uint16_t>(kind), kFormatVersion,
                  static_cast<uint32_t>(message.size()), static_cast<uint32_t>(stored), sequence_, 0};
   head.checksum = checksum(head, payload);
@@ -119,9 +139,9 @@ Error FrameReader::look(uint64_t offset, uint64_t sequence, FrameRef& out) {
     return bad(offset, fmt::format("expected a frame (magic {:#010x}), found {:#010x}", kFrameMagic,
                                    head.magic));
   }
-  if (head.version != kFormatVersion) {
-    return bad(offset + 6, fmt::format("expected format version {}, found {}", kFormatVersion,
-                                       head.version));
+  if (head.version < kOldestFormatVersion || head.version > kFormatVersion) {
+    return bad(offset + 6, fmt::format("expected format version {} to {}, found {}",
+                                       kOldestFormatVersion, kFormatVersion, head.version));
   }
   if (head.kind < 1 || head.kind > 4) {
     return bad(offset + 4, fmt::format("expected a frame kind from 1 to 4, found {}", head.kind));

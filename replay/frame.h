@@ -21,7 +21,8 @@ enum class FrameKind : uint16_t { header = 1, inputs = 2, chunk = 3, footer = 4 
 const char* name_of(FrameKind kind);
 
 inline constexpr uint32_t kFrameMagic = 0x465a'5052;  // "RPZF"
-inline constexpr uint16_t kFormatVersion = 1;
+inline constexpr uint16_t kFormatVersion = 2;
+inline constexpr uint16_t kOldestFormatVersion = 1;  // that is still read
 inline constexpr uint32_t kMaxRawBytes = 32u << 20;   // of one payload, uncompressed
 
 struct FrameHead {
@@ -43,9 +44,10 @@ class FrameWriter {
   FrameWriter(const FrameWriter&) = delete;
   FrameWriter& operator=(const FrameWriter&) = delete;
 
-  // Appends one frame. 0, or the errno of the write; the file may then end in a torn frame, which
+  // Appends one frame. Each of `cuts`, ascending offsets into the message, starts a zstd block, with
+  // its own statistics. 0, or the errno of the write; the file may then end in a torn frame, which
   // trim() cuts off.
-  int append(FrameKind kind, std::span<const std::byte> message);
+  int append(FrameKind kind, std::span<const std::byte> message, std::span<const size_t> cuts = {});
 
   // Cuts the file to its whole frames. 0 or errno.
   int trim();
@@ -57,6 +59,9 @@ class FrameWriter {
   void resume(uint64_t offset, uint64_t sequence) { offset_ = offset, sequence_ = sequence; }
 
  private:
+  // Bytes in buffer_ behind the head; 0 if there is no memory.
+  size_t compress(FrameKind kind, std::span<const std::byte> message, std::span<const size_t> cuts);
+
   int fd_;
   ZSTD_CCtx* context_;
   uint64_t offset_ = 0;

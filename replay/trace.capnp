@@ -74,7 +74,8 @@ struct Chunk {
   records @1 :UInt32;           # at most 1 << 17
   tapeEnd @2 :UInt64;           # position on the tape (Control.written) after the last record
   shapes @3 :List(Shape);       # at most 1 << 16
-  order @4 :Data;               # the shape of each record: 1 byte, or 2 if there are more than 256
+  order @4 :Data;               # the shape of each record: 1 byte, or 2 if there are more than 256, or
+                                # 2 bits, the first lowest, if there are at most 4 (version 1: a byte)
   objects @5 :List(ObjectFile); # mapped for the first time in this chunk
 }
 

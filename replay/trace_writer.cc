@@ -121,9 +121,10 @@ Error TraceWriter::count_chunks(TraceReader& reader) {
   return {};
 }
 
-Error TraceWriter::write(FrameKind kind, const std::vector<std::byte>& message) {
+Error TraceWriter::write(FrameKind kind, const std::vector<std::byte>& message,
+                         std::span<const size_t> cuts) {
   if (broken_) return {};
-  int failed = frames_->append(kind, message);
+  int failed = frames_->append(kind, message, cuts);
   if (failed == 0) return {};
   broken_ = true;
   return {Error::Kind::io, part_path(path_), frames_->bytes(), std::strerror(failed)};
@@ -182,7 +183,7 @@ Error TraceWriter::write_chunk() {
   uint64_t start = frames_->bytes();
   Error failed = write(FrameKind::inputs, inputs_message_);
   uint64_t middle = frames_->bytes();
-  if (!failed) failed = write(FrameKind::chunk, chunk_message_);
+  if (!failed) failed = write(FrameKind::chunk, chunk_message_, builder_.cuts());
   if (!broken_) {
     totals_.input_frame_bytes += middle - start;
     totals_.chunks.push_back({middle, first_record});

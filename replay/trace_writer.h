@@ -88,7 +88,8 @@ class TraceWriter {
 
  private:
   Error write_chunk();
-  Error write(FrameKind kind, const std::vector<std::byte>& message);
+  Error write(FrameKind kind, const std::vector<std::byte>& message,
+              std::span<const size_t> cuts = {});
   Error rename_into_place();
   Error count_chunks(TraceReader& reader);
   void note_objects(const RecordView& record);

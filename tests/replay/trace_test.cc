@@ -187,7 +187,7 @@ TEST_F(DamagedTrace, of_another_version_says_so) {
   test::write_file(path(), bytes_);
   std::string error;
   read_trace(path(), &error);
-  EXPECT_EQ(error, path() + ": byte 6: expected format version 1, found 9");
+  EXPECT_EQ(error, path() + ": byte 6: expected format version 1 to 2, found 9");
 }
 
 TEST_F(DamagedTrace, empty_missing_or_a_folder_says_so) {
