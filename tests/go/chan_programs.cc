@@ -95,7 +95,6 @@ TEST(Goroutines, a_long_chain_hands_one_value_from_end_to_end) {
 template <class T, class Equal = std::equal_to<T>>
 void check_operations_that_do_not_wait(const T& sent, const T& answered, Equal equal = {}) {
   for (int capacity : {0, 1}) {
-    SCOPED_TRACE(capacity);
     const Chan<T> ch(capacity);
     const Chan<Unit> strobe;
     EXPECT_FALSE(ch.try_recv().has_value());
