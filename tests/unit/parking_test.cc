@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <reprise/go.h>
+#include <reprise/sync.h>
 #include <semaphore.h>
 #include <threads.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "tests/support/schedules.h"
 
 namespace reprise {
 namespace {
@@ -387,6 +390,24 @@ TEST(Once, an_exception_lets_the_next_one_try) {
   bool ran = false;
   std::call_once(flag, [&] { ran = true; });
   EXPECT_TRUE(ran);
+}
+
+// libstdc++ keeps what is to be called in two thread-locals.
+TEST(Once, each_goroutine_calls_what_it_brought) {
+  test::under_schedules(50, [] {
+    std::once_flag flags[4];
+    int called[4] = {};
+    WaitGroup all;
+    for (int i = 0; i < 4; ++i) {
+      all.add(1);
+      go([&, i] {
+        std::call_once(flags[i], [&called, i] { called[i] += i + 1; });
+        all.done();
+      });
+    }
+    all.wait();
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(called[i], i + 1);
+  });
 }
 
 TEST(StaticGuard, the_second_goroutine_waits_for_the_first) {
