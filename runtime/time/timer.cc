@@ -4,10 +4,7 @@
 // Invariants:
 //   A timer is queued in the heap of `home` or nowhere, and `home` never changes once it is set, so
 //   that its lock is enough to stop or restart a timer from any P. Heaps live for ever.
-//   heap->running is true while somebody runs the heap's due timers; only that one sets `firing`.
-//   The function runs without the lock. It may free its timer, so nothing touches the timer after
-//   the call; `firing` is compared, never followed.
-//   One thread at a time runs a heap's due timers, so the calls of one timer never overlap.
+//   Who runs due timers, and what starting and stopping wait for: timer_protocol.h.
 //
 // Many Ps: each runs what is due in its own heap before it looks for a goroutine (timers_run_heap), a
 // thief what is due in its victims'. A heap whose P was taken away by gomaxprocs() keeps its timers,
@@ -43,6 +40,7 @@
 #include "runtime/sched/sched.h"
 #include "runtime/sys/syscall.h"
 #include "runtime/time/clock.h"
+#include "runtime/time/timer_protocol.h"
 #include "runtime/time/timer_queue.h"
 
 namespace reprise::rt {
@@ -155,44 +153,31 @@ void leave_queue(TimerHeap* h, Timer* t, int64_t now) {
 
 // Fires what is due in h. Returns whether anything fired.
 bool run_heap(TimerHeap* h, int64_t now) {
-  if (h->timer0_when.load(std::memory_order_relaxed) > now) return false;
-  bool fired = false;
-  h->lock.lock();
-  if (h->running) {
-    h->lock.unlock();
-    return false;
-  }
-  h->running = true;
-  while (Timer* t = choose_due(h, now)) {
-    const Timer::Func f = t->f;
-    void* const arg = t->arg;
-    const uint64_t seq = t->seq;
-    leave_queue(h, t, now);
-    h->firing = t;
-    h->lock.unlock();
-    f(arg, seq, now);
-    fired = true;
-    h->lock.lock();
-    h->firing = nullptr;
-  }
-  h->running = false;
-  h->lock.unlock();
-  return fired;
+  struct {
+    Timer::Func f;
+    void* arg;
+    uint64_t seq;
+  } taken;  // of a timer that may be gone when it is called
+  return timers_run(
+      h, now,
+      [&]() -> Timer* {
+        Timer* t = choose_due(h, now);
+        if (t == nullptr) return nullptr;
+        taken = {t->f, t->arg, t->seq};
+        leave_queue(h, t, now);
+        return t;
+      },
+      [&] { taken.f(taken.arg, taken.seq, now); });
 }
 
-// Waits until t's function, running on another thread, is through. It does not block, so neither
-// does this for long, unless the system took that thread's core away: then this one is offered.
-// Lock held; released meanwhile.
-void await_firing(TimerHeap* h, const Timer* t) {
+// Between two looks at a timer that fires elsewhere. The function does not block, but the system may
+// have taken its thread's core away: then this one is offered.
+void relax(int i) {
   constexpr int kSpins = 100;
-  for (int i = 0; h->firing == t; ++i) {
-    h->lock.unlock();
-    if (i < kSpins) {
-      __builtin_ia32_pause();
-    } else {
-      sys::call(SYS_sched_yield);
-    }
-    h->lock.lock();
+  if (i < kSpins) {
+    __builtin_ia32_pause();
+  } else {
+    sys::call(SYS_sched_yield);
   }
 }
 
@@ -224,16 +209,18 @@ Timer::Timer(Func fn, void* fn_arg) : f(fn), arg(fn_arg) {
 
 bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns) {
   TimerHeap* h = home_of(t);
-  h->lock.lock();
-  const bool was_running = remove_if_queued(h, t);
-  await_firing(h, t);
-  t->when = when_ns;
-  t->period = period_ns;
-  t->seq = next_seq.fetch_add(1, std::memory_order_relaxed);
-  h->queue.insert(t);
-  const bool first = h->queue.min() == t;
-  publish_min(h);
-  h->lock.unlock();  // from here on t may have fired and be gone
+  bool first = false;
+  const bool was_running = timer_modify(
+      h, t, [=] { return remove_if_queued(h, t); },
+      [&] {
+        t->when = when_ns;
+        t->period = period_ns;
+        t->seq = next_seq.fetch_add(1, std::memory_order_relaxed);
+        h->queue.insert(t);
+        first = h->queue.min() == t;
+        publish_min(h);
+      },
+      relax);
   if (first) {
     // Sequentially consistent: the minimum is stored before the scheduler's state is read.
     std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -245,12 +232,8 @@ bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns) {
 bool timer_stop(Timer* t) {
   TimerHeap* h = std::atomic_ref(t->home).load(std::memory_order_acquire);
   if (h == nullptr) return false;
-  h->lock.lock();
-  const bool was_running = remove_if_queued(h, t);
-  await_firing(h, t);
-  publish_min(h);
-  h->lock.unlock();
-  return was_running;
+  return timer_modify(
+      h, t, [=] { return remove_if_queued(h, t); }, [=] { publish_min(h); }, relax);
 }
 
 int64_t when_after(int64_t duration_ns) {

@@ -69,7 +69,7 @@ Outcome Engine::act(const Op& op, bool* wrote) {
     case OpKind::unlock: act_lock(op); break;
     case OpKind::futex_wait: outcome = act_futex_wait(op); break;
     case OpKind::futex_wake: act_futex_wake(op); break;
-    case OpKind::pause: threads_[t].paused = true; break;
+    case OpKind::pause: threads_[t].lets_pass = able() & static_cast<Threads>(~(1u << t)); break;
     case OpKind::resume:
     case OpKind::none: break;
   }

@@ -67,7 +67,7 @@ void Engine::start_threads(Scene* scene) {
     Thread& thread = threads_[t];
     thread.body = std::move(scene->threads_[t]);
     thread.done = false;
-    thread.paused = false;
+    thread.lets_pass = 0;
     thread.waits_on = -1;
     thread.fiber.start(thread_main);
     priming_ = self_ = t;
@@ -107,12 +107,20 @@ bool Engine::may_go(int t) const {
   return thread.waits_on < 0;
 }
 
-Threads Engine::enabled() {
-  Threads ready = 0, eager = 0;
+Threads Engine::able() const {
+  Threads able = 0;
   for (int t = 0; t < count_; ++t) {
-    if (!may_go(t)) continue;
-    ready |= static_cast<Threads>(1u << t);
-    if (!threads_[t].paused) eager |= static_cast<Threads>(1u << t);
+    if (may_go(t)) able |= static_cast<Threads>(1u << t);
+  }
+  return able;
+}
+
+Threads Engine::enabled() {
+  const Threads ready = able();
+  Threads eager = 0;
+  for (int t = 0; t < count_; ++t) {
+    if (!(ready >> t & 1)) continue;
+    if ((threads_[t].lets_pass & ready) == 0) eager |= static_cast<Threads>(1u << t);
     const uint32_t fresh = search_->fresh_from(t);
     if (fresh == 0 || !pending_[t].may_read()) continue;
     collect_options(pending_[t], t, fresh);
@@ -142,9 +150,7 @@ int Engine::choose() {
   }
   choices_.push_back({true, static_cast<uint16_t>(next)});
   ++step_;
-  for (int t = 0; t < count_; ++t) {
-    if (t != next) threads_[t].paused = false;
-  }
+  for (int t = 0; t < count_; ++t) threads_[t].lets_pass &= static_cast<Threads>(~(1u << next));
   self_ = next;
   return next;
 }

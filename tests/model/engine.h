@@ -51,7 +51,7 @@ class Engine {
     Fiber fiber;
     std::function<void()> body;
     bool done = true;
-    bool paused = false;
+    Threads lets_pass = 0;  // has paused: goes on when each of these has moved, or cannot
     int waits_on = -1;   // futex
   };
   struct LockState {
@@ -76,6 +76,7 @@ class Engine {
   int choose();
   void report_pending_races();
   bool may_go(int thread) const;
+  Threads able() const;
   Threads enabled();
 
   Outcome execute_chosen(const Op& op);

@@ -177,7 +177,8 @@ inline void fence(Order order) {
   perform(op);
 }
 
-// A loop that waits for others says so: it goes on when another thread has moved, or none can.
+// A loop that waits for others says so: it goes on when each of them has moved once, or cannot (the fair
+// schedules of CHESS, OSDI 2008).
 inline void pause() {
   Op op;
   op.kind = OpKind::pause;
