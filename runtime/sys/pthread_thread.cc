@@ -1,4 +1,5 @@
-// pthread_create, join and detach: joining parks the goroutine, and threads of the program are known.
+// pthread_create, join and detach, and C11's: joining parks the goroutine, and threads of the program
+// are known.
 //
 // Each thread of the program has a record from its creation to its join, or to its end if it is
 // detached; its end is marked when its function has returned or pthread_exit has unwound it, and the
@@ -7,8 +8,10 @@
 #ifndef REPRISE_SANITIZED
 
 #include <pthread.h>
+#include <threads.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <new>
 
 #include "runtime/poll/netpoll.h"
@@ -111,6 +114,69 @@ int create(Create* libc_create, pthread_t* out, const pthread_attr_t* attr,
   return error;
 }
 
+// A thread of C11's, whose function has another type. libc's own thrd_create would bypass us.
+struct C11Start {
+  thrd_start_t function;
+  void* arg;
+};
+
+void* c11_start(void* arg) {
+  const C11Start start = *static_cast<const C11Start*>(arg);
+  delete static_cast<const C11Start*>(arg);
+  return reinterpret_cast<void*>(static_cast<intptr_t>(start.function(start.arg)));
+}
+
+int c11_result(int error) {
+  switch (error) {
+    case 0: return thrd_success;
+    case ENOMEM:
+    case EAGAIN: return thrd_nomem;
+    case ETIMEDOUT: return thrd_timedout;
+    case EBUSY: return thrd_busy;
+    default: return thrd_error;
+  }
+}
+
+// The caller may wait for it: not itself, and not detached or unknown.
+ThreadRecord* joinable(pthread_t thread) {
+  return pthread_equal(thread, pthread_self()) ? nullptr : find(thread, false);
+}
+
+bool runs(const ThreadRecord* record) { return record->ended.load(std::memory_order_acquire) == 0; }
+
+// False: the deadline passed first. Null deadline: for ever.
+bool wait_for_end(const ThreadRecord* record, const Deadline* deadline) {
+  while (runs(record)) {
+    const Parked how = park(&record->ended, WaitReason::pthread_join, deadline,
+                            [record] { return record->ended.load(std::memory_order_relaxed) == 0; });
+    if (how == Parked::timed_out) return !runs(record);
+  }
+  return true;
+}
+
+// Its function is over: libc waits no longer than for the thread's last instructions.
+int collect(ThreadRecord* record, pthread_t thread, void** value) {
+  static const auto libc_join = libc_function<int(pthread_t, void**)>("pthread_join");
+  find(thread, true);
+  const int error = libc_join(thread, value);
+  let_go(record);
+  return error;
+}
+
+int join_before(pthread_t thread, void** value, clockid_t clock, const timespec* at) {
+  static const auto libc_join =
+      libc_function<int(pthread_t, void**, clockid_t, const timespec*)>("pthread_clockjoin_np");
+  ThreadRecord* const record = joinable(thread);
+  if (record == nullptr) return libc_join(thread, value, clock, at);
+  if (at != nullptr) {
+    if (const int error = check_deadline(clock, at)) return error;
+  }
+  seam_point(reprise::seam::OpKind::wait, {});
+  const Deadline deadline = at != nullptr ? Deadline{clock, *at} : Deadline{};
+  if (!wait_for_end(record, at != nullptr ? &deadline : nullptr)) return ETIMEDOUT;
+  return collect(record, thread, value);
+}
+
 bool on_g0() {
   const G* gp = getg();
   return gp != nullptr && gp->ctx.m != nullptr && gp->ctx.m->ctx.g0 == gp;
@@ -136,17 +202,47 @@ int pthread_create(pthread_t* out, const pthread_attr_t* attr, void* (*function)
 
 int pthread_join(pthread_t thread, void** value) {
   static const auto libc_join = libc_function<int(pthread_t, void**)>("pthread_join");
-  ThreadRecord* const record = pthread_equal(thread, pthread_self()) ? nullptr : find(thread, false);
+  ThreadRecord* const record = joinable(thread);
   if (record == nullptr) return libc_join(thread, value);
   seam_point(reprise::seam::OpKind::wait, {});
-  while (record->ended.load(std::memory_order_acquire) == 0)
-    park(&record->ended, WaitReason::pthread_join, nullptr,
-         [record] { return record->ended.load(std::memory_order_relaxed) == 0; });
-  find(thread, true);
-  const int error = libc_join(thread, value);
-  let_go(record);
-  return error;
+  wait_for_end(record, nullptr);
+  return collect(record, thread, value);
 }
+
+int pthread_tryjoin_np(pthread_t thread, void** value) noexcept {
+  static const auto libc_tryjoin = libc_function<int(pthread_t, void**)>("pthread_tryjoin_np");
+  ThreadRecord* const record = joinable(thread);
+  if (record == nullptr) return libc_tryjoin(thread, value);
+  seam_point(reprise::seam::OpKind::wait, {});
+  return runs(record) ? EBUSY : collect(record, thread, value);
+}
+
+int pthread_timedjoin_np(pthread_t thread, void** value, const timespec* at) {
+  return join_before(thread, value, CLOCK_REALTIME, at);
+}
+
+int pthread_clockjoin_np(pthread_t thread, void** value, clockid_t clock, const timespec* at) {
+  return join_before(thread, value, clock, at);
+}
+
+int thrd_create(thrd_t* out, thrd_start_t function, void* arg) {
+  auto* const start = new (std::nothrow) C11Start{function, arg};
+  if (start == nullptr) return thrd_nomem;
+  const int error = pthread_create(out, nullptr, c11_start, start);
+  if (error != 0) delete start;
+  return c11_result(error);
+}
+
+int thrd_join(thrd_t thread, int* result) {
+  void* value = nullptr;
+  const int error = pthread_join(thread, &value);
+  if (error == 0 && result != nullptr) *result = static_cast<int>(reinterpret_cast<intptr_t>(value));
+  return c11_result(error);
+}
+
+int thrd_detach(thrd_t thread) { return c11_result(pthread_detach(thread)); }
+
+void thrd_exit(int result) { pthread_exit(reinterpret_cast<void*>(static_cast<intptr_t>(result))); }
 
 int pthread_detach(pthread_t thread) noexcept {
   static const auto libc_detach = libc_function<int(pthread_t)>("pthread_detach");

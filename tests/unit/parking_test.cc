@@ -344,6 +344,79 @@ TEST(Thread, results_and_detaching_work) {
   done.wait();
 }
 
+// A thread that ends when it is told to.
+struct Waiting {
+  std::atomic<bool> go_on{false};
+  static void* run(void* arg) {
+    while (!static_cast<Waiting*>(arg)->go_on) std::this_thread::yield();
+    return arg;
+  }
+};
+
+TEST(Thread, attempts_and_deadlines_of_a_join_leave_the_thread_joinable) {
+  Waiting waiting;
+  pthread_t id;
+  void* result = nullptr;
+  ASSERT_EQ(pthread_create(&id, nullptr, Waiting::run, &waiting), 0);
+  EXPECT_EQ(pthread_tryjoin_np(id, &result), EBUSY);
+  const timespec past{1, 0}, bad{1, 1'000'000'000};
+  EXPECT_EQ(pthread_timedjoin_np(id, &result, &past), ETIMEDOUT);
+  EXPECT_EQ(pthread_clockjoin_np(id, &result, CLOCK_MONOTONIC, &past), ETIMEDOUT);
+  EXPECT_EQ(pthread_timedjoin_np(id, &result, &bad), EINVAL);
+  waiting.go_on = true;
+  EXPECT_EQ(pthread_timedjoin_np(id, &result, nullptr), 0);
+  EXPECT_EQ(result, &waiting);
+}
+
+TEST(Thread, joining_with_a_deadline_parks_the_goroutine) {
+  Waiting waiting;
+  pthread_t id;
+  ASSERT_EQ(pthread_create(&id, nullptr, Waiting::run, &waiting), 0);
+  timespec later;
+  clock_gettime(CLOCK_MONOTONIC, &later);
+  later.tv_sec += 100;
+  Goroutines all;
+  all.start([&] { EXPECT_EQ(pthread_clockjoin_np(id, nullptr, CLOCK_MONOTONIC, &later), 0); });
+  yield();  // the joiner waits; we still run
+  waiting.go_on = true;
+}
+
+TEST(Thread, an_attempt_to_join_collects_a_thread_that_has_ended) {
+  pthread_t id;
+  void* result = nullptr;
+  int value = 0;
+  ASSERT_EQ(pthread_create(&id, nullptr, [](void* p) -> void* { return p; }, &value), 0);
+  int error;
+  while ((error = pthread_tryjoin_np(id, &result)) == EBUSY) std::this_thread::yield();
+  EXPECT_EQ(error, 0);
+  EXPECT_EQ(result, &value);
+}
+
+TEST(Thread, threads_of_c11_are_threads_like_others) {
+  std::atomic<bool> go_on{false};
+  thrd_t id;
+  ASSERT_EQ(thrd_create(&id, [](void* arg) {
+    while (!*static_cast<std::atomic<bool>*>(arg)) thrd_yield();
+    return 7;
+  }, &go_on), thrd_success);
+  {
+    Goroutines all;
+    all.start([&] {
+      int result = 0;
+      EXPECT_EQ(thrd_join(id, &result), thrd_success);
+      EXPECT_EQ(result, 7);
+    });
+    yield();  // the joiner waits; we still run
+    go_on = true;
+  }
+  ASSERT_EQ(thrd_create(&id, [](void*) -> int { thrd_exit(8); }, nullptr), thrd_success);
+  int result = 0;
+  EXPECT_EQ(thrd_join(id, &result), thrd_success);
+  EXPECT_EQ(result, 8);
+  ASSERT_EQ(thrd_create(&id, [](void*) { return 0; }, nullptr), thrd_success);
+  EXPECT_EQ(thrd_detach(id), thrd_success);
+}
+
 TEST(Once, the_second_goroutine_waits_for_the_first) {
   std::once_flag flag;
   int runs = 0, through = 0;
