@@ -12,7 +12,7 @@
 namespace reprise::cli {
 namespace {
 
-constexpr const char* kMarker = "rt0_go";
+constexpr const char* kMarker = "reprise_rt0_go";
 
 bool defines_marker(Elf* elf) {
   for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf, section)) != nullptr;) {
