@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -139,6 +140,38 @@ void quit() {
 
 void recursive_static() { std::printf("%d\n", recursive_value(true)); }
 
+// Mistakes with the heap, which under the stage is ours.
+void double_free() {
+  go([] {
+    void* volatile block = std::malloc(100);
+    std::free(block);
+    std::free(block);
+  });
+  park_for_ever();
+}
+
+void invalid_free() {
+  char* const block = static_cast<char*>(std::malloc(100));
+  char* volatile inside = block + 16;
+  std::free(inside);
+}
+
+// A limit makes the heap small enough to exhaust (see the test).
+void exhaustion() {
+  constexpr size_t kBlock = 1 << 20;
+  size_t blocks = 0;
+  while (void* const block = std::malloc(kBlock)) {
+    *static_cast<void* volatile*>(block) = nullptr;
+    ++blocks;
+  }
+  std::printf("no memory: %d\n", errno == ENOMEM && blocks > 0);
+  std::fflush(stdout);
+  while (true) {
+    char* volatile block = new char[kBlock];
+    *block = 0;
+  }
+}
+
 // What no program may do: the API in a static constructor.
 struct SpawnsEarly {
   SpawnsEarly() {
@@ -162,6 +195,9 @@ constexpr struct {
     {"lock_order", lock_order},
     {"exit_on_thread", exit_on_thread},
     {"sigmask", changes_sigmask},
+    {"double_free", double_free},
+    {"invalid_free", invalid_free},
+    {"exhaustion", exhaustion},
 };
 
 int app(int argc, char** argv) {
