@@ -14,6 +14,7 @@ import argparse
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 
@@ -31,13 +32,17 @@ def run(command, procs=None):
     environment.pop("REPRISE_MAXPROCS", None)
     if procs:
         environment["REPRISE_MAXPROCS"] = str(procs)
-    try:
-        done = subprocess.run(
-            command, capture_output=True, env=environment, timeout=PATIENCE_S, check=False,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
-        return done.returncode, text(done.stdout), text(done.stderr)
-    except subprocess.TimeoutExpired as hung:
-        return None, text(hung.stdout), text(hung.stderr)
+    with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+            start_new_session=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0))) as started:
+        try:
+            output, error = started.communicate(timeout=PATIENCE_S)
+            return started.returncode, text(output), text(error)
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGKILL)  # the program too, which outlives its recorder
+            output, error = started.communicate()
+            return None, text(output), text(error)
 
 
 def text(captured):
