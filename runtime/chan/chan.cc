@@ -158,61 +158,6 @@ void drain_waiters(waitq* q, WakeList* woken) {
 
 }  // namespace
 
-// ---- wait queues -------------------------------------------------------------------------------
-
-// `first` is read without the lock by looks_full() and looks_empty(), so it is stored atomically.
-static void store_first(waitq* q, Sudog* sg) {
-  std::atomic_ref(q->first).store(sg, std::memory_order_release);
-}
-
-void waitq::enqueue(Sudog* sg) {
-  sg->queued = true;
-  sg->next = nullptr;
-  sg->prev = last;
-  if (last != nullptr) {
-    last->next = sg;
-  } else {
-    store_first(this, sg);
-  }
-  last = sg;
-}
-
-void waitq::remove(Sudog* sg) {
-  if (!sg->queued) return;
-  if (sg->prev != nullptr) {
-    sg->prev->next = sg->next;
-  } else {
-    store_first(this, sg->next);
-  }
-  if (sg->next != nullptr) {
-    sg->next->prev = sg->prev;
-  } else {
-    last = sg->prev;
-  }
-  sg->next = sg->prev = nullptr;
-  sg->queued = false;
-}
-
-Sudog* waitq::dequeue() {
-  while (Sudog* sg = first) {
-    remove(sg);
-    if (!sg->is_select) return sg;
-    // A select waits on several channels, under several locks: the first waker to turn the word
-    // from 0 to 1 has it. Acquire and release pair the winner with the select's own reset.
-    uint32_t open = 0;
-    if (sg->g->select_done.compare_exchange_strong(open, 1, std::memory_order_acq_rel)) return sg;
-  }
-  return nullptr;
-}
-
-Sudog* waitq::peek() {
-  while (Sudog* sg = first) {
-    if (!sg->is_select || sg->g->select_done.load(std::memory_order_acquire) == 0) return sg;
-    remove(sg);
-  }
-  return nullptr;
-}
-
 // ---- making and dropping -----------------------------------------------------------------------
 
 void chan_init(hchan* c, const ElemType* elemtype, int64_t size, void* buf) {
@@ -246,7 +191,7 @@ void chan_retain(hchan* c) {
 // drops the last reference: it sees what every other owner did.
 void chan_release(hchan* c) {
   if (c == nullptr || c->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  if (c->recvq.first != nullptr || c->sendq.first != nullptr) {
+  if (c->recvq.load_first() != nullptr || c->sendq.load_first() != nullptr) {
     throw_("channel destroyed while a goroutine waits on it");
   }
   for (; c->qcount > 0; --c->qcount) {

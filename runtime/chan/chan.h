@@ -9,28 +9,14 @@
 #include <cstdint>
 
 #include "runtime/chan/sudog.h"
+#include "runtime/chan/waitq.h"
 #include <reprise/detail/chan_core.h>
 #include "runtime/sched/lock.h"
 #include "runtime/seam/decision.h"
 
 namespace reprise::rt {
 
-// First in, first out. Guarded by the channel's lock.
-struct waitq {
-  Sudog* first = nullptr;
-  Sudog* last = nullptr;
-
-  void enqueue(Sudog* sg);
-  // The first waiter that can still be woken, off the queue; wins its select if it is in one.
-  Sudog* dequeue();
-  // The same without taking it: null means that dequeue() would return null.
-  Sudog* peek();
-  void remove(Sudog* sg);  // no-op if sg is not queued
-
-  Sudog* load_first() const {  // without the lock
-    return std::atomic_ref(const_cast<Sudog*&>(first)).load(std::memory_order_acquire);
-  }
-};
+using waitq = WaitqOf<Sudog>;
 
 struct hchan {
   // Written under `lock`; read without it as hints, hence only through atomic_ref.
