@@ -193,7 +193,10 @@ std::string Pairs::difference(const Case& c) {
   ++count_;
   recorded_ = record(c);
   const Run& recorded = recorded_;
-  if (recorded.hung) return "the recorded run did not end\n" + recorded.output + recorded.errors;
+  if (recorded.hung) {
+    run([&] { return execute({reprise_, "show", trace()}); });  // which finishes the trace
+    return "the recorded run did not end\n" + recorded.output + recorded.errors;
+  }
   if (recorded.remarks.find("Replay: ") == std::string::npos)
     return "no trace was made: " + recorded.remarks + recorded.errors;
   const Run replayed = replay(c);
