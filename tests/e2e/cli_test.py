@@ -547,6 +547,27 @@ class Gdb(Cli):
         self.assertRegex(done.stderr, r"fingerprint [0-9a-f]{16}, as recorded")
 
 
+    def test_goroutines_are_listed_and_unwound_and_the_run_ends_as_recorded(self):
+        self.record(RANDOM_PROGRAM, "g1g2t9t9y1Z2,b0,b1")
+        commands = "\n".join(["break randomness", "continue", "list", "info goroutines", "goroutine 2 bt",
+                              "goroutine 1 bt", "goroutine 77 bt", "delete", "continue", "quit", ""])
+        done = subprocess.run([REPRISE, "replay", self.trace, "--gdb"], input=commands, text=True,
+                              capture_output=True, timeout=LIMIT_S, cwd=self.folder)
+        self.assertRegex(done.stdout, r"(?m)^\d+\s+void randomness\(int k\) \{$")  # list
+        self.assertRegex(done.stdout, r"\* 1 \[running\] \(anonymous namespace\)::randomness at .*random_program\.cc:\d+")
+        for goroutine in (2, 3):
+            self.assertRegex(done.stdout, rf"  {goroutine} \[chan receive\] "
+                                          r"\(anonymous namespace\)::receive at .*random_program\.cc:\d+")
+        parked = done.stdout.split("goroutine 2 [chan receive]:")[1].split("goroutine 1 [running]:")[0]
+        self.assertRegex(parked, r"#1 .*reprise_mcall(?:.*\n)*#\d+ .*chanrecv(?:.*\n)*"
+                                 r"#\d+ .*receive(?:.*\n)*#\d+ .*run_task(?:.*\n)*#\d+ .*reprise_gostart")
+        self.assertNotIn("randomness", parked)
+        running = done.stdout.split("goroutine 1 [running]:")[1]
+        self.assertRegex(running, r"#0 .*randomness(?:.*\n)*#\d+ .*main")
+        self.assertIn("no goroutine 77", done.stderr)
+        self.assertRegex(done.stderr, r"fingerprint [0-9a-f]{16}, as recorded")
+
+
 class Show(Cli):
 
     def test_json_and_text_agree(self):

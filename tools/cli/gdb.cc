@@ -11,6 +11,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "tools/cli/launch.h"
+
 namespace reprise::cli {
 namespace {
 
@@ -23,6 +25,16 @@ uint64_t load_bias(const std::string& path) {
   bool whole = read(fd, &header, sizeof header) == sizeof header;
   close(fd);
   return whole && header.e_type == ET_DYN ? kExecutableBase : 0;
+}
+
+// `info goroutines` and `goroutine N COMMAND`. Empty if it is not installed: gdb does without.
+std::string gdb_script() {
+  const std::string own = own_path();
+  const std::string dir = own.substr(0, own.rfind('/'));
+  for (const std::string& path : {dir + "/reprise-gdb.py", dir + "/../share/reprise/reprise-gdb.py"}) {
+    if (access(path.c_str(), R_OK) == 0) return path;
+  }
+  return {};
 }
 
 }  // namespace
@@ -38,6 +50,7 @@ std::vector<std::string> gdb_argv(const std::vector<std::string>& stage_argv,
   if (!pack_root.empty()) commands.push_back("set sysroot " + pack_root);
   commands.push_back("file " + executable);
   commands.push_back(fmt::format("symbol-file {} -o {:#x}", executable, load_bias(executable)));
+  if (std::string script = gdb_script(); !script.empty()) commands.push_back("source " + script);
   for (const std::string& command : commands) {
     argv.push_back("-ex");
     argv.push_back(command);

@@ -31,17 +31,6 @@
 namespace reprise::cli {
 namespace {
 
-// Where this executable is: the kernel's word, unless it was started through a loader or there is no
-// /proc (a pack in a bare container), in which case argv[0] has it.
-std::string own_path() {
-  char path[PATH_MAX];
-  ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-  std::string exe = n > 0 ? std::string(path, static_cast<size_t>(n)) : std::string();
-  std::string name = program_invocation_name;
-  bool by_loader = exe.substr(exe.rfind('/') + 1).starts_with("ld");
-  return exe.empty() || by_loader ? name : exe;
-}
-
 // As execvp searches. Empty if nothing executable is there; *why says which way it failed.
 std::string search(const std::string& name, std::string* why) {
   if (name.find('/') != std::string::npos) return name;
@@ -142,6 +131,17 @@ bool nested() {
     pid = parent;
   }
   return false;
+}
+
+// Where this executable is: the kernel's word, unless it was started through a loader or there is no
+// /proc (a pack in a bare container), in which case argv[0] has it.
+std::string own_path() {
+  char path[PATH_MAX];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+  std::string exe = n > 0 ? std::string(path, static_cast<size_t>(n)) : std::string();
+  std::string name = program_invocation_name;
+  bool by_loader = exe.substr(exe.rfind('/') + 1).starts_with("ld");
+  return exe.empty() || by_loader ? name : exe;
 }
 
 std::string find_stage(std::string* why) {

@@ -26,6 +26,9 @@ bool resolve(const std::vector<std::string>& program, Target& out, std::string* 
 // Whether this process itself runs under a stage, or below a recorded one.
 bool nested();
 
+// The file of this executable.
+std::string own_path();
+
 // The stage executable beside this one or in ../libexec/reprise. Empty and *why if there is none.
 std::string find_stage(std::string* why);
 
