@@ -12,13 +12,13 @@
 
 #include "asm/asm.h"
 #include "runtime/boot/boot_internal.h"
+#include "runtime/sched/sched.h"
 
 namespace reprise::rt {
 
 namespace {
 
 constexpr int kExitUsage = 64;
-constexpr int32_t kMaxProcs = 1024;
 
 struct CpuSwitch {
   std::string_view name;

@@ -8,7 +8,7 @@
 #include "runtime/boot/boot_internal.h"
 #include "runtime/mem/stack.h"
 #include "runtime/sched/locals.h"
-#include "runtime/sched/sched.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/seam.h"
 
 namespace reprise::rt {
@@ -18,11 +18,32 @@ namespace {
 // The program called exit() itself, or main returned: the run is over for the policy either way.
 void at_exit() { seam_finish({seam::Outcome::Kind::ok, 0, "exit"}); }
 
+constexpr int64_t kQuiesceNs = 20'000'000;
+
+// Init tasks run on the process's first thread, as in the reference: a task that locks itself to its
+// thread gets that one for the program's main.
+void native_main_started() {
+  lock_os_thread();
+  install_fork_handlers();
+  start_sysmon();
+  const int32_t procs = sched.gomaxprocs.load(std::memory_order_relaxed);
+  if (procs != 1) {
+    stop_the_world();
+    start_the_world(procs);
+  }
+  if (debug_vars().schedtrace_ms != 0) schedtrace();
+}
+
 void runtime_main(void*) {
+  const bool native = !seam_active;
+  if (native) native_main_started();
   doinit();
+  if (native) unlock_os_thread();
   const int status = boot_state.app(boot_state.argc, boot_state.argv);
   locals_destroy(curg());
   std::fflush(stdout);
+  // Static destructors run next, and goroutines that go on beside them would see what they destroy.
+  if (!seam_active) quiesce(kQuiesceNs);
   seam_finish({status == 0 ? seam::Outcome::Kind::ok : seam::Outcome::Kind::failed, status, ""});
   std::exit(status);
 }

@@ -15,6 +15,7 @@
 #include "runtime/mem/stack.h"
 #include "runtime/panic/fatal.h"
 #include "runtime/sched/m.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
 #include "runtime/sys/interpose.h"
@@ -50,15 +51,17 @@ void seaminit() {
   seam_install();
 }
 
-void procresize(int32_t procs) {
+// One P until runtime.main runs: it must be m0 that runs it. The others join then.
+void procsinit(int32_t procs) {
   boot_advance(BootStep::seaminit, BootStep::procresize);
   sched.gomaxprocs = procs;
-  allp0.m = &reprise_m0;
-  reprise_m0.p = &allp0;
-  if (!ready_empty()) throw_("unknown runnable goroutine during bootstrap");
+  if (procresize(1) != nullptr || any_runq_work()) throw_("unknown runnable goroutine during bootstrap");
 }
 
 }  // namespace
+
+const sigset_t& initial_sigmask() { return init_sigmask; }
+
 }  // namespace reprise::rt
 
 extern "C" void reprise_schedinit() {
@@ -79,7 +82,7 @@ extern "C" void reprise_schedinit() {
   boot_advance(BootStep::goargs, BootStep::parsedebugvars);
   parsedebugvars();
   seaminit();
-  procresize(parse_gomaxprocs());
+  procsinit(parse_gomaxprocs());
   boot_advance(BootStep::procresize, BootStep::done);
   install_terminate_handler();
   sched.booted = true;

@@ -14,7 +14,7 @@
 #include "asm/asm.h"
 #include "runtime/panic/report.h"
 #include "runtime/sched/fibers.h"
-#include "runtime/sched/sched.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/seam.h"
 
 namespace reprise::rt {
@@ -23,12 +23,17 @@ namespace {
 
 constexpr int kExitPanic = 2;
 
-// Claims the right to report. A nested failure ends the process at once.
+// Which thread reports, by where its thread-local block lies.
+std::atomic<const void*> reporter{nullptr};
+
+// Claims the right to report. Another thread that fails meanwhile waits for the end; a nested failure
+// of the same thread ends the process at once.
 void begin_dying(std::string_view message) {
-  if (!sched.dying) {
-    sched.dying = true;
+  if (!sched.dying.exchange(true)) {
+    reporter.store(&reprise_tls_g, std::memory_order_relaxed);
     return;
   }
+  if (reporter.load(std::memory_order_relaxed) != &reprise_tls_g) freeze();
   report_text("fatal error during a fatal error: ");
   report_text(message);
   report_text("\n");

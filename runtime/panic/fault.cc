@@ -75,8 +75,7 @@ void on_fault(int signal, siginfo_t* info, void* raw_context) {
     stack_overflow(gp, &registers);
   }
   ::signal(signal, SIG_DFL);
-  if (sched.dying) return;
-  sched.dying = true;
+  if (sched.dying.exchange(true)) return;
   alarm(kReportSeconds);
   report_fault(signal, *info, context);
   if (on_goroutine) report_goroutine(gp, "running", &registers);
@@ -86,8 +85,7 @@ void on_fault(int signal, siginfo_t* info, void* raw_context) {
 // What the goroutine that was interrupted did, then the others. One that runs on another thread has
 // no saved context to show.
 void on_quit(int, siginfo_t*, void* raw_context) {
-  if (sched.dying) return;
-  sched.dying = true;
+  if (sched.dying.exchange(true)) return;
   alarm(kReportSeconds);
   report_text("SIGQUIT: quit\n");
   G* gp = getg();

@@ -93,7 +93,8 @@ void report_current() {
 }
 
 void report_all(const G* except) {
-  for (const G* gp = sched.allgs; gp != nullptr; gp = gp->alllink) {
+  const G* gp = sched.allgs.load(std::memory_order_acquire);
+  for (; gp != nullptr; gp = gp->alllink.load(std::memory_order_acquire)) {
     const GStatus status = gp->status.load(std::memory_order_acquire);
     if (gp == except || gp->system || status == GStatus::dead || status == GStatus::idle) continue;
     if (status == GStatus::running) {

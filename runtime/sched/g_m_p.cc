@@ -63,8 +63,19 @@ bool allowed(GStatus from, GStatus to) {
 
 }  // namespace
 
+// Two wakers of one waiting goroutine would be the runtime's gravest mistake, and the only transition
+// that two threads can try at once: a compare-and-swap finds it for sure. The others have one owner,
+// and a plain exchange would prove no more than the check does.
 void casgstatus(G* gp, GStatus from, GStatus to) {
-  const GStatus found = gp->status.load(std::memory_order_relaxed);
+  GStatus found = from;
+  if (from == GStatus::waiting) {
+    if (!allowed(from, to) ||
+        !gp->status.compare_exchange_strong(found, to, std::memory_order_acq_rel)) {
+      bad_transition(gp, from, to, found);
+    }
+    return;
+  }
+  found = gp->status.load(std::memory_order_relaxed);
   if (found != from || !allowed(from, to)) bad_transition(gp, from, to, found);
   gp->status.store(to, std::memory_order_release);
 }

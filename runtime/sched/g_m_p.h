@@ -6,7 +6,8 @@
 // them. In controlled modes goroutines that are not locked to a thread all run on m0, one at a
 // time, and the ready set lives in the seam (runtime/sched/seam.h).
 //
-// Fields name their guard. `sched.lock` is the scheduler's, "owner" the M that runs the G.
+// Fields name their guard. `sched.lock` is the scheduler's, "owner" the M that runs the G, or that
+// holds the P.
 #pragma once
 
 #include <atomic>
@@ -44,6 +45,16 @@ enum class WaitReason : uint8_t {
 };
 const char* wait_reason_text(WaitReason reason);
 
+// The reference's _Pidle and so on. Transitions are compare-and-swaps where sysmon and the returning
+// M both want a P in a system call, stores by the owner elsewhere.
+enum class PStatus : uint32_t {
+  idle,     // on the idle list, or in the hands of whoever moves it
+  running,  // owned by an M
+  syscall,  // its M is in a system call; anybody may take it by compare-and-swap
+  gcstop,   // halted while the world is stopped
+  dead,     // beyond gomaxprocs
+};
+
 // The C++ exception globals (__cxa_eh_globals): per thread in libstdc++, per goroutine here.
 struct EhGlobals {
   void* caught = nullptr;
@@ -73,7 +84,7 @@ struct G {
   void (*entry_drop)(void*) = nullptr;  // destroys entry_arg if the goroutine never starts
 
   G* schedlink = nullptr;        // next on whatever queue holds it; that queue's lock
-  G* alllink = nullptr;          // allgs, append only
+  std::atomic<G*> alllink{nullptr};  // allgs, append only
   M* locked_m = nullptr;         // lock_os_thread
   uint32_t locked_count = 0;
 
@@ -112,40 +123,59 @@ struct M {
   int64_t id = 0;
   G* gsignal = nullptr;
   P* p = nullptr;                // owner; null when idle or in a system call
-  P* oldp = nullptr;             // the P it had before the system call
+  P* nextp = nullptr;            // handed over by whoever sets `park`
+  P* oldp = nullptr;             // the P it had before the system call; owner
   G* locked_g = nullptr;
   int32_t locks = 0;             // runtime locks held; >0 forbids preemption
   int32_t mallocing = 0;
-  bool spinning = false;
+  bool spinning = false;         // counted in sched.wakeup.nmspinning; owner, or whoever wakes it
   std::atomic<int32_t> dying{0};
-  M* alllink = nullptr;
-  M* schedlink = nullptr;
+  M* alllink = nullptr;          // allms; constant once published
+  M* schedlink = nullptr;        // idle list, spare list; sched.lock
   uint64_t tid = 0;
-  std::atomic<uint32_t> park{0};  // futex note
+  std::atomic<uint32_t> park{0};  // note (note.h)
   bool (*wait_unlock_f)(G*, void*) = nullptr;  // gopark's commit, run on g0
   void* wait_lock = nullptr;
-  G* next_g = nullptr;           // handed over with the P by whoever wakes `park`
+  G* next_g = nullptr;           // controlled modes: handed over with the P by whoever wakes `park`
   int* errno_location = nullptr;     // this thread's; where a goroutine's errno is swapped in
   EhGlobals* eh_location = nullptr;  // the same for the C++ exception globals
   bool exiting = false;          // the thread ends once it has handed the P over; owner
+  uint64_t fastrand = 0;         // generator of the scheduler's own choices in native mode; owner
 };
 
 // Per-P run queue of the reference: a ring of 256 with one owner and many thieves.
 inline constexpr uint32_t kRunqSize = 256;
 
-struct P {
-  int32_t id = 0;
-  std::atomic<uint32_t> status{0};
-  M* m = nullptr;
+// What sysmon last saw of a P; sysmon alone touches it.
+struct SysmonTick {
   uint32_t schedtick = 0;
   uint32_t syscalltick = 0;
-  std::atomic<uint32_t> runqhead{0};
-  std::atomic<uint32_t> runqtail{0};
-  std::atomic<G*> runq[kRunqSize] = {};
-  std::atomic<G*> runnext{nullptr};
+  int64_t schedwhen_ns = 0;
+  int64_t syscallwhen_ns = 0;
+};
+
+// Ps are never freed. On a cache line of its own: thieves look at it.
+struct alignas(64) P {
+  int32_t id = 0;
+  std::atomic<PStatus> status{PStatus::gcstop};
+  std::atomic<M*> m{nullptr};    // the M that runs it; written by owner, read by sysmon as a hint
+  P* link = nullptr;             // idle list; sched.lock
+  std::atomic<uint32_t> schedtick{0};    // +1 for every slice; owner
+  std::atomic<uint32_t> syscalltick{0};  // +1 for every system call; owner
+  std::atomic<bool> preempt{false};  // its goroutine should give way at its next scheduling point
   G* gfree = nullptr;
   int32_t gfree_count = 0;
-  struct TimerHeap* timers = nullptr;  // runtime/time
+  uint64_t goidcache = 0;        // native mode: ids reserved for goroutines born here
+  uint64_t goidcacheend = 0;
+  // Goroutines of the program born here minus those that died here; owner, summed by readers.
+  std::atomic<int64_t> user_goroutines{0};
+  uint64_t timers_seen_tsc = 0;  // when its timers were last looked at; owner
+  struct TimerHeap* timers = nullptr;  // runtime/time; set by owner
+  SysmonTick sysmontick;
+  alignas(64) std::atomic<uint32_t> runqhead{0};
+  std::atomic<uint32_t> runqtail{0};
+  std::atomic<G*> runnext{nullptr};
+  std::atomic<G*> runq[kRunqSize] = {};
 };
 
 // The current goroutine, thread and processor. Never inlined: a compiler may not cache them across

@@ -28,8 +28,9 @@ uint64_t gfree_count = 0;       // gfree_lock: on all lists
 constinit Lock allg_lock{LockRank::allg};
 uint64_t allg_count = 0;        // allg_lock
 
+// Release: whoever walks allgs without the lock finds each G built.
 void link_allg(G* gp) {
-  (sched.allgs == nullptr ? sched.allgs : sched.allgs_tail->alllink) = gp;
+  (sched.allgs_tail == nullptr ? sched.allgs : sched.allgs_tail->alllink).store(gp, std::memory_order_release);
   sched.allgs_tail = gp;
 }
 
@@ -89,6 +90,18 @@ void gfput(G* gp) {
   gfree_lock.lock();
   gp->schedlink = gfree_lists[size_class];
   gfree_lists[size_class] = gp;
+  gfree_lock.unlock();
+}
+
+// A P that is no more leaves its free goroutines to the others.
+void gfpurge(P* pp) {
+  gfree_lock.lock();
+  while (G* gp = pop(&pp->gfree)) {
+    gp->schedlink = gfree_lists[0];
+    gfree_lists[0] = gp;
+    ++gfree_count;
+  }
+  pp->gfree_count = 0;
   gfree_lock.unlock();
 }
 

@@ -54,4 +54,7 @@ bool netpoll(int64_t wait_ns);
 // Ends a netpoll that blocks, or the next one. Any thread.
 void netpoll_break();
 
+// Something ended that kept goroutines which all wait from being a deadlock. The scheduler's; any thread.
+void recheck_deadlock();
+
 }  // namespace reprise::rt

@@ -1,60 +1,70 @@
-// Threads: m0, the threads of goroutines locked to one, and the P that travels between them.
+// Threads of the runtime: their birth, what each needs before it runs goroutines, their end.
 //
 // Invariants:
-//  - One P: the M that holds it runs, every other M sleeps in stopm() on its own g0, on its note
-//    (M::park). The P moves by hand_over(): the goroutine and the P are written first, then the note
-//    is set; nobody else may wake that M, so it needs no queue.
-//  - m0 runs every goroutine that is not locked; an M made for a locked goroutine runs that one only.
-//    So lock_os_thread on m0 moves the goroutine to a thread of its own. (Foreign thread identity
-//    changes at that call, and again at the last unlock_os_thread.)
-//  - A locked goroutine that exits takes its thread with it: the thread's state may be anything.
-//
-// Rejected: running unlocked goroutines on whichever M holds the P, as the reference does. One
-// thread-local block for all of them is what makes controlled runs the same (DESIGN, the baton).
+//  - An M outlives its thread: it stays in allms and is used again (native mode), so that whoever walks
+//    allms needs no lock.
+//  - A thread starts with every signal blocked, as its creator had for that moment, and takes the mask
+//    of boot once it can stand a signal.
+//  - In native mode a thread is made only by one whose state is known: a goroutine locked to its
+//    thread may have changed what a new thread inherits (affinity, scheduling class, namespaces), and a
+//    thread of the program's is nothing that we know. Those leave it to sysmon (the reference has a
+//    template thread for that; sysmon runs no code of the program, starts first and is always there).
+#include "runtime/sched/m.h"
+
 #include <cxxabi.h>
-#include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "asm/asm.h"
+#include "runtime/boot/boot.h"
 #include "runtime/panic/fatal.h"
 #include "runtime/sched/fibers.h"
-#include "runtime/sched/m.h"
-#include "runtime/sched/sched.h"
-#include "runtime/sched/seam.h"
+#include "runtime/sched/native.h"
+#include "runtime/seam/names.h"
+#include "runtime/sys/interpose.h"
+#include "runtime/sys/syscall.h"
 
 namespace reprise::rt {
 
 namespace {
 
-M* spare_ms = nullptr;  // P: threads whose goroutine unlocked itself, asleep in stopm()
+// As the kernel has it: by its own call, since libc's is the program's (runtime/sys) and keeps two
+// signals for itself.
+void set_sigmask(uint64_t mask, uint64_t* before) {
+  sys::call(SYS_rt_sigprocmask, SIG_SETMASK, &mask, before, sizeof mask);
+}
 
-void note_sleep(M* mp) {
-  while (mp->park.load(std::memory_order_acquire) == 0) {
-    syscall(SYS_futex, &mp->park, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
+uint64_t kernel_mask(const sigset_t& set) {
+  uint64_t mask;
+  std::memcpy(&mask, &set, sizeof mask);
+  return mask;
+}
+
+M* newm_pending = nullptr;  // sched.lock: Ms that sysmon shall make threads for, by schedlink
+
+// Not by new: the program may count its allocations.
+template <class T>
+T* make() {
+  void* const memory = std::aligned_alloc(64, (sizeof(T) + 63) & ~size_t{63});
+  if (memory == nullptr) throw_("out of memory (M)");
+  return new (memory) T;
+}
+
+void mstart1() {
+  if (P* pp = getm()->nextp) {
+    getm()->nextp = nullptr;
+    acquirep(pp);
+    reprise_schedule();
   }
-  mp->park.store(0, std::memory_order_relaxed);
+  stop_controlled();
 }
-
-void note_wakeup(M* mp) {
-  mp->park.store(1, std::memory_order_release);
-  syscall(SYS_futex, &mp->park, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
-}
-
-// Sleeps until somebody hands this M the P and a goroutine.
-[[noreturn]] void stopm() {
-  M* mp = getm();
-  note_sleep(mp);
-  G* gp = mp->next_g;
-  mp->next_g = nullptr;
-  execute(gp);
-}
-
-void mstart1() { stopm(); }
 
 void* thread_main(void* arg) {
   M* mp = static_cast<M*>(arg);
@@ -63,63 +73,148 @@ void* thread_main(void* arg) {
   mp->ctx.g0->ctx.stack_hi = reinterpret_cast<uint64_t>(&here);
   mp->ctx.g0->ctx.stack_lo = mp->ctx.g0->ctx.stack_hi - (64 << 10);
   minit(mp);
+  if (!seam_active) set_sigmask(kernel_mask(initial_sigmask()), nullptr);
   reprise_mstart(mstart1);
   munit(mp);
   reprise_tls_g = nullptr;
+  if (!seam_active) mrelease(mp);
   return nullptr;
 }
 
-// A thread with an M, asleep until the first hand-over. The M is never freed: it is in allms.
-M* newm() {
-  if (M* mp = spare_ms) {
-    spare_ms = mp->schedlink;
+bool create_thread(M* mp) { return create_runtime_thread(thread_main, mp); }
+
+// libc's own function: a call of ours on a goroutine would count as the program's.
+auto libc_create() {
+#ifdef REPRISE_SANITIZED
+  return &pthread_create;
+#else
+  static const auto found = libc_function<decltype(pthread_create)>("pthread_create");
+  return found;
+#endif
+}
+
+// Creates the thread with all signals blocked.
+void create_thread_masked(M* mp) {
+  const int saved_errno = errno;
+  const bool created = create_runtime_thread_masked(thread_main, mp);
+  errno = saved_errno;
+  if (!created) throw_("runtime: failed to create new OS thread");
+}
+
+// An M without a thread: one whose thread has ended, or a new one.
+M* allocm() {
+  sched.lock.lock();
+  M* mp = sched.freem;
+  if (mp != nullptr) sched.freem = mp->schedlink;
+  const bool too_many = sched.mcount > kMaxThreads;
+  sched.lock.unlock();
+  if (too_many) throw_("thread exhaustion: program exceeds 10000-thread limit");
+  if (mp != nullptr) {
     mp->schedlink = nullptr;
+    mp->exiting = false;
     return mp;
   }
-  M* mp = new M;
-  mp->ctx.g0 = new G;
+  mp = make<M>();
+  mp->ctx.g0 = make<G>();
   mp->ctx.g0->ctx.m = mp;
   mcommoninit(mp);
+  return mp;
+}
+
+// May this thread's state be inherited by a new one?
+bool clean_thread() {
+  const M* mp = getm();
+  return mp != nullptr && mp->locked_g == nullptr && !mp->exiting;
+}
+
+}  // namespace
+
+bool create_runtime_thread_masked(void* (*main)(void*), void* arg) {
+  uint64_t before = 0;
+  set_sigmask(~uint64_t{0}, &before);
+  const bool created = create_runtime_thread(main, arg);
+  set_sigmask(before, nullptr);
+  return created;
+}
+
+bool create_runtime_thread(void* (*main)(void*), void* arg) {
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
   pthread_t thread;
-  const int error = pthread_create(&thread, &attr, thread_main, mp);
+  const int error = libc_create()(&thread, &attr, main, arg);
   pthread_attr_destroy(&attr);
-  if (error != 0) throw_("lock_os_thread: cannot create a thread");
+  return error == 0;
+}
+
+M* new_controlled_m() {
+  M* mp = make<M>();
+  mp->ctx.g0 = make<G>();
+  mp->ctx.g0->ctx.m = mp;
+  mcommoninit(mp);
+  if (!create_thread(mp)) throw_("lock_os_thread: cannot create a thread");
   return mp;
 }
 
-void move_home_m(G* gp) {
-  save_thread_state(gp);
-  M* mp = getm();
-  mp->ctx.curg = nullptr;
-  gp->ctx.m = nullptr;
-  casgstatus(gp, GStatus::running, GStatus::runnable);
-  if (gp->locked_m == nullptr) {
-    mp->locked_g = nullptr;
-    mp->schedlink = spare_ms;
-    spare_ms = mp;
+void newm(P* pp, bool spinning) {
+  M* mp = allocm();
+  mp->nextp = pp;
+  mp->spinning = spinning;
+  start_sysmon();  // the child of a fork has none
+  if (clean_thread()) return create_thread_masked(mp);
+  sched.lock.lock();
+  mp->schedlink = newm_pending;
+  newm_pending = mp;
+  sched.lock.unlock();
+  kick_sysmon();
+}
+
+void create_pending_threads() {
+  sched.lock.lock();
+  M* mp = newm_pending;
+  newm_pending = nullptr;
+  sched.lock.unlock();
+  while (mp != nullptr) {
+    M* const next = mp->schedlink;
+    mp->schedlink = nullptr;
+    create_thread_masked(mp);
+    mp = next;
   }
-  hand_over(home_of(gp), gp);
 }
 
-void newm_for(void* arg) {
-  G* gp = static_cast<G*>(arg);
-  M* mp = newm();
-  gp->locked_m = mp;
-  mp->locked_g = gp;
+void mrelease(M* mp) {
+  mp->ctx.g0->fiber = {};
+  sched.lock.lock();
+  mp->schedlink = sched.freem;
+  sched.freem = mp;
+  sched.lock.unlock();
 }
 
-}  // namespace
+void mexit() {
+  M* mp = getm();
+  handoffp(releasep());
+  sched.lock.lock();
+  --sched.mcount;
+  checkdead();
+  sched.lock.unlock();
+  // The process's first thread cannot end without the process looking dead from outside.
+  if (mp == &reprise_m0) freeze();
+  reprise_mexit();
+}
+
+void freeze() {
+  for (;;) pause();
+}
 
 void mcommoninit(M* mp) {
   sched.lock.lock();
   if (mp != &reprise_m0) {
     mp->id = sched.midgen++;
-    mp->alllink = sched.allms;
-    sched.allms = mp;
+    mp->alllink = sched.allms.load(std::memory_order_relaxed);
+    // Release: whoever finds the M finds it built.
+    sched.allms.store(mp, std::memory_order_release);
   }
+  mp->fastrand = seam::mix(boot_random() + static_cast<uint64_t>(mp->id)) | 1;
   sched.lock.unlock();
 }
 
@@ -132,33 +227,15 @@ void minit(M* mp) {
 
 void munit(M* mp) { remove_fault_stack(mp); }
 
-M* home_of(const G* gp) { return gp->locked_m != nullptr ? gp->locked_m : &reprise_m0; }
-
-void hand_over(M* target, G* gp) {
+uint64_t cheaprand() {
   M* mp = getm();
-  P* pp = mp->p;
-  mp->p = nullptr;
-  pp->m = target;
-  target->p = pp;
-  target->next_g = gp;
-  const bool exiting = mp->exiting;
-  note_wakeup(target);
-  if (exiting) reprise_mexit();
-  stopm();
-}
-
-void lock_os_thread() {
-  G* gp = require_goroutine("lock_os_thread");
-  if (gp->locked_count++ != 0) return;
-  systemstack(newm_for, gp);
-  mcall(move_home_m);
-}
-
-void unlock_os_thread() {
-  G* gp = require_goroutine("unlock_os_thread");
-  if (gp->locked_count == 0 || --gp->locked_count != 0) return;
-  gp->locked_m = nullptr;
-  mcall(move_home_m);
+  if (mp == nullptr) {
+    // Relaxed: only that values differ counts.
+    static std::atomic<uint64_t> drawn{0};
+    return seam::mix(boot_random() + drawn.fetch_add(0x9e3779b97f4a7c15, std::memory_order_relaxed));
+  }
+  mp->fastrand += 0x9e3779b97f4a7c15;
+  return seam::mix(mp->fastrand);
 }
 
 }  // namespace reprise::rt

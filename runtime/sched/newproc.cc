@@ -1,6 +1,7 @@
 // Birth and death of goroutines: newproc, the first C++ frame, goexit.
 //
-// Invariant: a goroutine is counted in sched.user_goroutines from newproc_start() until goexit0().
+// Invariant: a goroutine is counted in user_goroutines, of the P or of sched, from newproc_start() until
+// goexit0().
 // The goroutine's name is fixed at birth: a hash of its parent's name and of how many children the
 // parent had; two runs in which the parent does the same give the same names, whatever the schedule.
 #include <unwind.h>
@@ -49,8 +50,32 @@ uint64_t next_child_of(G* parent) {
   return std::atomic_ref(parent->spawns).fetch_add(1, std::memory_order_relaxed);
 }
 
+// In native mode each P takes ids by batches, as the reference does.
+uint64_t next_goid() {
+  constexpr uint64_t kBatch = 16;
+  P* pp = getp();
+  if (seam_active || pp == nullptr) return sched.goidgen.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (pp->goidcache == pp->goidcacheend) {
+    pp->goidcache = sched.goidgen.fetch_add(kBatch, std::memory_order_relaxed) + 1;
+    pp->goidcacheend = pp->goidcache + kBatch;
+  }
+  return pp->goidcache++;
+}
+
+// Release, for those who wait until a count falls: what the goroutine did is visible to them.
+void count_goroutine(int64_t delta) {
+  P* pp = getp();
+  if (pp == nullptr) {
+    sched.user_goroutines.fetch_add(delta, std::memory_order_release);
+    return;
+  }
+  // The owner's alone to write.
+  const int64_t count = pp->user_goroutines.load(std::memory_order_relaxed);
+  pp->user_goroutines.store(count + delta, std::memory_order_release);
+}
+
 void christen(G* gp, G* parent, seam::Site site) {
-  gp->goid = sched.goidgen.fetch_add(1, std::memory_order_relaxed) + 1;
+  gp->goid = next_goid();
   gp->parent_goid = parent->goid;
   if (!gp->named) gp->name = seam::child_name(parent->name, next_child_of(parent));
   gp->spawn_site = site;
@@ -62,11 +87,11 @@ void start(G* gp, void (*fn)(void*), void (*drop)(void*), seam::Site site) {
   christen(gp, parent_of_spawn(), site);
   gp->entry = fn;
   gp->entry_drop = drop;
-  if (!gp->system) sched.user_goroutines.fetch_add(1, std::memory_order_relaxed);
+  if (!gp->system) count_goroutine(1);
   seam_note_spawn(gp);
   casgstatus(gp, GStatus::dead, GStatus::runnable);
   ready_put(gp);
-  if (getg() == nullptr) netpoll_break();  // a foreign thread: the scheduler may be asleep
+  if (seam_active && getg() == nullptr) netpoll_break();  // a foreign thread: the scheduler may be asleep
 }
 
 void goexit0(G* gp) {
@@ -75,7 +100,7 @@ void goexit0(G* gp) {
   M* mp = getm();
   mp->ctx.curg = nullptr;
   gp->ctx.m = nullptr;
-  if (!gp->system) sched.user_goroutines.fetch_sub(1, std::memory_order_relaxed);
+  if (!gp->system) count_goroutine(-1);
   seam_note_exit(gp);
   if (gp->locked_m != nullptr) {
     // The thread's state may be anything by now, so the thread ends with its goroutine.
@@ -148,7 +173,16 @@ void goexit() {
   throw_("goexit: unwinding came back");
 }
 
-uint64_t num_goroutine() { return sched.user_goroutines.load(std::memory_order_relaxed); }
+// Ps come one after the other and never go, so the sum is over all there ever were.
+uint64_t num_goroutine() {
+  int64_t sum = sched.user_goroutines.load(std::memory_order_acquire);
+  for (int32_t i = 0; i < kMaxProcs; ++i) {
+    const P* pp = allp[i].load(std::memory_order_acquire);
+    if (pp == nullptr) break;
+    sum += pp->user_goroutines.load(std::memory_order_acquire);
+  }
+  return sum > 0 ? static_cast<uint64_t>(sum) : 0;
+}
 
 }  // namespace reprise::rt
 

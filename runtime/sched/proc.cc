@@ -1,44 +1,35 @@
 // The scheduler: park, ready, yield, and the loop on g0 that picks who goes next.
 //
-// Invariants:
-//  - Only the M that holds the P executes a goroutine or touches the ready set; another thread's
-//    goready() goes through the global queue and wakes the poller.
+// What is here is the same in all modes; who goes next, and where, is native.h's or controlled.cc's
+// matter. Invariants:
+//  - Only an M that holds a P executes a goroutine; another thread's goready() goes through the
+//    global queue.
 //  - A goroutine is `running` on exactly one M, or in exactly one place that makes it `runnable`
-//    later, or in the ready set.
+//    later, or in one run queue or the ready set.
+//  - A goroutine is put on a queue only after its M has left its stack: gopark's commit runs on g0.
 //  - schedule() never returns: it ends in gogo. Whoever comes back to g0 comes by mcall, at the top
 //    of g0's stack, so that nothing accumulates there.
 //  - A goroutine leaves its M only in park_m, gosched_m and goexit0, where its errno and exception
-//    globals are taken out of the thread; execute() puts them back.
-//
-// Timers and the poller are looked at every kPollEvery rounds while goroutines are runnable, so that
-// a busy ready set cannot starve them, and whenever none is. The clock is read there only.
+//    globals are taken out of the thread; execute() puts them back, perhaps into another thread.
 #include "runtime/sched/proc.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
 #include "asm/asm.h"
-#include "runtime/boot/boot.h"
 #include "runtime/mem/stack.h"
 #include "runtime/panic/fatal.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
-#include "runtime/seam/names.h"
 #include "runtime/sched/seam.h"
-#include "runtime/sys/interpose.h"
+#include "runtime/seam/names.h"
 
 namespace reprise::rt {
 
 namespace {
-
-constexpr uint64_t kPollEvery = 61;
-
-void dropg(G* gp) {
-  save_thread_state(gp);
-  gp->ctx.m->ctx.curg = nullptr;
-  gp->ctx.m = nullptr;
-}
 
 void check_canary(G* gp) {
   if (gp->ctx.stack_guard == gp->ctx.stack_lo && !stack_canary_intact(gp->ctx.stack_lo)) {
@@ -68,7 +59,16 @@ void gosched_m(G* gp) {
   check_canary(gp);
   dropg(gp);
   casgstatus(gp, GStatus::running, GStatus::runnable);
-  ready_put(gp);
+  ready_put_last(gp);
+  reprise_schedule();
+}
+
+// Asked to give way: behind everybody, not only behind those of this P.
+void gopreempt_m(G* gp) {
+  check_canary(gp);
+  dropg(gp);
+  casgstatus(gp, GStatus::running, GStatus::runnable);
+  globrunqput(gp);
   reprise_schedule();
 }
 
@@ -77,28 +77,13 @@ bool unlock_commit(G*, void* lock) {
   return true;
 }
 
-// Looks at timers and the poller without blocking.
-void poll_now() {
-  if (timers_pending()) timers_run_due();
-  if (netpoll_waiting()) netpoll(0);
-  if (debug_vars().schedtrace_ms != 0) schedtrace();
-}
-
-// Nothing is runnable: wait for a timer or the poller, or report that nothing can ever happen.
-void wait_for_work() {
-  if (debug_vars().schedtrace_ms != 0) schedtrace();
-  int64_t wait_ns = -1;
-  if (timers_pending()) {
-    if (timers_run_due()) return;
-    wait_ns = timers_wait_ns();
-  }
-  // A thread of the program may still wake somebody.
-  if (wait_ns < 0 && !netpoll_waiting() && program_threads() == 0) deadlock();
-  if (wait_ns == 0 && !netpoll_waiting()) return;  // the virtual clock has jumped to the deadline
-  netpoll(wait_ns);
-}
-
 }  // namespace
+
+void dropg(G* gp) {
+  save_thread_state(gp);
+  gp->ctx.m->ctx.curg = nullptr;
+  gp->ctx.m = nullptr;
+}
 
 void save_thread_state(G* gp) {
   M* mp = gp->ctx.m;
@@ -113,26 +98,20 @@ void load_thread_state(G* gp) {
   *mp->eh_location = gp->eh;
 }
 
-void execute(G* gp) {
+void execute(G* gp, bool inherit_time) {
   M* mp = getm();
   mp->ctx.curg = gp;
   gp->ctx.m = mp;
   gp->wait_reason = WaitReason::none;
   casgstatus(gp, GStatus::runnable, GStatus::running);
-  ++mp->p->schedtick;
+  P* pp = mp->p;
+  if (!inherit_time) {
+    // The owner's alone to write; sysmon compares.
+    pp->schedtick.store(pp->schedtick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    if (pp->preempt.load(std::memory_order_relaxed)) pp->preempt.store(false, std::memory_order_relaxed);
+  }
   load_thread_state(gp);
   gogo(gp);
-}
-
-G* findrunnable() {
-  if (++sched.rounds % kPollEvery == 0 || sched.poll_soon) {
-    sched.poll_soon = false;
-    poll_now();
-  }
-  for (;;) {
-    if (G* gp = ready_take()) return gp;
-    wait_for_work();
-  }
 }
 
 void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
@@ -145,19 +124,13 @@ void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
   mcall(park_m);
 }
 
-// One thread holds the P and looks at timers in every round that finds nothing; only another may have
-// to wake it.
-void wake_net_poller(int64_t) {
-  if (getp() == nullptr) netpoll_break();
-}
-
 void goparkunlock(Lock* lock, WaitReason reason) { gopark(unlock_commit, lock, reason); }
 
 void goready(G* gp) {
   seam_note_wake(gp);
   casgstatus(gp, GStatus::waiting, GStatus::runnable);
   ready_put(gp);
-  if (getp() == nullptr) netpoll_break();
+  if (seam_active && getp() == nullptr) netpoll_break();
 }
 
 void gosched() {
@@ -170,10 +143,43 @@ void gosched() {
 
 void gosched_announced() { mcall(gosched_m); }
 
+void preempt_point() {
+  G* gp = getg();
+  if (gp == nullptr || gp != curg() || gp->no_preempt != 0 || gp->ctx.m->locks != 0) return;
+  if (getp()->preempt.load(std::memory_order_relaxed)) mcall(gopreempt_m);
+}
+
 int gomaxprocs(int n) {
-  const int before = sched.gomaxprocs;
-  if (n > 0) sched.gomaxprocs = n;
+  const int before = sched.gomaxprocs.load(std::memory_order_relaxed);
+  if (n <= 0 || n == before) return before;
+  if (seam_active) {
+    sched.gomaxprocs.store(n, std::memory_order_relaxed);
+    return before;
+  }
+  require_goroutine("gomaxprocs");
+  stop_the_world();
+  n = std::min(n, kMaxProcs);
+  sched.gomaxprocs.store(n, std::memory_order_relaxed);
+  start_the_world(n);
   return before;
+}
+
+// The reference's rule in native mode: the goroutine keeps the thread that it is on. In a controlled
+// mode m0 belongs to the others, so it moves.
+void lock_os_thread() {
+  G* gp = require_goroutine("lock_os_thread");
+  if (gp->locked_count++ != 0) return;
+  if (seam_active) return lock_os_thread_controlled(gp);
+  gp->locked_m = gp->ctx.m;
+  gp->ctx.m->locked_g = gp;
+}
+
+void unlock_os_thread() {
+  G* gp = require_goroutine("unlock_os_thread");
+  if (gp->locked_count == 0 || --gp->locked_count != 0) return;
+  if (seam_active) return unlock_os_thread_controlled(gp);
+  gp->ctx.m->locked_g = nullptr;
+  gp->locked_m = nullptr;
 }
 
 G* require_goroutine(const char* api) {
@@ -199,8 +205,6 @@ void require_booted(const char* api) {
 
 extern "C" void reprise_schedule() {
   using namespace reprise::rt;
-  G* gp = findrunnable();
-  M* home = home_of(gp);
-  if (home != getm() || getm()->exiting) hand_over(home, gp);
-  execute(gp);
+  if (seam_active) schedule_controlled();
+  schedule_native();
 }

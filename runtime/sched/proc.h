@@ -4,6 +4,7 @@
 // M nor its P: another goroutine goes on.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -56,16 +57,28 @@ seam::ObjectId new_object_id();
 
 // ---- the scheduling points ----
 // Announces the next operation of this goroutine and lets the policy decide whether it goes on
-// (controlled modes); one predicted branch in native mode. Call it before the operation, holding
-// no runtime lock. May switch goroutines.
+// (controlled modes); one predicted branch in native mode, which leads to the slow path when somebody
+// was asked to give way. Call it before the operation, holding no runtime lock. May switch goroutines.
 void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses);
-extern bool seam_active;  // a policy is installed; set once during boot
+extern bool seam_active;  // a policy is installed; set during boot, or by a test while the world stands
+
+// Why scheduling points take their slow path: bits. Relaxed everywhere: a point that is missed is
+// followed by another.
+inline constexpr uint8_t kAttendPolicy = 1;   // seam_active
+inline constexpr uint8_t kAttendPreempt = 2;  // native: some P should give way (preempt.cc)
+extern std::atomic<uint8_t> seam_attention;
+inline bool seam_attends() {
+  return __builtin_expect(seam_attention.load(std::memory_order_relaxed) != 0, 0);
+}
+
+// Native mode's slow path: gives way if that was asked for. Does nothing on g0 and foreign threads.
+void preempt_point();
 
 inline void seam_point(seam::OpKind op, std::span<const seam::Access> accesses) {
-  if (__builtin_expect(seam_active, 0)) seam_point_slow(op, accesses);
+  if (seam_attends()) seam_point_slow(op, accesses);
 }
 inline void seam_point(seam::OpKind op, seam::ObjectId object, bool write) {
-  if (__builtin_expect(seam_active, 0)) {
+  if (seam_attends()) {
     const seam::Access access{object, write};
     seam_point_slow(op, {&access, 1});
   }

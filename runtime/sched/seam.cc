@@ -13,6 +13,8 @@
 // poller: they could make others ready, and without a round nobody would notice.
 #include "runtime/sched/seam.h"
 
+#include <sys/syscall.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -25,10 +27,13 @@
 #include "runtime/boot/boot.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/goroutine_list.h"
+#include "runtime/sched/idle.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/catalog.h"
 #include "runtime/seam/names.h"
 #include "runtime/sched/ready_set.h"
+#include "runtime/sys/syscall.h"
 
 namespace reprise::rt {
 
@@ -49,10 +54,6 @@ struct SeamState {
   ReadySet ready;
 };
 constinit SeamState state;
-
-// The built-in generator of programs without a policy, one a thread. Read in seam_draw() only, which
-// does not switch and is not inlined.
-constinit thread_local uint64_t native_random __attribute__((tls_model("initial-exec"))) = 0;
 
 seam::Decision decision_of(seam::DecisionKind kind, std::span<const seam::Candidate> candidates) {
   G* gp = curg();
@@ -117,6 +118,16 @@ void activate(seam::Policy* policy) {
   state.policy = policy;
   state.wants_events = policy->wants_events();
   seam_active = true;
+  seam_attention.fetch_or(kAttendPolicy, std::memory_order_relaxed);
+}
+
+// The M in the poller, if there is one, leaves it; none enters it while a policy is installed
+// (findrunnable.cc).
+void clear_poller() {
+  while (sched.lastpoll.load() == 0) {
+    netpoll_break();
+    sys::call(SYS_sched_yield);
+  }
 }
 
 // Without the name, which follows from the parent's and from how many children came before: 16 bytes
@@ -144,11 +155,23 @@ void seam_install() {
 }
 
 void seam_set_policy_for_test(seam::Policy* policy) {
-  if (!ready_empty()) throw_("seam_set_policy_for_test with goroutines ready");
+  if (seam_active && !state.ready.empty()) throw_("seam_set_policy_for_test with goroutines ready");
   state.ticks = 0;
-  if (policy != nullptr) return activate(policy);
+  if (seam_active && policy != nullptr) return activate(policy);
+  if (policy != nullptr) {
+    stop_the_world();
+    start_the_world(1);
+    if (any_runq_work()) throw_("seam_set_policy_for_test with goroutines ready");
+    activate(policy);
+    clear_poller();
+    return come_home();
+  }
+  if (!seam_active) return;
   seam_active = false;
+  seam_attention.fetch_and(static_cast<uint8_t>(~kAttendPolicy), std::memory_order_relaxed);
   state.policy = nullptr;
+  stop_the_world();
+  start_the_world(sched.gomaxprocs.load(std::memory_order_relaxed));
 }
 
 void seam_finish(const seam::Outcome& outcome) {
@@ -162,11 +185,21 @@ void seam_finish(const seam::Outcome& outcome) {
 void ready_put(G* gp) {
   fiber_readied(gp);
   if (__builtin_expect(seam_active, 0)) return state.ready.insert(gp, state.step);
-  runqput(getp(), gp);
+  if (P* pp = getp()) {
+    runqput(sched, pp, gp, true);
+  } else {
+    globrunqput(gp);
+  }
+  wakep();
+}
+
+void ready_put_last(G* gp) {
+  fiber_readied(gp);
+  if (seam_active) return state.ready.insert(gp, state.step);
+  runqput(sched, getp(), gp, false);
 }
 
 G* ready_take() {
-  if (__builtin_expect(!seam_active, 1)) return runq_take(getp());
   if (state.ready.empty()) return nullptr;
   size_t choice = 0;
   if (state.ready.size() > 1) {
@@ -181,13 +214,12 @@ G* ready_take() {
   return gp;
 }
 
-bool ready_empty() { return seam_active ? state.ready.empty() : !runq_any(getp()); }
-
 size_t ready_size() { return state.ready.size(); }
 
 uint64_t seam_step() { return state.step; }
 
 void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses) {
+  if (!seam_active) return preempt_point();
   G* gp = getg();
   if (gp == nullptr || gp != curg()) return;  // g0 and foreign threads decide nothing
   ++state.step;
@@ -217,9 +249,7 @@ uint64_t seam_draw() {
   if (seam_active) {
     return on_g0([] { return state.policy->draw(decision_of(seam::DecisionKind::draw, {})); });
   }
-  if (native_random == 0) native_random = boot_random();
-  native_random += 0x9e3779b97f4a7c15;
-  return seam::mix(native_random);
+  return cheaprand();
 }
 
 seam::ObjectId new_object_id() {

@@ -1,8 +1,8 @@
 // The seam's runtime side: the ready set, the ticks, and the questions put to the policy.
 //
 // With a policy (seam_active) the ready set is an array of candidates in order of goroutine id, kept
-// as goroutines come and go, and every choice goes to the policy. Without one the ready set is the
-// P's run queue, and nothing here is called but for the two branches in ready_put and ready_take.
+// as goroutines come and go, and every choice goes to the policy. Without one (native mode) the run
+// queues of the Ps take its place, and nothing here is called but for the branch in ready_put.
 //
 // Where decisions fall: `run` in ready_take(), on g0, when more than one goroutine is ready;
 // `preempt` at a scheduling point at which another goroutine is ready and no ticks are left; the other
@@ -24,11 +24,13 @@ void seam_install();
 // Tells the policy how the run ended. Once; later calls do nothing. Any stack.
 void seam_finish(const seam::Outcome& outcome);
 
-// Adds a runnable goroutine to the ready set.
+// Adds a runnable goroutine to the ready set, or, in native mode, to this P's queue as the next to
+// run, and sees that it does not wait for this M where others are idle. Any thread.
 void ready_put(G* gp);
-// Takes out the goroutine that goes next, null if none is ready. g0.
+// The same for the running goroutine that gives way: behind those that are ready here.
+void ready_put_last(G* gp);
+// Takes out the goroutine that goes next, null if none is ready. With a policy only; g0.
 G* ready_take();
-bool ready_empty();
 size_t ready_size();  // with a policy only
 
 // Events that are no scheduling points.
@@ -40,7 +42,8 @@ void seam_note_wake(G* gp);
 // Steps of the run so far: scheduling points and run decisions.
 uint64_t seam_step();
 
-// Installs a policy of the test's. REQUIRES: nothing is ready but the caller.
+// Installs a policy of the test's, or takes it away: stops the world, then one P runs on m0. REQUIRES:
+// a goroutine; nothing is ready but the caller, nobody waits for the poller.
 void seam_set_policy_for_test(seam::Policy* policy);
 
 }  // namespace reprise::rt

@@ -11,7 +11,9 @@ inline seam::ObjectId id_of(const ObjectName& name) { return {.name = name.get()
 
 // Announces an operation on a named object. The name is asked for only if a policy is installed.
 inline void announce(seam::OpKind op, const ObjectName& name, bool write) {
-  if (__builtin_expect(seam_active, 0)) seam_point(op, id_of(name), write);
+  if (!seam_attends()) return;
+  if (seam_active) return seam_point(op, id_of(name), write);
+  preempt_point();
 }
 
 }  // namespace reprise::rt

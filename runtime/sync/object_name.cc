@@ -23,6 +23,7 @@ uint64_t ObjectName::name_at_first_use() const {
 }
 
 void point_slow(PointKind kind, const ObjectName& object) {
+  if (!seam_active) return preempt_point();
   switch (kind) {
     case PointKind::atomic_load: return seam_point(seam::OpKind::atomic_load, id_of(object), false);
     case PointKind::atomic_store: return seam_point(seam::OpKind::atomic_store, id_of(object), true);

@@ -39,7 +39,9 @@ inline seam::ObjectId name_of_object(uint64_t* word) {
 
 // Announces an operation on such an object. A scheduling point, if on a goroutine.
 inline void announce_object(seam::OpKind op, uint64_t* word, bool write) {
-  if (__builtin_expect(seam_active, 0) && on_goroutine()) seam_point(op, name_of_object(word), write);
+  if (!seam_attends()) return;
+  if (!seam_active) return preempt_point();
+  if (on_goroutine()) seam_point(op, name_of_object(word), write);
 }
 
 // Who holds a lock, as it is written in the lock: never 0, differs between goroutines and threads.

@@ -64,7 +64,7 @@ class AtEnd {
     record_->ended.store(1, std::memory_order_release);
     unpark(&record_->ended, kAllWaiters);
     let_go(record_);
-    if (last) netpoll_break();  // goroutines that all wait are a deadlock from now on
+    if (last) recheck_deadlock();  // goroutines that all wait are a deadlock from now on
   }
   AtEnd(const AtEnd&) = delete;
   AtEnd& operator=(const AtEnd&) = delete;

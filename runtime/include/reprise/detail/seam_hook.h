@@ -8,9 +8,11 @@
 
 namespace reprise::rt {
 
-// True once a policy is installed (controlled modes). Written once, during boot, before any
-// goroutine exists; so a plain read is enough.
+// True once a policy is installed (controlled modes). Written during boot, before any goroutine
+// exists (and by tests while the world stands); so a plain read is enough.
 extern bool seam_active;
+// Not 0: operations take the slow path, because of a policy or because somebody shall give way.
+extern std::atomic<uint8_t> seam_attention;
 
 // Which scheduling point an inline operation announces; one for one with seam::OpKind.
 enum class PointKind : uint8_t { atomic_load, atomic_store, atomic_rmw, once };
@@ -41,11 +43,12 @@ class ObjectName {
   mutable std::atomic<uint64_t> name_{0};
 };
 
-// Announces an operation and lets the policy decide whether this goroutine goes on.
+// Announces an operation and lets the policy decide whether this goroutine goes on; in native mode,
+// gives way if that was asked for.
 void point_slow(PointKind kind, const ObjectName& object);
 
 inline void point(PointKind kind, const ObjectName& object) {
-  if (__builtin_expect(seam_active, 0)) point_slow(kind, object);
+  if (__builtin_expect(seam_attention.load(std::memory_order_relaxed) != 0, 0)) point_slow(kind, object);
 }
 
 }  // namespace reprise::rt

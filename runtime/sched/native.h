@@ -1,0 +1,97 @@
+// Native mode: Ps in parallel, work stealing, and who wakes whom. For the files of runtime/sched.
+//
+// An M is in one of five places: running a goroutine (with a P), in findrunnable() with a P, on the
+// idle list or locked-idle in stopm() and stoplockedm(), blocked in the poller (without a P), in a
+// system call of its goroutine (its P in status `syscall`, for anybody to take).
+//
+// Thread safety: functions act on the calling M and run on g0 unless they say otherwise.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/sched/sched.h"
+
+namespace reprise::rt {
+
+struct Found {
+  G* gp = nullptr;
+  bool inherit_time = false;
+};
+
+// ---- findrunnable.cc, steal.cc ----
+[[noreturn]] void schedule_native();
+// The next goroutine to run here; sleeps, without the P, while there is none.
+Found findrunnable();
+// Work of another P's: a goroutine, or one that a timer made ready. Null: none, or *ran_timer.
+G* steal_work(P* pp, bool* ran_timer);
+bool any_runq_work();           // any thread; of some moment during the call
+// Fires what is due in pp's own heap; cheap if it was looked at a moment ago.
+void check_timers(P* pp);
+
+// ---- idle_ms.cc ----
+P* pidleget();                  // REQUIRES: sched.lock. Null if all Ps are busy
+void pidleput(P* pp);           // REQUIRES: sched.lock; its run queue is empty
+void wakep();                   // any thread, without sched.lock
+// Runs pp on some M, spinning or not; pp null: an idle one, if there is one. Any thread.
+void startm(P* pp, bool spinning);
+// Sleeps until somebody hands this M a P. Returns holding it.
+void stopm();
+// A P whose M cannot run it: to another M if there is work, else idle. Any thread.
+void handoffp(P* pp);
+void stoplockedm();             // waits until the goroutine locked to this M may run
+void startlockedm(G* gp);       // gives the P to gp's M, then stops
+void reset_spinning(M* mp);
+void become_spinning(M* mp);
+// The delicate moment of wakeup.h. REQUIRES: sched.lock, which it releases. A P to go on looking with,
+// or null.
+P* give_up_p(P* pp, M* mp);
+// Makes goroutines of the poller's ready: here, if there is a P, else in the global queue.
+void injectglist(GQueue* list);
+
+// ---- m.cc ----
+// A thread for pp. Any thread, without sched.lock.
+void newm(P* pp, bool spinning);
+void create_pending_threads();  // sysmon: threads for those who may not make them
+void mrelease(M* mp);           // this thread's last word on its M, which may be used again
+// Ends this thread; its locked goroutine has exited.
+[[noreturn]] void mexit();
+// While a fatal error is reported nothing else shall happen.
+[[noreturn]] void freeze();
+int64_t monotonic_ns();         // the real clock, whatever clock_use() says
+uint64_t cheaprand();           // of the calling M, or of nobody; not for anything observable in controlled modes
+
+// ---- procs.cc ----
+void acquirep(P* pp);
+P* releasep();
+// Changes the number of Ps. The world is stopped or not yet born. Returns Ps with work, by link.
+P* procresize(int32_t procs);
+
+// ---- stw.cc ----
+// Stops every other P at its next scheduling point; the caller goes on alone, on g0 too, until
+// start_the_world(). Goroutine; parks while somebody else has the world stopped.
+void stop_the_world();
+void start_the_world(int32_t procs);  // procs: how many Ps from now on
+// For the end of the program: one P from now on, if the others stop within limit_ns; else all go on.
+void quiesce(int64_t limit_ns);
+void gcstopm();                 // stops this M for whoever stops the world
+
+// ---- preempt.cc ----
+// Asks running goroutines to give way at their next scheduling point. Any thread.
+void preemptall();
+void preemptone(P* pp);
+void preempt_requests_served();  // sysmon: takes the bit back when no request is open
+
+// ---- fork.cc ----
+void install_fork_handlers();
+
+// ---- checkdead.cc ----
+// Ends the program if nothing can ever run again. REQUIRES: sched.lock.
+void checkdead();
+
+// ---- sysmon.cc ----
+void start_sysmon();            // once; later calls do nothing
+void sysmon_is_gone();          // in the child of a fork
+void kick_sysmon();             // there is something to do for it at once. Any thread
+void wake_sysmon();             // REQUIRES: sched.lock. Somebody runs again
+
+}  // namespace reprise::rt

@@ -1,0 +1,27 @@
+// Notes: one thread sleeps until another has something for it (the reference's note).
+//
+// The word is kNoteClear, kNoteSet, or kNoteSleeping when its owner may be in the kernel, so that
+// setting a note before its owner sleeps costs no system call. One sleeper, and one wake-up for each
+// sleep; the sleep clears the note.
+//
+// Thread safety: any thread. Blocks the M. Writes errno never (runtime/sys/syscall.h).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace reprise::rt {
+
+using Note = std::atomic<uint32_t>;
+
+inline constexpr uint32_t kNoteClear = 0;
+inline constexpr uint32_t kNoteSet = 1;
+inline constexpr uint32_t kNoteSleeping = 2;
+
+// What the waker did before happens before the sleep returns.
+void note_sleep(Note* note);
+// The same for at most that long; false if nobody has set it. The note is clear afterwards.
+bool note_sleep_for(Note* note, int64_t limit_ns);
+void note_wakeup(Note* note);
+
+}  // namespace reprise::rt

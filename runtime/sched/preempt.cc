@@ -1,0 +1,40 @@
+// Requests to give way, cooperatively: who asks, and how a scheduling point notices.
+//
+// A request is P::preempt. So that scheduling points stay one branch, they look at one byte,
+// `seam_attention`; its kAttendPreempt bit says that some P has a request open, and sends every
+// point on every P into the slow path until it is served. sysmon takes the bit back.
+//
+// Order: the request is stored before the bit, the bit is taken back by a look at all requests. A
+// point that misses a fresh request sees it when sysmon or the stopper asks again; both do.
+#include "runtime/sched/native.h"
+
+namespace reprise::rt {
+
+constinit std::atomic<uint8_t> seam_attention{0};
+
+void preemptone(P* pp) {
+  pp->preempt.store(true, std::memory_order_relaxed);
+  // Release: a point that sees the bit sees the request.
+  seam_attention.fetch_or(kAttendPreempt, std::memory_order_release);
+}
+
+void preemptall() {
+  const int32_t procs = sched.nprocs.load(std::memory_order_acquire);
+  for (int32_t i = 0; i < procs; ++i) {
+    P* pp = allp[i].load(std::memory_order_acquire);
+    if (pp->status.load(std::memory_order_relaxed) == PStatus::running) preemptone(pp);
+  }
+}
+
+void preempt_requests_served() {
+  if ((seam_attention.load(std::memory_order_relaxed) & kAttendPreempt) == 0) return;
+  const int32_t procs = sched.nprocs.load(std::memory_order_acquire);
+  for (int32_t i = 0; i < procs; ++i) {
+    P* pp = allp[i].load(std::memory_order_acquire);
+    const bool running = pp->status.load(std::memory_order_relaxed) == PStatus::running;
+    if (running && pp->preempt.load(std::memory_order_relaxed)) return;
+  }
+  seam_attention.fetch_and(static_cast<uint8_t>(~kAttendPreempt), std::memory_order_relaxed);
+}
+
+}  // namespace reprise::rt

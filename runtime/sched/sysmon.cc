@@ -1,0 +1,181 @@
+// sysmon: a thread without a P that repairs what the Ms cannot see from where they are.
+//
+// It takes Ps from system calls that last, asks goroutines that run for long to give way, looks at
+// the poller if nobody has for 10 ms, wakes an M for timers that are overdue, prints schedtrace,
+// and makes threads for those who may not (m.cc). It sleeps 20 us while there is something to do,
+// twice as long each time after 50 idle rounds, up to 10 ms; while every P is idle it sleeps until
+// somebody runs again.
+//
+// It has no M and no g: to the rest of the runtime it is a foreign thread, whose goready() and
+// startm() go through the global queue and the idle lists. While it holds goroutines or a P in its hands
+// the program is not dead, though no M runs: it says so in nmidlelocked.
+//
+// In controlled modes it sleeps; a program under the stage has none.
+#include <time.h>
+
+#include <algorithm>
+
+#include "runtime/boot/boot.h"
+#include "runtime/poll/netpoll.h"
+#include "runtime/sched/idle.h"
+#include "runtime/sched/m.h"
+#include "runtime/sched/native.h"
+
+namespace reprise::rt {
+
+namespace {
+
+constexpr int64_t kShortNs = 20'000;
+constexpr int64_t kLongNs = 10'000'000;
+constexpr int kPatience = 50;                    // idle rounds before it sleeps longer
+constexpr int64_t kForcePreemptNs = 10'000'000;  // the reference's slice
+constexpr int64_t kPollNs = 10'000'000;
+constexpr int64_t kDeepNs = 60'000'000'000;
+
+std::atomic<bool> started{false};
+
+// One more M seems to run than does, so that checkdead() keeps quiet.
+class Alive {
+ public:
+  Alive() { add(-1); }
+  ~Alive() { add(1); }
+  Alive(const Alive&) = delete;
+  Alive& operator=(const Alive&) = delete;
+
+ private:
+  static void add(int32_t delta) {
+    sched.lock.lock();
+    sched.nmidlelocked += delta;
+    if (delta > 0) checkdead();
+    sched.lock.unlock();
+  }
+};
+
+// Takes pp from its system call if that lasts. True if it did.
+bool retake_syscall(P* pp, int64_t now) {
+  SysmonTick& seen = pp->sysmontick;
+  const uint32_t tick = pp->syscalltick.load(std::memory_order_relaxed);
+  if (seen.syscalltick != tick) {
+    seen.syscalltick = tick;
+    seen.syscallwhen_ns = now;
+    return false;
+  }
+  // It may stay where it is while there is nothing for it to run and others look for work; but not
+  // for ever, since a P in a system call keeps us from sleeping.
+  const bool others = sched.wakeup.nmspinning.load(std::memory_order_relaxed) +
+                          sched.wakeup.npidle.load(std::memory_order_relaxed) > 0;
+  if (runqempty(pp) && others && now - seen.syscallwhen_ns < kForcePreemptNs) return false;
+  const Alive alive;  // before the swap: the M that loses its P may go idle at once
+  PStatus expected = PStatus::syscall;
+  // Acquire: what the M did with the P before the call. Its M finds the P gone by the same swap.
+  if (!pp->status.compare_exchange_strong(expected, PStatus::idle, std::memory_order_acq_rel)) {
+    return false;
+  }
+  pp->syscalltick.store(tick + 1, std::memory_order_relaxed);
+  handoffp(pp);
+  return true;
+}
+
+bool retake(int64_t now) {
+  bool any = false;
+  const int32_t procs = sched.nprocs.load(std::memory_order_acquire);
+  for (int32_t i = 0; i < procs; ++i) {
+    P* pp = allp[i].load(std::memory_order_acquire);
+    const PStatus status = pp->status.load(std::memory_order_acquire);
+    if (status == PStatus::running) {
+      SysmonTick& seen = pp->sysmontick;
+      const uint32_t tick = pp->schedtick.load(std::memory_order_relaxed);
+      if (seen.schedtick != tick) {
+        seen.schedtick = tick;
+        seen.schedwhen_ns = now;
+      } else if (now - seen.schedwhen_ns >= kForcePreemptNs) {
+        preemptone(pp);
+      }
+    } else if (status == PStatus::syscall) {
+      any |= retake_syscall(pp, now);
+    }
+  }
+  return any;
+}
+
+void poll_if_nobody_did(int64_t now) {
+  int64_t last = sched.lastpoll.load(std::memory_order_relaxed);
+  if (last == 0 || now - last < kPollNs || !netpollinited() || !netpoll_waiting()) return;
+  if (!sched.lastpoll.compare_exchange_strong(last, now)) return;
+  const Alive alive;
+  GQueue ready;
+  ready.head = netpoll_collect(0);
+  injectglist(&ready);
+}
+
+// An M in the poller wakes for timers by itself, a busy P looks at its own. What is left is a heap
+// whose P computes, or has been given up, while others are idle but nobody is in the poller.
+void wake_for_timers(int64_t now) {
+  const int64_t when = timers_earliest();
+  if (when != INT64_MAX && now - when > kShortNs) startm(nullptr, false);
+}
+
+bool all_idle() {
+  return sched.gcwaiting.load(std::memory_order_relaxed) ||
+         sched.wakeup.npidle.load(std::memory_order_relaxed) ==
+             sched.nprocs.load(std::memory_order_relaxed);
+}
+
+// Sleeps until somebody runs again. True if it did sleep.
+bool deep_sleep() {
+  if (debug_vars().schedtrace_ms != 0 || !all_idle()) return false;
+  sched.lock.lock();
+  const bool sleep = all_idle();
+  if (sleep) sched.sysmonwait.store(true, std::memory_order_relaxed);
+  sched.lock.unlock();
+  if (!sleep) return false;
+  note_sleep_for(&sched.sysmonnote, kDeepNs);
+  sched.lock.lock();
+  sched.sysmonwait.store(false, std::memory_order_relaxed);
+  sched.lock.unlock();
+  return true;
+}
+
+void* sysmon(void*) {
+  int idle = 0;
+  int64_t delay = kShortNs;
+  for (;;) {
+    delay = idle == 0 ? kShortNs : idle > kPatience ? std::min(delay * 2, kLongNs) : delay;
+    note_sleep_for(&sched.sysmonnote, seam_active ? kDeepNs : delay);
+    create_pending_threads();
+    if (seam_active || sched.dying.load(std::memory_order_relaxed)) continue;
+    if (deep_sleep()) idle = 0;
+    create_pending_threads();
+    const int64_t now = monotonic_ns();
+    poll_if_nobody_did(now);
+    idle = retake(now) ? 0 : idle + 1;
+    wake_for_timers(now);
+    preempt_requests_served();
+    if (debug_vars().schedtrace_ms != 0) schedtrace();
+  }
+}
+
+}  // namespace
+
+void start_sysmon() {
+  if (seam_active || started.exchange(true)) return;
+  if (!create_runtime_thread_masked(sysmon, nullptr)) throw_("runtime: failed to create new OS thread (sysmon)");
+}
+
+void sysmon_is_gone() { started.store(false); }
+
+void kick_sysmon() { note_wakeup(&sched.sysmonnote); }
+
+void wake_sysmon() {
+  if (!sched.sysmonwait.load(std::memory_order_relaxed)) return;
+  sched.sysmonwait.store(false, std::memory_order_relaxed);
+  note_wakeup(&sched.sysmonnote);
+}
+
+int64_t monotonic_ns() {
+  timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);  // cannot fail for this clock
+  return int64_t{ts.tv_sec} * 1'000'000'000 + ts.tv_nsec;
+}
+
+}  // namespace reprise::rt
