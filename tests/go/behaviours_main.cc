@@ -24,6 +24,8 @@ int run_all(int argc, char** argv) {
     reprise::rt::clock_use(reprise::rt::ClockKind::simulated);
   }
   testing::UnitTest::GetInstance()->listeners().Append(new NobodyLeftBehind);
+  // GoogleTest keeps the stack of its scoped traces in a thread_local. Controlled runs have one thread.
+  if (!reprise::rt::seam_active) reprise::lock_os_thread();
   return RUN_ALL_TESTS();
 }
 

@@ -1,11 +1,16 @@
 // GoogleTest's main, on the main goroutine: unit tests may use the whole API.
+//
+// The goroutine is locked to its thread: GoogleTest keeps the stack of its scoped traces in a
+// thread_local, which does not move with an unlocked goroutine.
 #include <gtest/gtest.h>
+#include <reprise/go.h>
 #include <reprise/main.h>
 
 namespace {
 
 int run_all(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
+  reprise::lock_os_thread();
   return RUN_ALL_TESTS();
 }
 

@@ -7,12 +7,22 @@
 
 namespace reprise::test {
 
-// Runs body without a policy (first in, first out), under `seeds` seeds of `random` and a few of
+// Runs body without a policy (native: on as many Ps as REPRISE_MAXPROCS says), under `seeds` seeds of `random` and a few of
 // `fair`. Failures name the policy and the seed. Stops at the first schedule that fails.
 void under_schedules(int seeds, const std::function<void()>& body);
 
 // Yields until the main goroutine is alone; a failure if it never is.
 void expect_alone();
+
+// One goroutine at a time for a scope, first ready, first run, until it waits or yields: for tests that
+// are about an order. No other goroutine may be there when it begins or ends.
+class InOrder {
+ public:
+  InOrder();
+  ~InOrder();
+  InOrder(const InOrder&) = delete;
+  InOrder& operator=(const InOrder&) = delete;
+};
 
 // Virtual time for a scope: waiting takes no time.
 class VirtualTime {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/sched/proc.h"
+#include "tests/support/schedules.h"
 
 namespace reprise::rt {
 namespace {
@@ -79,6 +80,7 @@ size_t threads() {
 }
 
 TEST(Blocking, workers_are_reused) {
+  const test::InOrder in_order;  // one M: threads are workers
   on_worker([] {});
   const size_t before = threads();
   for (int i = 0; i < 50; ++i) on_worker([] {});

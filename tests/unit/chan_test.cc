@@ -66,6 +66,7 @@ TEST(Chan, buffered_send_waits_only_when_full) {
 }
 
 TEST(Chan, senders_that_wait_are_served_in_order_of_arrival) {
+  const test::InOrder in_order;
   Chan<int> ch;
   for (int i = 0; i < 10; ++i) go([=] { ch.send(i); });
   yield();
@@ -74,6 +75,7 @@ TEST(Chan, senders_that_wait_are_served_in_order_of_arrival) {
 }
 
 TEST(Chan, receivers_that_wait_are_served_in_order_of_arrival) {
+  const test::InOrder in_order;
   Chan<int> ch;
   std::vector<int> got(10, -1);
   for (int i = 0; i < 10; ++i) go([&, i] { got[static_cast<size_t>(i)] = *ch.recv(); });

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "runtime/sched/proc.h"
+#include "tests/support/schedules.h"
 
 namespace reprise::rt {
 namespace {
@@ -43,6 +44,7 @@ TEST(FdMutex, read_and_write_locks_are_independent) {
 }
 
 TEST(FdMutex, waiters_take_the_lock_in_order_of_arrival) {
+  const test::InOrder in_order;
   FdMutex mutex;
   std::string order;
   ASSERT_TRUE(mutex.rwlock(true));

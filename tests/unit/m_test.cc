@@ -1,13 +1,16 @@
-// lock_os_thread: a thread of one's own, handed the P and back.
+// lock_os_thread: a goroutine keeps its thread to itself, in native mode the one that it is on, in a
+// controlled one a thread of its own.
 #include <gtest/gtest.h>
 #include <reprise/go.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <vector>
 
 #include "runtime/sched/proc.h"
+#include "tests/support/schedules.h"
 
 namespace reprise::rt {
 namespace {
@@ -18,7 +21,8 @@ void wait_until_alone() {
   while (num_goroutine() > 1) gosched();
 }
 
-TEST(LockOsThread, goroutine_keeps_one_thread_that_no_other_runs_on) {
+TEST(ControlledLockOsThread, goroutine_keeps_one_thread_that_no_other_runs_on) {
+  const test::InOrder in_order;
   const long home = thread_id();
   std::vector<long> locked, unlocked;
   go([&] {
@@ -42,17 +46,50 @@ TEST(LockOsThread, goroutine_keeps_one_thread_that_no_other_runs_on) {
   for (long id : unlocked) EXPECT_EQ(id, home);
 }
 
-TEST(LockOsThread, unlocking_comes_home_and_counts_nest) {
+TEST(ControlledLockOsThread, unlocking_comes_home_and_counts_nest) {
+  const test::InOrder in_order;
   const long home = thread_id();
-  lock_os_thread();
-  lock_os_thread();
-  unlock_os_thread();
-  const long locked = thread_id();
-  EXPECT_NE(locked, home);
-  unlock_os_thread();
-  EXPECT_EQ(thread_id(), home);
-  unlock_os_thread();  // one too many does nothing
-  EXPECT_EQ(thread_id(), home);
+  go([home] {
+    lock_os_thread();
+    lock_os_thread();
+    unlock_os_thread();
+    const long locked = thread_id();
+    EXPECT_NE(locked, home);
+    unlock_os_thread();
+    EXPECT_EQ(thread_id(), home);
+    unlock_os_thread();  // one too many does nothing
+    EXPECT_EQ(thread_id(), home);
+  });
+  wait_until_alone();
+}
+
+TEST(LockOsThread, native_goroutine_stays_where_it_is_and_has_the_thread_to_itself) {
+  std::atomic<bool> stop{false};
+  std::atomic<long> locked_id{0};
+  std::atomic<int> intruders{0};
+  for (int i = 0; i < 4; ++i) {
+    go([&] {
+      while (!stop) {
+        if (thread_id() == locked_id) ++intruders;
+        gosched();
+      }
+    });
+  }
+  go([&] {
+    const long before = thread_id();
+    lock_os_thread();
+    locked_id = before;
+    for (int i = 0; i < 100; ++i) {
+      gosched();
+      EXPECT_EQ(thread_id(), before);
+    }
+    locked_id = 0;
+    unlock_os_thread();
+    unlock_os_thread();  // one too many does nothing
+    stop = true;
+  });
+  wait_until_alone();
+  EXPECT_EQ(intruders, 0);
 }
 
 TEST(LockOsThread, errno_and_exceptions_move_along) {
@@ -93,7 +130,8 @@ TEST(LockOsThread, parked_locked_goroutine_is_woken_on_its_thread) {
   EXPECT_EQ(before, after);
 }
 
-TEST(LockOsThread, several_locked_goroutines_take_turns) {
+TEST(ControlledLockOsThread, several_locked_goroutines_take_turns) {
+  const test::InOrder in_order;
   std::string order;
   for (char name : {'a', 'b', 'c'}) {
     go([&order, name] {

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <gtest/gtest.h>
+#include <atomic>
 #include <netdb.h>
 #include <reprise/go.h>
 #include <reprise/os.h>
@@ -275,7 +276,7 @@ TEST(Net, many_connections_at_once) {
   const size_t before = open_descriptors();
   Listener listener = listen_loopback();
   const std::string address = listener.address().text;
-  int served = 0, answered = 0;
+  std::atomic<int> served{0}, answered{0};
   go([&] {
     for (int i = 0; i < kConnections; ++i) {
       go([&, conn = *listener.accept()]() mutable {

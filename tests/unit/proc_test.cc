@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/schedules.h"
+
 // Every allocation through new, the library's included.
 std::atomic<long> allocations{0};
 
@@ -33,6 +35,7 @@ void wait_until_alone() {
 }
 
 TEST(Proc, goroutines_run_in_order_of_spawning) {
+  const test::InOrder in_order;
   std::vector<int> order;
   for (int i = 0; i < 5; ++i) go([&order, i] { order.push_back(i); });
   wait_until_alone();
@@ -40,6 +43,7 @@ TEST(Proc, goroutines_run_in_order_of_spawning) {
 }
 
 TEST(Proc, yield_lets_every_other_goroutine_run_once) {
+  const test::InOrder in_order;
   std::string trace;
   go([&] { trace += 'a'; gosched(); trace += 'b'; });
   go([&] { trace += 'A'; gosched(); trace += 'B'; });
@@ -55,6 +59,7 @@ TEST(Proc, of_more_goroutines_than_the_ring_holds_each_runs_once) {
 }
 
 TEST(Proc, parked_goroutine_goes_on_after_goready) {
+  const test::InOrder in_order;
   G* parked = nullptr;
   bool went_on = false;
   go([&] {
@@ -72,6 +77,7 @@ TEST(Proc, parked_goroutine_goes_on_after_goready) {
 }
 
 TEST(Proc, park_whose_commit_fails_goes_on_at_once) {
+  const test::InOrder in_order;
   bool went_on = false;
   go([&] {
     gopark([](G*, void*) { return false; }, nullptr, WaitReason::semacquire);

@@ -317,6 +317,7 @@ TEST(Cond, signal_wakes_one_and_broadcast_all) {
 }
 
 TEST(Cond, waiters_are_signalled_in_order_of_arrival) {
+  const test::InOrder in_order;
   Mutex mutex;
   Cond cond(mutex);
   std::vector<int> order;
