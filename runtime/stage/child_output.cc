@@ -1,9 +1,9 @@
-// The stage's side of the pipes.
+// The stage's side of the pipes, and who of the program's threads writes.
 //
-// Invariant: the lock is held by this process only within one call of the program, with the baton
-// held throughout: a thread that waited for the baton with the lock in hand would stop the thread
-// that has the baton and wants the lock. So a write to a stream that children share does not put the
-// baton down, and a reader that is slow holds up the whole program.
+// Invariants: `writing` is set and cleared under the baton, and a thread that finds it set puts the
+// baton down to wait: whoever writes needs the baton to end. The output lock is taken only by the
+// thread that has set `writing`, so that only the parent can hold us up there, who needs no baton.
+// An execve may end a thread that has the lock: the next image gives it back.
 #include "runtime/stage/child_output.h"
 
 #include <asm/ioctls.h>
@@ -23,13 +23,38 @@ namespace {
 
 constexpr int kStreams = 2;
 
+uint32_t writing = 0, waiters = 0;  // under the baton
+
+void claim() {
+  while (writing) {
+    ++waiters;
+    const bool left = baton_leave();
+    raw(SYS_futex, &writing, FUTEX_WAIT_PRIVATE, 1, nullptr);
+    if (left) baton_take();
+    --waiters;
+  }
+  writing = 1;
+}
+
+void unclaim() {
+  writing = 0;
+  if (waiters) raw(SYS_futex, &writing, FUTEX_WAKE_PRIVATE, 1 << 30);
+}
+
+// Behind the table of outputs.cc, in the stage's half of the control page: it outlives an exec.
+volatile uint32_t& has_lock() {
+  return *reinterpret_cast<uint32_t*>(tape::kTapeBase + tape::kControlBytes / 2 + kFollowed);
+}
+
 void acquire() {
   tape::output_acquire(
       &control->output_lock, [](uint32_t* word, uint32_t value) { wait_for_other_side(word, value); },
       [] { return !scribe_alive(); });
+  has_lock() = 1;
 }
 
 void release() {
+  has_lock() = 0;
   tape::output_release(&control->output_lock, [](uint32_t* word) { raw(SYS_futex, word, FUTEX_WAKE, 1); });
 }
 
@@ -69,6 +94,7 @@ bool is_child_pipe(long fd) {
 
 void keep_child_pipes() {
   if (mode != Mode::record) return;
+  if (has_lock()) release();
   int32_t(&pipes)[kStreams] = control->child_pipe;
   const bool one = pipes[0] == pipes[1];
   for (int32_t& fd : pipes) {
@@ -97,8 +123,9 @@ void restore_child_streams(const KeptStreams& kept) {
   }
 }
 
-void await_child_output() {
-  if (!children_write()) return;
+namespace {
+
+void await_all() {
   uint64_t goals[kStreams];
   acquire();
   for (int i = 0; i < kStreams; ++i) goals[i] = control->child_pipe[i] > 0 ? goal(i) : 0;
@@ -106,14 +133,31 @@ void await_child_output() {
   for (int i = 0; i < kStreams; ++i) await(i, goals[i]);
 }
 
-OutputTurn::OutputTurn(const Call& call) : held_(children_write() && writes_to_stream(call)) {
-  if (!held_) return;
-  await_child_output();
+}  // namespace
+
+void await_child_output() {
+  if (!children_write()) return;
+  claim();
+  await_all();
+  unclaim();
+}
+
+void await_child_output_at_end() {
+  if (children_write() && !writing) await_all();
+}
+
+OutputTurn::OutputTurn(const Call& call) : claimed_(live() && writes_to_stream(call)), locked_(false) {
+  if (!claimed_) return;
+  claim();
+  if (!children_write()) return;
+  await_all();
   acquire();
+  locked_ = true;
 }
 
 OutputTurn::~OutputTurn() {
-  if (held_) release();
+  if (locked_) release();
+  if (claimed_) unclaim();
 }
 
 }  // namespace reprise::stage

@@ -6,7 +6,7 @@
 // learned of its end, or before the program itself wrote, stands before that, on the screen and on
 // the trace. A terminal is left to the children: a pipe would change what they do.
 //
-// Thread safety: under the baton.
+// Thread safety: under the baton, but for what says otherwise.
 #pragma once
 
 #include "runtime/stage/call.h"
@@ -29,20 +29,24 @@ struct KeptStreams {
 void redirect_child_streams(KeptStreams* kept);
 void restore_child_streams(const KeptStreams& kept);
 
-// Waits until what children have written by now is out and has its place on the trace.
+// Waits until what children have written by now is out and has its place on the trace. May put the
+// baton down.
 void await_child_output();
+// The same where the program ends, with the baton held; not while a thread is caught in a write.
+void await_child_output_at_end();
 
-// While it lives, no output of children comes between, if `call` writes to such a stream.
+// While it lives, no other thread and no child writes to stdout or stderr, if `call` does. Lasts from
+// before the baton is put down to the call's record, so that the output is in the order of the records.
 class OutputTurn {
  public:
   explicit OutputTurn(const Call& call);
   ~OutputTurn();
   OutputTurn(const OutputTurn&) = delete;
   OutputTurn& operator=(const OutputTurn&) = delete;
-  bool held() const { return held_; }
 
  private:
-  bool held_;
+  const bool claimed_;
+  bool locked_;
 };
 
 }  // namespace reprise::stage

@@ -80,7 +80,7 @@ bool tells_of_child(const Call& call, long result) {
 long perform_blocking(Thread& t, const Call& call, const model::Before& before) {
   const OutputTurn turn(call);
   const Bounce bounce(t, call);
-  const long asked = ask_kernel(t, call, bounce.args(), turn.held() || changes_mapped_file(call));
+  const long asked = ask_kernel(t, call, bounce.args(), changes_mapped_file(call));
   if (counts_as_not_entered(t, call, asked)) return kMustTrap;
   Segment segments[model::kMaxSegments];
   int count;

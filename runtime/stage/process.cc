@@ -209,7 +209,7 @@ long do_exit(Thread& t, Call& call) {
 }
 
 long do_exit_group(Thread& t, Call& call) {
-  await_child_output();
+  await_child_output_at_end();
   settled(t, call, 0);
   finish(t, (call.args[0] & 0xff) << 8);
   raw(SYS_exit_group, call.args[0]);

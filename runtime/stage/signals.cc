@@ -437,7 +437,7 @@ long do_kill(Thread& t, Call& call) {
   if (signal < 1 || signal >= kSignals) return plain(t, call);
   const bool fatal = live() ? fatal_to_self(t, call, signal) : next_value(t, call) == kFatalToSelf;
   if (!fatal) return plain(t, call);
-  await_child_output();
+  await_child_output_at_end();
   settled(t, call, kFatalToSelf);
   finish(t, signal);
   die_by_signal(signal);

@@ -21,6 +21,10 @@ class Programs(ReplayTest):
         self.assertIn(b"still one file: 1\na child that executes something: 0\nat the end\n",
                       recorded.output)
 
+    def test_lines_that_threads_write_are_repeated_in_their_order(self):
+        recorded = self.assert_replays([self.program("lines"), "4", "100"])
+        self.assertEqual(len(recorded.output.splitlines()), 400)
+
     def test_signals_land_at_the_recorded_places(self):
         self.assert_replays([self.program("signals")])
 
