@@ -35,7 +35,6 @@ struct Rational {
     return {a.num * b.den + b.num * a.den, a.den * b.den};
   }
   friend Rational operator*(Rational a, Rational b) { return {a.num * b.num, a.den * b.den}; }
-  friend Rational operator-(Rational a) { return {-a.num, a.den}; }
 };
 
 template <class Item>
