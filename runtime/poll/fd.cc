@@ -28,6 +28,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sys/blocking.h"
 #include "runtime/sys/syscall.h"
@@ -37,6 +38,10 @@ namespace {
 
 constexpr size_t kMaxRw = 1 << 30;  // as the reference: larger ones are cut by the kernel anyway
 constexpr size_t kMaxParts = 1024;  // IOV_MAX
+
+// What was written before a byte was sent happens before what follows its receipt. One word for all
+// descriptors, as the reference has it: which of them are the ends of one connection is not known.
+constexpr char io_order = 0;
 
 IoResult kernel_refused(long result) { return {0, PollError::none, static_cast<int>(-result)}; }
 IoResult stopped(PollError error) { return {0, error, 0}; }
@@ -90,6 +95,7 @@ int FD::init() {
   }
   int error = 0;
   pd_ = pollOpen(sysfd_, &error);
+  if (pd_) object_ = pd_->object;
   return error;
 }
 
@@ -145,7 +151,9 @@ IoResult FD::close() {
 template <class Attempt>
 IoResult FD::repeat(PollMode mode, Attempt attempt) {
   for (;;) {
+    if (mode == PollMode::write) happens_before(&io_order);
     const long n = sys::ignoringEINTR(attempt);
+    if (mode == PollMode::read) happens_after(&io_order);
     if (n >= 0) return {n, PollError::none, 0};
     if (n != -EAGAIN || !pd_) return kernel_refused(n);
     const PollError error = pollWait(pd_, mode);

@@ -95,14 +95,15 @@ class FD {
   void evict_and_decref();
   void decref();
   int destroy();
-  seam::ObjectId object() const { return pd_ ? pd_->object : object_; }
+  // Asked for before an operation has its reference: not by way of pd_, which the last one to go drops.
+  seam::ObjectId object() const { return object_; }
 
   FdMutex fdmu_;
   int sysfd_;
   FdKind kind_;
   bool drained_ = false;  // read lock: the last read took all there was
   PollDesc* pd_ = nullptr;
-  seam::ObjectId object_;
+  seam::ObjectId object_;  // constant after init()
   FdSemaphore csema_;     // released when the descriptor was destroyed
   int close_error_ = 0;   // what the kernel's close said; before csema_ is released
 };

@@ -11,9 +11,12 @@
 // which it cannot see.
 //
 // Order under ThreadSanitizer: a goroutine's past happens before what follows on g0, always. Onward
-// from g0 the default is the same, which on one thread is the truth. With fibers_unordered_for_test
-// only what readied the goroutine happens before it, as if every goroutine had its own thread.
+// from g0 the same holds with one P, where it is the truth. With several, or with
+// fibers_unordered_for_test, only what readied the goroutine happens before it, as if every goroutine had
+// its own thread: that it was run by the M that had run another is chance.
 #include "runtime/sched/fibers.h"
+
+#include "runtime/sched/sched.h"
 
 #ifdef REPRISE_SANITIZED
 
@@ -65,7 +68,8 @@ void leave(G*, G* to, bool) {
   G* g0 = g0_here();
   if (g0->fiber.handle == nullptr) g0->fiber.handle = __tsan_get_current_fiber();
   if (to->fiber.handle == nullptr) to->fiber.handle = __tsan_create_fiber(0);
-  const bool ordered = to == g0 || !fibers_unordered_for_test;
+  const bool one_at_a_time = sched.nprocs.load(std::memory_order_relaxed) == 1;
+  const bool ordered = to == g0 || (one_at_a_time && !fibers_unordered_for_test);
   __tsan_switch_to_fiber(to->fiber.handle, ordered ? 0 : __tsan_switch_to_fiber_no_sync);
 }
 
@@ -133,8 +137,17 @@ void fiber_about_to_start(G* gp) {
 #elif defined(REPRISE_TSAN_FIBERS)
   if (gp->fiber.handle != nullptr) __tsan_destroy_fiber(gp->fiber.handle);
   gp->fiber.handle = nullptr;
+  __tsan_acquire(&gp->fiber);
 #else
   (void)gp;
+#endif
+}
+
+// Its stack and G go to somebody else by lists that are not looked at here: what it did happens before
+// what the next owner does with them.
+void fiber_ended([[maybe_unused]] G* gp) {
+#if defined(REPRISE_TSAN_FIBERS)
+  __tsan_release(&gp->fiber);
 #endif
 }
 
@@ -148,6 +161,18 @@ void fiber_unwinding() {
 void fiber_readied([[maybe_unused]] G* gp) {
 #if defined(REPRISE_TSAN_FIBERS)
   __tsan_release(&gp->fiber);
+#endif
+}
+
+void happens_before([[maybe_unused]] const void* x) {
+#if defined(REPRISE_TSAN_FIBERS)
+  __tsan_release(const_cast<void*>(x));
+#endif
+}
+
+void happens_after([[maybe_unused]] const void* x) {
+#if defined(REPRISE_TSAN_FIBERS)
+  __tsan_acquire(const_cast<void*>(x));
 #endif
 }
 

@@ -17,9 +17,14 @@ void mcall(void (*fn)(G*), bool last = false);
 void systemstack(void (*fn)(void*), void* arg);
 void fiber_started(G* gp);      // the first thing that a goroutine does
 void fiber_about_to_start(G* gp);  // its stack is new or used again
+void fiber_ended(G* gp);        // it will not run again; on g0
 void fiber_unwinding();         // frames of this goroutine are about to be left by unwinding
 // What the caller did so far happens before what gp does next.
 void fiber_readied(G* gp);
+// Order that goes through the kernel, which ThreadSanitizer does not see: what came before
+// happens_before(x) happens before what follows happens_after(x).
+void happens_before(const void* x);
+void happens_after(const void* x);
 
 // ThreadSanitizer: true also takes goroutines on one thread for unordered, unless something orders
 // them: that is what native mode will make of them. False by default.
@@ -32,8 +37,11 @@ inline void mcall(void (*fn)(G*), bool = false) { reprise_mcall(fn); }
 inline void systemstack(void (*fn)(void*), void* arg) { reprise_systemstack(fn, arg); }
 inline void fiber_started(G*) {}
 inline void fiber_about_to_start(G*) {}
+inline void fiber_ended(G*) {}
 inline void fiber_unwinding() {}
 inline void fiber_readied(G*) {}
+inline void happens_before(const void*) {}
+inline void happens_after(const void*) {}
 
 #endif
 
