@@ -18,6 +18,7 @@
 
 #include "runtime/poll/netpoll.h"
 #include "runtime/poll/ready_list.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sys/syscall.h"
 
@@ -88,6 +89,7 @@ void handle(const epoll_event& event, bool blocking, ReadyList* list) {
   const uint64_t tag = event.data.u64;
   if (tag == kBreakTag) return handle_break(blocking);
   PollDesc* pd = desc_of(tag);
+  happens_after(pd);
   if (!is_current(pd, tag)) return;
   const uint32_t bits = event.events;
   const bool read = bits & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
@@ -119,6 +121,7 @@ int netpollopen(int fd, PollDesc* pd) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
   event.data.u64 = tag_of(pd);
+  happens_before(pd);
   return static_cast<int>(-sys::call(SYS_epoll_ctl, epfd, EPOLL_CTL_ADD, fd, &event));
 }
 

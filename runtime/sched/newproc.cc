@@ -109,6 +109,7 @@ void goexit0(G* gp) {
     gp->locked_m = nullptr;
     gp->locked_count = 0;
   }
+  fiber_ended(gp);
   gfput(gp);
   reprise_schedule();
 }
