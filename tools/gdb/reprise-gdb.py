@@ -14,18 +14,29 @@ ROOMS = ("boot/", "chan/", "mem/", "panic/", "poll/", "sched/", "seam/", "signal
          "sys/", "time/")
 
 
+def loaded(value):
+    """What a std::atomic of libstdc++ holds; any other value as it is."""
+    if value.type.strip_typedefs().code != gdb.TYPE_CODE_STRUCT:
+        return value
+    fields = {field.name for base in value.type.strip_typedefs().fields() if base.is_base_class
+              for field in base.type.fields()} | {field.name for field in value.type.strip_typedefs().fields()}
+    if "_M_b" in fields:
+        return value["_M_b"]["_M_p"]
+    return value["_M_i"]
+
+
 class Goroutine:
     """What a G says. REQUIRES: the program is stopped."""
 
     def __init__(self, g):
         context = g["ctx"]
         saved = context["sched"]
-        self.goid = int(g["goid"])
-        self.status = STATUS_TEXTS[int(g["status"]["_M_i"])]
-        self.reason = str(g["wait_reason"]).rsplit("::", maxsplit=1)[-1].replace("_", " ")
-        self.system = bool(g["system"])
-        self.locked = int(g["locked_m"]) != 0
-        self.parent = int(g["parent_goid"])
+        self.goid = int(loaded(g["goid"]))
+        self.status = STATUS_TEXTS[int(loaded(g["status"]))]
+        self.reason = str(loaded(g["wait_reason"])).rsplit("::", maxsplit=1)[-1].replace("_", " ")
+        self.system = bool(loaded(g["system"]))
+        self.locked = int(loaded(g["locked_m"])) != 0
+        self.parent = int(loaded(g["parent_goid"]))
         # gdb takes every caller's pc for a return address and looks one byte earlier.
         self.saved = {"rsp": int(saved["sp"]), "rbp": int(saved["bp"]), "rip": int(saved["pc"]) + 1}
         self.stack = range(int(context["stack_lo"]), int(context["stack_hi"]))
@@ -40,7 +51,7 @@ class Goroutine:
 def goroutines():
     """All that are alive, in order of their ids."""
     try:
-        pointer = gdb.parse_and_eval(GOROUTINES)
+        pointer = loaded(gdb.parse_and_eval(GOROUTINES))
     except gdb.error as error:
         raise gdb.GdbError(f"no goroutines: the program has not started, or lacks symbols ({error})")
     while int(pointer) != 0:
@@ -48,7 +59,7 @@ def goroutines():
         goroutine = Goroutine(g)
         if goroutine.alive():
             yield goroutine
-        pointer = g["alllink"]
+        pointer = loaded(g["alllink"])
 
 
 class Context(gdb.unwinder.Unwinder):
