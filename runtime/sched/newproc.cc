@@ -74,17 +74,16 @@ void count_goroutine(int64_t delta) {
   pp->user_goroutines.store(count + delta, std::memory_order_release);
 }
 
-void christen(G* gp, G* parent, seam::Site site) {
+void christen(G* gp, G* parent) {
   gp->goid = next_goid();
   gp->parent_goid = parent->goid;
   if (!gp->named) gp->name = seam::child_name(parent->name, next_child_of(parent));
-  gp->spawn_site = site;
-  gp->op_site = site;
+  gp->op_site = gp->spawn_site;
 }
 
-void start(G* gp, void (*fn)(void*), void (*drop)(void*), seam::Site site) {
+void start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
   if (getg() == curg() && getg() != nullptr) seam_point(seam::OpKind::spawn, {});
-  christen(gp, parent_of_spawn(), site);
+  christen(gp, parent_of_spawn());
   gp->entry = fn;
   gp->entry_drop = drop;
   if (!gp->system) count_goroutine(1);
@@ -134,6 +133,8 @@ G* newproc_begin(size_t bytes, size_t align, SpawnOptions options) {
   G* gp = gfget(options.stack_bytes);
   fiber_about_to_start(gp);
   reset(gp);
+  // Here, not in newproc_start(), which a caller may leave to at its end without being on the stack.
+  gp->spawn_site = seam::site_of(__builtin_return_address(0));
   gp->system = options.system;
   gp->named = options.maker != nullptr;
   if (gp->named) {
@@ -149,7 +150,7 @@ G* newproc_begin(size_t bytes, size_t align, SpawnOptions options) {
 }
 
 void newproc_start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
-  start(gp, fn, drop, seam::site_of(__builtin_return_address(0)));
+  start(gp, fn, drop);
 }
 
 void newproc_abandon(G* gp) { gfput(gp); }
@@ -157,7 +158,8 @@ void newproc_abandon(G* gp) { gfput(gp); }
 G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*), SpawnOptions options) {
   G* gp = newproc_begin(0, 16, options);
   gp->entry_arg = arg;
-  start(gp, fn, drop, seam::site_of(__builtin_return_address(0)));
+  gp->spawn_site = seam::site_of(__builtin_return_address(0));
+  start(gp, fn, drop);
   return gp;
 }
 

@@ -586,6 +586,17 @@ class Show(Cli):
         self.assertTrue(all(o["build_id"] for o in shown["objects"]))
 
 
+    def test_goroutines_are_counted_by_the_line_of_the_program_that_created_them(self):
+        self.record(RANDOM_PROGRAM, "g1g1g1,k3")
+        places = json.loads(self.reprise("show", self.trace, "--json").stdout)["goroutines_created_at"]
+        by_function = {re.sub(r"^.*/random_program\.cc:\d+ (?:\(anonymous namespace\)::)?(\w+).*$", r"\1", place): count
+                       for place, count in places.items()}
+        self.assertEqual({name: by_function.get(name) for name in ("spawn", "pipe")}, {"spawn": 3, "pipe": 3},
+                         places)
+        self.assertRegex(self.reprise("show", self.trace).stdout,
+                         r"(?m)^ +3 \S*/random_program\.cc:\d+ .*pipe")
+
+
 class Doctor(Cli):
 
     def test_every_line_says_ok_or_missing(self):

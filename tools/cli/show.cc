@@ -5,11 +5,16 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
 
+#include "replay/build_id.h"
 #include "replay/kind_names.h"
 #include "tools/cli/command.h"
 #include "tools/cli/outcome.h"
+#include "tools/cli/symbols.h"
 #include "tools/cli/trace_files.h"
 
 namespace reprise::cli {
@@ -21,11 +26,31 @@ struct Summary {
   std::string cut_off;
   bool has_footer = false;
   uint64_t file_bytes = 0, input_frame_bytes = 0;
+  std::map<uint64_t, uint64_t> spawn_sites;    // site of the runtime: goroutines created there
+  std::map<std::string, uint64_t> spawned_at;  // the same by lines of the program
 
   double per(uint64_t n) const {
     return n == 0 ? 0 : static_cast<double>(file_bytes - input_frame_bytes) / static_cast<double>(n);
   }
 };
+
+// A goroutine's record holds its parent's id and the site of its creation.
+void note_goroutine(const trace::RecordView& record, Summary& out) {
+  record.each_segment([&](int, trace::Bytes bytes) {
+    uint64_t words[2];
+    if (bytes.size() != sizeof words) return;
+    std::memcpy(words, bytes.data(), sizeof words);
+    if (words[1] != 0) ++out.spawn_sites[words[1]];
+  });
+}
+
+void name_spawn_sites(const std::string& pack_root, Summary& out) {
+  const trace::ObjectFile& recorded = out.header.executable;
+  const std::string path = pack_root + recorded.path;
+  const bool same = !recorded.build_id.empty() && trace::object_file(path).build_id == recorded.build_id;
+  const SiteNames names(same ? path : "");
+  for (auto [site, count] : out.spawn_sites) out.spawned_at[names.user_line(site)] += count;
+}
 
 // Reads every chunk: proves that the trace is whole, and counts.
 trace::Error summarise(trace::TraceReader& reader, Summary& out) {
@@ -41,6 +66,7 @@ trace::Error summarise(trace::TraceReader& reader, Summary& out) {
     trace::RecordView record;
     for (trace::Bytes rest = chunk.records; record.parse(rest); rest = rest.subspan(record.size())) {
       ++out.footer.counts[record.head().kind];
+      if (record.head().kind == tape::kGoroutine) note_goroutine(record, out);
       record.each_segment([&](int, trace::Bytes b) { out.footer.input_bytes += b.size(); });
     }
     out.footer.records += chunk.count;
@@ -68,6 +94,12 @@ void print_counts(const Summary& s) {
   }
 }
 
+void print_goroutines(const Summary& s) {
+  if (s.spawned_at.empty()) return;
+  fmt::print("goroutines created at\n");
+  for (const auto& [place, count] : s.spawned_at) fmt::print("  {:>12} {}\n", grouped(count), place);
+}
+
 void print_text(const Summary& s, const std::string& path) {
   const trace::Header& h = s.header;
   fmt::print("trace             {} (format {}, tape {}, reprise {})\n", path, h.format_version,
@@ -85,6 +117,7 @@ void print_text(const Summary& s, const std::string& path) {
   fmt::print("policy            {}\nseed              {}\nflavour           {}\n", h.policy, h.seed,
              h.flavour);
   print_counts(s);
+  print_goroutines(s);
   fmt::print("records           {}\n", grouped(s.footer.records));
   fmt::print("input bytes       {} ({} in the file)\n", grouped(s.footer.input_bytes),
              grouped(s.input_frame_bytes));
@@ -125,6 +158,7 @@ void print_json(const Summary& s) {
       {"working_directory", h.working_directory}, {"kernel", h.kernel}, {"cpu", h.cpu},
       {"policy", h.policy}, {"seed", h.seed}, {"flavour", h.flavour}, {"objects", objects},
       {"decisions", s.footer.decisions()}, {"decision_kinds", counts}, {"other_events", calls},
+      {"goroutines_created_at", s.spawned_at},
       {"events", s.footer.events}, {"records", s.footer.records}, {"input_bytes", s.footer.input_bytes},
       {"input_frame_bytes", s.input_frame_bytes}, {"file_bytes", s.file_bytes},
       {"bytes_per_decision", s.per(s.footer.decisions())},
@@ -143,6 +177,7 @@ int show(const std::string& path, bool json) {
   Summary summary;
   trace::Error failed = open_trace(path, reader);
   if (!failed) failed = summarise(reader, summary);
+  if (!failed) name_spawn_sites(pack_root_of(path), summary);
   if (failed) return say(failed.text()), kBadTrace;
   json ? print_json(summary) : print_text(summary, path);
   return kOk;

@@ -13,6 +13,8 @@
 #include <map>
 #include <sstream>
 
+#include "runtime/panic/source_frames.h"
+
 namespace reprise::cli {
 namespace {
 
@@ -104,6 +106,41 @@ std::string with_symbols(const std::string& report, const std::string& root) {
     if (!name.empty()) out += " " + name;
   }
   return out;
+}
+
+namespace {
+
+// Where the first segment of an executable begins, as it is linked.
+uint64_t first_address(Elf* elf) {
+  size_t count = 0;
+  elf_getphdrnum(elf, &count);
+  for (size_t i = 0; i < count; ++i) {
+    GElf_Phdr ph;
+    if (gelf_getphdr(elf, static_cast<int>(i), &ph) && ph.p_type == PT_LOAD) return ph.p_vaddr;
+  }
+  return 0;
+}
+
+}  // namespace
+
+SiteNames::SiteNames(const std::string& path) {
+  if (path.empty() || (dwfl_ = dwfl_begin(&kOffline)) == nullptr) return;
+  Dwfl_Module* module = dwfl_report_offline(dwfl_, "", path.c_str(), -1);
+  dwfl_report_end(dwfl_, nullptr, nullptr);
+  GElf_Addr bias = 0;
+  if (Elf* elf = module ? dwfl_module_getelf(module, &bias) : nullptr) base_ = bias + first_address(elf);
+}
+
+SiteNames::~SiteNames() { dwfl_end(dwfl_); }
+
+std::string SiteNames::user_line(uint64_t site) const {
+  if (dwfl_ != nullptr) {
+    for (const rt::SourceFrame& frame : rt::source_frames(dwfl_, base_ + site, false)) {
+      if (rt::is_runtime_frame(frame)) continue;
+      return fmt::format("{}:{} {}", frame.file.empty() ? "??" : frame.file, frame.line, frame.function);
+    }
+  }
+  return fmt::format("+{:#x}", site);
 }
 
 }  // namespace reprise::cli
