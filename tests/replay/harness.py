@@ -116,9 +116,9 @@ class Trace:
     def record_command(self, argv):
         return [REPRISE, "record", "--hash-memory", "-o", self.path, "--"] + argv
 
-    def record(self, argv, prefix=()):
+    def record(self, argv, prefix=(), cwd=None):
         done = subprocess.run(list(prefix) + self.record_command(argv), stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=TIMEOUT_S, check=False)
+                              capture_output=True, timeout=TIMEOUT_S, check=False, cwd=cwd)
         return self.recorded(done.returncode, done.stdout, done.stderr)
 
     def recorded(self, status, output, errors):
