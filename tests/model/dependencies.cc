@@ -4,41 +4,72 @@
 
 namespace reprise::model {
 
-void Dependencies::race(int p, const Steps& steps, Search* search) const {
+void Dependencies::reset() {
+  std::vector<Executed> trace = std::move(trace_);  // for its memory
+  *this = {};
+  trace.resize(1);
+  trace_ = std::move(trace);
+}
+
+// Who may begin what has happened since `step` without depending on it, with p's operation at its end.
+Threads Dependencies::leaders(uint32_t step, int thread, int p, const Op& op) const {
+  std::array<uint32_t, kMaxThreads> first{};  // of each thread, its first step in that part
+  for (uint32_t j = step + 1; j < trace_.size(); ++j) {
+    const Executed& e = trace_[j];
+    if (e.path.at[thread] < step && first[e.thread] == 0) first[e.thread] = j;
+  }
+  Clock last = path_[p];
+  join_orders(op, &last);
+  Threads leaders = 0;
+  for (int q = 0; q < kMaxThreads; ++q) {
+    if (first[q] == 0 && q != p) continue;
+    const Clock& path = first[q] != 0 ? trace_[first[q]].path : last;
+    bool begins = true;
+    for (int u = 0; u < kMaxThreads; ++u) {
+      begins = begins && (u == q || first[u] == 0 || path.at[u] < first[u]);
+    }
+    if (begins) leaders |= static_cast<Threads>(1u << q);
+  }
+  return leaders;
+}
+
+void Dependencies::race(int p, const Op& op, const Steps& steps, Search* search) const {
   for (int u = 0; u < kMaxThreads; ++u) {
     const uint32_t step = steps.last[u];
     if (u == p || step == 0 || path_[p].at[u] >= step) continue;
-    Threads leaders = 0;
-    for (int v = 0; v < kMaxThreads; ++v) {
-      if (path_[p].at[v] > step) leaders |= static_cast<Threads>(1u << v);
-    }
-    search->reverse(step, p, leaders);
+    search->reverse(step, leaders(step, u, p, op));
   }
 }
 
 void Dependencies::races(int p, const Op& op, Search* search) const {
-  if (op.may_write()) race(p, reads_[op.place], search);
+  if (op.may_write()) race(p, op, reads_[op.place], search);
   if (op.is_sc_access()) {
-    race(p, sc_[op.place], search);
-    race(p, sc_fences_, search);
+    race(p, op, sc_[op.place], search);
+    race(p, op, sc_fences_, search);
   }
-  if (op.is_sc_fence()) race(p, sc_any_, search);
-  if (op.kind == OpKind::lock) race(p, locks_[op.place], search);
-  if (op.is_futex()) race(p, futex_[op.place], search);
+  if (op.is_sc_fence()) race(p, op, sc_any_, search);
+  if (op.kind == OpKind::lock) race(p, op, locks_[op.place], search);
+  if (op.is_futex()) race(p, op, futex_[op.place], search);
+}
+
+// What an operation depends on for its order alone.
+void Dependencies::join_orders(const Op& op, Clock* path) const {
+  if (op.is_sc_access()) {
+    path->join(sc_path_[op.place]);
+    path->join(sc_fence_path_);
+  }
+  if (op.is_sc_fence()) path->join(sc_any_path_);
+  if (op.kind == OpKind::lock) path->join(lock_path_[op.place]);
+  if (op.is_futex()) path->join(futex_path_[op.place]);
 }
 
 void Dependencies::begin(int p, const Op& op, uint32_t step) {
-  if (op.is_sc_access()) {
-    path_[p].join(sc_path_[op.place]);
-    path_[p].join(sc_fence_path_);
-  }
-  if (op.is_sc_fence()) path_[p].join(sc_any_path_);
-  if (op.kind == OpKind::lock) path_[p].join(lock_path_[op.place]);
-  if (op.is_futex()) path_[p].join(futex_path_[op.place]);
+  join_orders(op, &path_[p]);
   path_[p].at[p] = step;
 }
 
 void Dependencies::end(int p, const Op& op, uint32_t step) {
+  trace_.push_back({p, path_[p]});
   if (op.may_read()) reads_[op.place].last[p] = step;
   if (op.is_sc_access()) {
     sc_[op.place].last[p] = sc_any_.last[p] = step;

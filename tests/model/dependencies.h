@@ -4,13 +4,16 @@
 // steps whose order matters without a message: sequentially consistent operations, locks, the
 // kernel's futex table. The closure is kept as one vector per thread (path). Before a step
 // of p is executed, each earlier step by another thread that could have read what p may write, or whose
-// order with it matters, and that p's path does not contain, is reported: there p should have
-// gone first (search.h, reverse).
+// order with it matters, and that p's path does not contain, is reported: before it, what has happened
+// since without it should have come, p's step at the end. Whoever may begin that part is a leader
+// (the initials of source sets: Abdulla, Aronsson, Jonsson, Sagonas, POPL 2014). p itself is none if its
+// step depends on one of that part: with sleep sets, beginning with p there would lose executions.
 //
 // Thread safety: none.
 #pragma once
 
 #include <array>
+#include <vector>
 
 #include "tests/model/memory.h"
 #include "tests/model/op.h"
@@ -22,7 +25,7 @@ class Dependencies {
  public:
   static constexpr int kMaxLocks = 16;
 
-  void reset() { *this = {}; }
+  void reset();
 
   // Reports races of p's next operation to the search.
   void races(int p, const Op& op, Search* search) const;
@@ -37,8 +40,15 @@ class Dependencies {
   struct Steps {  // of each thread, the last of a kind
     std::array<uint32_t, kMaxThreads> last{};
   };
-  void race(int p, const Steps& steps, Search* search) const;
+  void race(int p, const Op& op, const Steps& steps, Search* search) const;
+  Threads leaders(uint32_t step, int thread, int p, const Op& op) const;
+  void join_orders(const Op& op, Clock* path) const;
 
+  struct Executed {
+    int thread;
+    Clock path;
+  };
+  std::vector<Executed> trace_{1};  // steps count from 1
   std::array<Clock, kMaxThreads> path_{};
   std::array<Steps, kMaxLocations> reads_{}, sc_{}, futex_{};
   std::array<Steps, kMaxLocks> locks_{};

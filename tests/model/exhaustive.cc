@@ -102,15 +102,12 @@ class Exhaustive final : public Search {
     }
   }
 
-  void reverse(uint32_t step, int thread, Threads leaders) override {
+  void reverse(uint32_t step, Threads leaders) override {
     Node& node = stack_[node_of_step_[step]];
-    if (node.enabled & bit(thread)) {
-      node.backtrack |= bit(thread);
-    } else if ((leaders & node.enabled) != 0) {
-      node.backtrack |= leaders & node.enabled;
-    } else {
-      node.backtrack |= node.enabled;
-    }
+    // One of them is tried, or was before.
+    if ((leaders & (node.backtrack | node.slept)) != 0) return;
+    const unsigned able = leaders & node.enabled;
+    node.backtrack |= able != 0 ? static_cast<Threads>(able & -able) : node.enabled;
   }
 
   bool reduces() const override { return reduce_; }

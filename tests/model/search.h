@@ -2,7 +2,7 @@
 //
 // `exhaustive` visits every behaviour of a program once or a little more often: depth first over a
 // stack of choices, re-executing from the start, with dynamic partial order reduction (Flanagan and
-// Godefroid, POPL 2005) and sleep sets (Godefroid 1996), over the *reads-from* equivalence: two
+// Godefroid, POPL 2005; source sets: Abdulla et al., POPL 2014) and sleep sets (Godefroid 1996), over the *reads-from* equivalence: two
 // schedules are one if every read takes the same message, modification orders are the same, and so
 // is the order of sequentially consistent operations, locks and futex calls. Since a read may take an
 // old message, and a write may go before one that is there, "write, then read" covers "read, then
@@ -51,8 +51,8 @@ class Search {
   // Nothing is left for it to read that was not tried.
   virtual void put_to_sleep(int) {}
   virtual void executed(const Done&, int, const Op*) {}
-  // `thread` should have gone at that step; candidates: who leads there, if it could not go itself.
-  virtual void reverse(uint32_t, int, Threads) {}
+  // At that step one of these should have gone.
+  virtual void reverse(uint32_t, Threads) {}
   virtual bool reduces() const { return false; }
 };
 
