@@ -1,13 +1,11 @@
 // Stealing: what an M without work looks for at the other Ps, and when timers are looked at.
 //
-// Victims are visited in random order, each once a round: from a random start in steps that are
-// coprime to the number of Ps. Four rounds, because a victim's ring may be empty just while its
+// Victims are visited in random order, each once a round (StealOrder). Four rounds, because a victim's ring may be empty just while its
 // owner moves goroutines about; only the last takes a runnext, which its owner will most likely run
 // in a moment, and fires other Ps' timers.
-#include <numeric>
-
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
+#include "runtime/sched/steal_order.h"
 #include "runtime/time/clock.h"
 
 namespace reprise::rt {
@@ -21,12 +19,9 @@ constexpr uint64_t kTimersEveryTsc = 20'000;  // some 7 us
 template <class F>
 G* each_victim(const P* self, F f) {
   const auto n = static_cast<uint32_t>(sched.nprocs.load(std::memory_order_acquire));
-  const uint64_t random = cheaprand();
-  uint32_t at = static_cast<uint32_t>(random) % n;
-  uint32_t step = static_cast<uint32_t>(random >> 32) % n + 1;
-  while (std::gcd(step, n) != 1) step = step % n + 1;
-  for (uint32_t i = 0; i < n; ++i, at = (at + step) % n) {
-    P* victim = allp[at].load(std::memory_order_acquire);
+  StealOrder order(cheaprand(), n);
+  for (uint32_t i = 0; i < n; ++i) {
+    P* victim = allp[order.next()].load(std::memory_order_acquire);
     if (victim == self || victim->status.load(std::memory_order_relaxed) == PStatus::idle) continue;
     if (G* gp = f(victim)) return gp;
   }
