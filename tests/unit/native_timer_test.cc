@@ -1,0 +1,114 @@
+// Timers in native mode: heaps of several Ps, of Ps that are no more, stops from elsewhere.
+#include <gtest/gtest.h>
+#include <reprise/reprise.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+namespace reprise {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+class Procs {
+ public:
+  explicit Procs(int n) : before_(gomaxprocs(n)) {}
+  ~Procs() { gomaxprocs(before_); }
+  Procs(const Procs&) = delete;
+  Procs& operator=(const Procs&) = delete;
+
+ private:
+  int before_;
+};
+
+// Spread over the Ps by stealing; afterwards all but one P is gone, and that one never idle.
+TEST(NativeTimers, timers_of_a_P_that_was_taken_away_fire) {
+  const Procs procs(4);
+  constexpr int kSleepers = 200;
+  std::atomic<int> asleep{0}, woken{0};
+  WaitGroup all;
+  for (int i = 0; i < kSleepers; ++i) {
+    all.add(1);
+    go([&] {
+      ++asleep;
+      sleep_for(milliseconds(20));
+      ++woken;
+      all.done();
+    });
+  }
+  while (asleep < kSleepers) yield();
+  gomaxprocs(1);
+  while (woken < kSleepers) yield();
+  all.wait();
+  gomaxprocs(4);
+  EXPECT_EQ(woken, kSleepers);
+}
+
+TEST(NativeTimers, earlier_timer_ends_the_sleep_of_who_waits_for_a_later_one) {
+  const Procs procs(4);
+  const Timer late(hours(1));
+  for (int i = 0; i < 50; ++i) {
+    const Chan<Unit> fired;
+    go([fired] {
+      sleep_for(microseconds(200));
+      fired.send({});
+    });
+    fired.recv();
+  }
+  Timer stopped = late;
+  EXPECT_TRUE(stopped.stop());
+}
+
+// Whoever is first has it: a timer fires or is stopped, never both, never neither.
+TEST(NativeTimers, timer_that_fires_while_another_goroutine_stops_it_does_one_of_both) {
+  const Procs procs(4);
+  constexpr int kTimers = 2000;
+  std::atomic<int> fired{0}, stopped{0};
+  WaitGroup all;
+  for (int i = 0; i < kTimers; ++i) {
+    all.add(1);
+    go([&, i] {
+      Timer timer = after_func(microseconds(i % 7 * 10), [&] {
+        ++fired;
+        all.done();
+      });
+      if (i % 3 == 0) yield();
+      if (timer.stop()) {
+        ++stopped;
+        all.done();
+      }
+    });
+  }
+  all.wait();
+  EXPECT_EQ(fired + stopped, kTimers);
+}
+
+// The deadline's timer may fire on another M before its goroutine is queued.
+TEST(NativeTimers, wait_of_libcs_with_a_deadline_that_is_just_now_ends) {
+  const Procs procs(4);
+  std::atomic<int> timed_out{0};
+  WaitGroup all;
+  constexpr int kWaiters = 8, kRounds = 300;
+  for (int i = 0; i < kWaiters; ++i) {
+    all.add(1);
+    go([&, i] {
+      std::mutex m;
+      std::condition_variable never;
+      for (int k = 0; k < kRounds; ++k) {
+        std::unique_lock lock(m);
+        timed_out += never.wait_for(lock, microseconds((i + k) % 5)) == std::cv_status::timeout;
+      }
+      all.done();
+    });
+  }
+  all.wait();
+  EXPECT_EQ(timed_out, kWaiters * kRounds);
+}
+
+}  // namespace
+}  // namespace reprise
