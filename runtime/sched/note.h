@@ -1,8 +1,6 @@
 // Notes: one thread sleeps until another has something for it (the reference's note).
 //
-// The word is kNoteClear, kNoteSet, or kNoteSleeping when its owner may be in the kernel, so that
-// setting a note before its owner sleeps costs no system call. One sleeper, and one wake-up for each
-// sleep; the sleep clears the note.
+// The protocol is in note_word.h. One sleeper, and one wake-up for each sleep; the sleep clears the note.
 //
 // Thread safety: any thread. Blocks the M. Writes errno never (runtime/sys/syscall.h).
 #pragma once
@@ -10,13 +8,11 @@
 #include <atomic>
 #include <cstdint>
 
+#include "runtime/sched/note_word.h"
+
 namespace reprise::rt {
 
 using Note = std::atomic<uint32_t>;
-
-inline constexpr uint32_t kNoteClear = 0;
-inline constexpr uint32_t kNoteSet = 1;
-inline constexpr uint32_t kNoteSleeping = 2;
 
 // What the waker did before happens before the sleep returns.
 void note_sleep(Note* note);

@@ -11,19 +11,18 @@ void Dependencies::reset() {
   trace_ = std::move(trace);
 }
 
-// Who may begin what has happened since `step` without depending on it, with p's operation at its end.
-Threads Dependencies::leaders(uint32_t step, int thread, int p, const Op& op) const {
+// Who may begin what has happened since `step` without depending on it, with p's operation at its end;
+// `last` is what that operation depends on, null if on all of it.
+Threads Dependencies::leaders(uint32_t step, int thread, int p, const Clock* last) const {
   std::array<uint32_t, kMaxThreads> first{};  // of each thread, its first step in that part
   for (uint32_t j = step + 1; j < trace_.size(); ++j) {
     const Executed& e = trace_[j];
     if (e.path.at[thread] < step && first[e.thread] == 0) first[e.thread] = j;
   }
-  Clock last = path_[p];
-  join_orders(op, &last);
   Threads leaders = 0;
   for (int q = 0; q < kMaxThreads; ++q) {
-    if (first[q] == 0 && q != p) continue;
-    const Clock& path = first[q] != 0 ? trace_[first[q]].path : last;
+    if (first[q] == 0 && (q != p || last == nullptr)) continue;
+    const Clock& path = first[q] != 0 ? trace_[first[q]].path : *last;
     bool begins = true;
     for (int u = 0; u < kMaxThreads; ++u) {
       begins = begins && (u == q || first[u] == 0 || path.at[u] < first[u]);
@@ -34,10 +33,16 @@ Threads Dependencies::leaders(uint32_t step, int thread, int p, const Op& op) co
 }
 
 void Dependencies::race(int p, const Op& op, const Steps& steps, Search* search) const {
+  Clock last = path_[p];
+  join_orders(op, &last);
   for (int u = 0; u < kMaxThreads; ++u) {
     const uint32_t step = steps.last[u];
     if (u == p || step == 0 || path_[p].at[u] >= step) continue;
-    search->reverse(step, leaders(step, u, p, op));
+    search->reverse(step, leaders(step, u, p, &last));
+    // What it reads is not chosen yet: it may be written in between, and then p cannot begin.
+    if (!op.may_read()) continue;
+    const Threads others = leaders(step, u, p, nullptr);
+    if (others != 0) search->reverse(step, others);
   }
 }
 

@@ -41,7 +41,7 @@ class Dependencies {
     std::array<uint32_t, kMaxThreads> last{};
   };
   void race(int p, const Op& op, const Steps& steps, Search* search) const;
-  Threads leaders(uint32_t step, int thread, int p, const Op& op) const;
+  Threads leaders(uint32_t step, int thread, int p, const Clock* last) const;
   void join_orders(const Op& op, Clock* path) const;
 
   struct Executed {

@@ -1,5 +1,5 @@
 // The words that threads and goroutines sleep on, explored: runtime/sched/lock_word.h (rt::Lock),
-// runtime/sched/sema_protocol.h, runtime/poll/poll_word.h, each as it stands.
+// runtime/sched/note_word.h (where Ms sleep), runtime/sched/sema_protocol.h, runtime/poll/poll_word.h, each as it stands.
 //
 // Claims in every behaviour: nobody sleeps for ever, nobody is woken twice for one sleep, and what a
 // lock or a token protects is free of races.
@@ -9,6 +9,7 @@
 
 #include "runtime/poll/poll_word.h"
 #include "runtime/sched/lock_word.h"
+#include "runtime/sched/note_word.h"
 #include "runtime/sched/sema_protocol.h"
 #include "tests/model/parking_types.h"
 #include "tests/model/verify.h"
@@ -81,6 +82,71 @@ TEST(LockModel, three_threads_come_through) {
 
 TEST(LockMutant, a_sleeper_that_takes_the_lock_as_uncontended_is_found) {
   finds("deadlock", contended(3, lock_forgetting_sleepers));
+}
+
+// ---- notes -----------------------------------------------------------------------------------------
+
+// Two Ms that give each other something, in turn, each asleep until it is its turn.
+struct Pair {
+  Atomic<uint32_t> note[2];
+  Plain<int> handed = 0;
+  Kernel kernel;
+  Pair() {
+    note[0].named("note0");
+    note[1].named("note1");
+    handed.named("what is handed over");
+  }
+};
+
+template <class Sleep>
+Program taking_turns(Sleep sleep) {
+  return [sleep](Scene& scene) {
+    auto* s = scene.make<Pair>();
+    scene.thread([s, sleep] {
+      for (int round = 0; round < 2; ++round) {
+        s->handed = s->handed + 1;
+        rt::note_word_wakeup(s->note[1], s->kernel);
+        sleep(s->note[0], s->kernel);
+      }
+    });
+    scene.thread([s, sleep] {
+      for (int round = 0; round < 2; ++round) {
+        sleep(s->note[1], s->kernel);
+        s->handed = s->handed + 1;
+        rt::note_word_wakeup(s->note[0], s->kernel);
+      }
+    });
+    scene.finally([s] { check(s->handed == 4, "a turn was lost"); });
+  };
+}
+
+void sleep_as_written(Atomic<uint32_t>& word, Kernel& kernel) { rt::note_word_sleep(word, kernel); }
+
+// What a caller of note_sleep_for does that must be woken: again and again.
+void sleep_with_limit(Atomic<uint32_t>& word, Kernel& kernel) {
+  while (!rt::note_word_sleep_once(word, kernel)) {
+  }
+}
+
+// Announces by a store: a note that was set just before is overwritten.
+void sleep_overwriting(Atomic<uint32_t>& word, Kernel& kernel) {
+  if (word.load(Order::acquire) == rt::kNoteSet) return word.store(rt::kNoteClear, Order::relaxed);
+  word.store(rt::kNoteSleeping, Order::relaxed);
+  while (word.load(Order::acquire) == rt::kNoteSleeping) kernel.wait(word, rt::kNoteSleeping);
+  word.store(rt::kNoteClear, Order::relaxed);
+}
+
+TEST(NoteModel, every_sleep_ends_by_its_wake_up) { verify(taking_turns(sleep_as_written)); }
+
+TEST(NoteModel, a_sleep_with_a_limit_loses_no_wake_up) {
+  Options options;
+  options.spurious = 2;  // the limit has passed
+  verify(taking_turns(sleep_with_limit), options);
+  verify(taking_turns(sleep_as_written), options);
+}
+
+TEST(NoteMutant, a_sleeper_that_announces_itself_by_a_store_is_found) {
+  finds("deadlock", taking_turns(sleep_overwriting));
 }
 
 // ---- semaphores ------------------------------------------------------------------------------------
