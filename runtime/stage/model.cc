@@ -21,6 +21,14 @@
 #include "runtime/stage/report.h"
 #include "runtime/stage/text.h"
 
+// Newer than the headers of the distribution.
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
 namespace reprise::stage::model {
 
 // Not constexpr: reaching it is the compiler's error.

@@ -79,9 +79,33 @@ struct Range {
   uint64_t begin, end;
 };
 
-// The descriptor that the call writes to, -1 if it writes to none.
-long written_descriptor(const Call& call) {
+// The call may change a file.
+bool writes_file(const Call& call) {
   switch (call.nr) {
+    case SYS_open: return call.args[1] & O_TRUNC;
+    case SYS_openat: return call.args[2] & O_TRUNC;
+    case SYS_creat:
+    case SYS_truncate:
+    case SYS_write:
+    case SYS_writev:
+    case SYS_pwrite64:
+    case SYS_pwritev:
+    case SYS_pwritev2:
+    case SYS_ftruncate:
+    case SYS_fallocate:
+    case SYS_sendfile:
+    case SYS_copy_file_range:
+    case SYS_splice: return true;
+    default: return false;
+  }
+}
+
+// The descriptor that the call writes to, -1 if there is none. `result` is -1 before the call.
+long written_descriptor(const Call& call, long result) {
+  switch (call.nr) {
+    case SYS_open:
+    case SYS_openat:
+    case SYS_creat: return result;
     case SYS_write:
     case SYS_writev:
     case SYS_pwrite64:
@@ -96,10 +120,12 @@ long written_descriptor(const Call& call) {
   }
 }
 
-long object_of_call(const Call& call) {
-  const long fd = written_descriptor(call);
-  struct stat status;
-  return fd >= 0 && raw(SYS_fstat, fd, &status) == 0 ? find(status) : kNoObject;
+// The mapped file that the call writes to.
+long target(const Call& call, long result, struct stat* status) {
+  if (!writes_file(call)) return kNoObject;
+  const long fd = written_descriptor(call, result);
+  const long known = call.nr == SYS_truncate ? raw(SYS_stat, call.args[0], status) : raw(SYS_fstat, fd, status);
+  return known == 0 ? find(*status) : kNoObject;
 }
 
 // By which offset, where the call names one.
@@ -117,7 +143,8 @@ bool has_offset(const Call& call, uint64_t* offset) {
 // Live: which bytes of the file the call has changed. An offset in memory has moved on by now.
 Range changed(const Call& call, long result, uint64_t old_size, uint64_t new_size) {
   if (call.nr == SYS_fallocate) return {static_cast<uint64_t>(call.args[2]), call.args[2] + static_cast<uint64_t>(call.args[3])};
-  if (call.nr == SYS_ftruncate) {
+  if (call.nr == SYS_open || call.nr == SYS_openat || call.nr == SYS_creat) return {0, 0};
+  if (call.nr == SYS_ftruncate || call.nr == SYS_truncate) {
     return old_size < new_size ? Range{old_size, new_size} : Range{new_size, page_up(new_size)};
   }
   const uint64_t count = result;
@@ -126,7 +153,7 @@ Range changed(const Call& call, long result, uint64_t old_size, uint64_t new_siz
     const bool in_memory = call.nr == SYS_copy_file_range || call.nr == SYS_splice;
     return in_memory ? Range{offset - count, offset} : Range{offset, offset + count};
   }
-  const long end = raw(SYS_lseek, written_descriptor(call), 0, SEEK_CUR);
+  const long end = raw(SYS_lseek, written_descriptor(call, result), 0, SEEK_CUR);
   return {end - count, static_cast<uint64_t>(end)};
 }
 
@@ -152,9 +179,9 @@ void put_changes(Thread& t, long object, Range r) {
 }
 
 void record_writes(Thread& t, const Call& call, long result) {
-  const long object = object_of_call(call);
   struct stat status;
-  if (object == kNoObject || raw(SYS_fstat, written_descriptor(call), &status) != 0) return;
+  const long object = target(call, result, &status);
+  if (object == kNoObject) return;
   const uint64_t old_size = objects[object].size, new_size = status.st_size;
   objects[object].size = new_size;
   const Range range = changed(call, result, old_size, new_size);
@@ -242,10 +269,13 @@ bool has_writable_shared_files() {
   return false;
 }
 
-bool changes_mapped_file(const Call& call) { return mapping_count && live() && object_of_call(call) != kNoObject; }
+bool changes_mapped_file(const Call& call) {
+  struct stat status;
+  return mapping_count && live() && target(call, -1, &status) != kNoObject;
+}
 
 void follow_file_writes(Thread& t, const Call& call, long result) {
-  if (!mapping_count || result < 0 || written_descriptor(call) < 0) return;
+  if (!mapping_count || result < 0 || !writes_file(call)) return;
   if (!live()) return replay_writes();
   if (mode == Mode::record) record_writes(t, call, result);
 }

@@ -26,7 +26,7 @@ using Handler = long (*)(Thread&, Call&);
 long do_absent(Thread& t, Call& call) { return settled(t, call, -ENOSYS); }
 long do_nothing(Thread& t, Call& call) { return settled(t, call, 0); }
 
-// A filter of the program's would bind the stage too: this kernel has none.
+// A filter of the program's would bind the stage too: this kernel has none, nor Landlock.
 long do_prctl(Thread& t, Call& call) {
   return call.args[0] == PR_SET_SECCOMP ? settled(t, call, -EINVAL) : plain(t, call);
 }
@@ -78,11 +78,15 @@ Handler handler_of(long nr) {
     case SYS_vmsplice: return do_kernel_copy;
 
     case SYS_prctl: return do_prctl;
-    case SYS_seccomp: return do_absent;
+    case SYS_seccomp:
+    case SYS_landlock_create_ruleset:
+    case SYS_landlock_add_rule:
+    case SYS_landlock_restrict_self: return do_absent;
 
     // Without these, programs do the same by other means, which we know.
     case SYS_rseq:
     case SYS_clone3:
+    case SYS_name_to_handle_at:
     case SYS_pkey_alloc: return do_absent;
     case SYS_set_robust_list: return do_nothing;
     default: return plain;

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 namespace {
 
@@ -61,7 +62,8 @@ int main() {
   if (pread(fd, back, 20, kPage + 8) != 20) return 1;
   std::printf("the file says: %s\n", back);
 
-  if (ftruncate(fd, kPage + 20) != 0) return 1;
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+  if (truncate(path.c_str(), 3 * kPage) != 0 || ftruncate(fd, kPage + 20) != 0) return 1;
   say("shrunk", a, 2 * kPage);
   if (ftruncate(fd, 8 * kPage) != 0) return 1;
   say("grown again", a, 4 * kPage);
@@ -78,6 +80,11 @@ int main() {
   if (posix_spawnp(&child, "true", nullptr, nullptr, arguments, environ) != 0) return 1;
   waitpid(child, &status, 0);
   std::printf("a child that executes something: %d\n", status);
+
+  const int again = open(path.c_str(), O_RDWR | O_TRUNC);
+  if (again < 0 || pwrite(again, "anew", 4, 2 * kPage + 7) != 4 || ftruncate(fd, 8 * kPage) != 0) return 1;
+  say("emptied and written again", c, 8 * kPage);
+  std::strcpy(c + 7 * kPage, "at the end");
 
   munmap(b, 2 * kPage);
   if (msync(c, 8 * kPage, MS_SYNC) != 0 || pread(fd, back, 10, 7 * kPage) != 10) return 1;
