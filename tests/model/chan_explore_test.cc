@@ -197,6 +197,9 @@ void check_shape(const std::vector<size_t>& lengths, const Sequence& alphabet = 
                  uint64_t part = 1) {
   const test::VirtualTime time;
   constexpr uint64_t kPatience = 1000;
+#ifdef REPRISE_SANITIZED
+  part *= 20;  // a sanitizer wants to see code paths, and takes its time
+#endif
   Totals totals;
   std::vector<std::vector<Sequence>> choices;
   size_t programs = 1;
