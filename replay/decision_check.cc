@@ -1,5 +1,5 @@
 // Multiply-and-rotate over the words that name a decision. Not cryptographic: it must catch
-// accidents, at a nanosecond a candidate.
+// accidents, at next to no cost.
 #include "replay/decision_check.h"
 
 #include <bit>
@@ -17,10 +17,7 @@ uint64_t mix(uint64_t hash, uint64_t word) {
 
 uint32_t decision_check(const seam::Decision& decision) {
   uint64_t hash = mix(static_cast<uint64_t>(decision.kind) + 1, decision.chooser.lo);
-  for (const seam::Candidate& candidate : decision.candidates) {
-    hash = mix(hash, candidate.goroutine.lo);
-    hash = mix(hash, static_cast<uint64_t>(candidate.op) << 32 ^ candidate.goid);
-  }
+  hash = mix(hash, decision.candidates.digest());
   hash = mix(hash, decision.candidates.size());
   return static_cast<uint32_t>(hash ^ hash >> 32);
 }

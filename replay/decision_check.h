@@ -1,7 +1,8 @@
 // The 32-bit check that travels with each logged decision: two runs whose checks agree were asked
 // the same question.
 //
-// A hash of kind, chooser, and every candidate's goroutine and operation. Pure; any thread.
+// A hash of kind, chooser, and the candidates' digest: everyone's goroutine and operation, or what the
+// asker says instead (runtime/chan/wake.cc). Pure; any thread.
 #pragma once
 
 #include <cstdint>

@@ -12,7 +12,7 @@ namespace reprise::replay {
 size_t FollowPolicy::choose(const seam::Decision& decision) {
   const int64_t code = table_.note(record_kind(decision.kind), decision_check(decision), 0);
   const size_t index = seam::decode_choice(decision, code);
-  if (index >= decision.candidates.size()) diverge(decision, code, "a choice among the candidates");
+  if (index != kDefault && index >= decision.candidates.size()) diverge(decision, code, "a choice among the candidates");
   return index;
 }
 

@@ -26,6 +26,10 @@ size_t RecordingPolicy::choose(const seam::Decision& decision) {
     const seam::PolicyMemory memory;
     index = inner_->choose(decision);
   }
+  if (index == kDefault) {
+    table_.note(record_kind(decision.kind), decision_check(decision), 0);
+    return kDefault;
+  }
   if (index >= decision.candidates.size()) {
     char text[160];
     snprintf(text, sizeof text, "the policy chose %zu of %zu candidates of a %s decision at step %llu",
@@ -33,9 +37,9 @@ size_t RecordingPolicy::choose(const seam::Decision& decision) {
              static_cast<unsigned long long>(decision.step));
     table_.fail(tape::Verdict::broken, text);
   }
-  table_.note(record_kind(decision.kind), decision_check(decision),
-              seam::encode_choice(decision, index));
-  return index;
+  const int64_t code = seam::encode_choice(decision, index);
+  table_.note(record_kind(decision.kind), decision_check(decision), code);
+  return code == 0 ? kDefault : index;  // as a replay will have it
 }
 
 uint64_t RecordingPolicy::draw(const seam::Decision& decision) {

@@ -1,7 +1,6 @@
 // First in, first out with seeded slices.
 #include "scheduler-policies/fair.h"
 
-#include "runtime/seam/default_choice.h"
 
 namespace reprise::seam {
 
@@ -12,7 +11,7 @@ bool FairPolicy::begin_run(const RunInfo& info) {
 
 size_t FairPolicy::choose(const Decision& decision) {
   if (decision.kind == DecisionKind::select) return rng_.below(decision.candidates.size());
-  return default_choice(decision);
+  return kDefault;
 }
 
 uint64_t FairPolicy::draw(const Decision& decision) {

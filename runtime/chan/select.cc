@@ -147,7 +147,8 @@ size_t Select::choose(SmallArray<uint16_t>& ready_cases, size_t count) {
                      .site = ready_cases[i],
                      .accesses = {&accesses[i], 1}};
   }
-  return seam_choose(seam::DecisionKind::select, {candidates.data(), count});
+  const std::span<const seam::Candidate> list(candidates.data(), count);
+  return seam_choose(seam::DecisionKind::select, list);
 }
 
 bool Select::fire_send(scase& k) {

@@ -268,8 +268,11 @@ int report_by_decision(ReadyList* list) {
   auto& order = reports.order;
   candidates.clear();
   order.clear();
+  const auto digest = [](const seam::Candidate& c) { return seam::digest_of(c.goroutine, c.goid, c.op); };
+  uint64_t sum = 0;
   for (size_t i = 0; i < items.size(); ++i) {
     candidates.push_back(candidate_of(items[i]));
+    sum += digest(candidates.back());
     order.push_back(i);
   }
   seam::Candidate stop;
@@ -277,12 +280,15 @@ int report_by_decision(ReadyList* list) {
   int reported = 0;
   while (!order.empty()) {
     const size_t pick =
-        candidates.size() > 1 ? seam_choose(seam::DecisionKind::poll, candidates) : 0;
+        candidates.size() > 1 ? seam_choose(seam::DecisionKind::poll, {candidates, sum}) : 0;
     if (pick == order.size()) break;  // the stop
+    sum -= digest(candidates[pick]);
     goready(items[order[pick]].gp);
     candidates.erase(candidates.begin() + static_cast<ptrdiff_t>(pick));
     order.erase(order.begin() + static_cast<ptrdiff_t>(pick));
-    if (reported++ == 0 && !order.empty()) candidates.push_back(stop);
+    if (reported++ != 0 || order.empty()) continue;
+    candidates.push_back(stop);
+    sum += digest(stop);
   }
   reports.rest.clear();
   for (size_t index : order) reports.rest.push_back(items[index]);

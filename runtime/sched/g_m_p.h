@@ -92,6 +92,8 @@ struct G {
   int64_t wait_since_ns = 0;     // 0 unless the wait is long enough to matter
   seam::Site wait_site = 0;
   uint64_t ready_step = 0;       // step at which it last became runnable
+  G* ready_before = nullptr;     // in the ready set of a controlled run: who became ready
+  G* ready_after = nullptr;      // before it and after
 
   // The announced operation: what it does when it next runs.
   seam::OpKind op = seam::OpKind::start;

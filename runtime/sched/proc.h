@@ -85,7 +85,9 @@ inline void seam_point(seam::OpKind op, seam::ObjectId object, bool write) {
 }
 // Chooses among candidates; built-in behaviour (index 0, or random as the reference has it, from
 // the runtime's own generator) in native mode. Any stack; takes the decision on g0.
-size_t seam_choose(seam::DecisionKind kind, std::span<const seam::Candidate> candidates);
+size_t seam_choose(seam::DecisionKind kind, const seam::Candidates& candidates);
+// The same in controlled modes only; may answer seam::Policy::kDefault. REQUIRES: more than one.
+size_t seam_ask(seam::DecisionKind kind, const seam::Candidates& candidates);
 // 64 random bits, by decision in controlled modes.
 uint64_t seam_draw();
 

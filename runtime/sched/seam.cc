@@ -31,6 +31,7 @@
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/catalog.h"
+#include "runtime/seam/default_choice.h"
 #include "runtime/seam/names.h"
 #include "runtime/sched/ready_set.h"
 #include "runtime/sys/syscall.h"
@@ -55,7 +56,7 @@ struct SeamState {
 };
 constinit SeamState state;
 
-seam::Decision decision_of(seam::DecisionKind kind, std::span<const seam::Candidate> candidates) {
+seam::Decision decision_of(seam::DecisionKind kind, const seam::Candidates& candidates) {
   G* gp = curg();
   return {kind, gp != nullptr ? gp->name : seam::GoId{}, state.step, gp != nullptr ? gp->op_site : 0,
           candidates};
@@ -78,9 +79,10 @@ auto on_g0(F f) {
   return call.result;
 }
 
+// An index, or Policy::kDefault.
 size_t ask_choice(const seam::Decision& decision) {
   const size_t choice = state.policy->choose(decision);
-  if (choice >= decision.candidates.size()) {
+  if (choice != seam::Policy::kDefault && choice >= decision.candidates.size()) {
     char text[160];
     std::snprintf(text, sizeof text, "policy chose %zu of %zu candidates at step %llu (%s)", choice,
                   decision.candidates.size(), static_cast<unsigned long long>(decision.step),
@@ -184,7 +186,7 @@ void seam_finish(const seam::Outcome& outcome) {
 
 void ready_put(G* gp) {
   fiber_readied(gp);
-  if (__builtin_expect(seam_active, 0)) return state.ready.insert(gp, state.step);
+  if (__builtin_expect(seam_active, 0)) return state.ready.insert(gp, ++state.step);
   if (P* pp = getp()) {
     runqput(sched, pp, gp, true);
   } else {
@@ -195,19 +197,19 @@ void ready_put(G* gp) {
 
 void ready_put_last(G* gp) {
   fiber_readied(gp);
-  if (seam_active) return state.ready.insert(gp, state.step);
+  if (seam_active) return state.ready.insert(gp, ++state.step);
   runqput(sched, getp(), gp, false);
 }
 
 G* ready_take() {
   if (state.ready.empty()) return nullptr;
-  size_t choice = 0;
+  size_t choice = seam::Policy::kDefault;
   if (state.ready.size() > 1) {
     choice = ask_choice({seam::DecisionKind::run, {}, state.step, 0, state.ready.candidates()});
   }
   ++state.step;
   if (state.ticks == seam::Policy::kUnbounded) state.ticks = 0;
-  G* gp = state.ready.remove_at(choice);
+  G* gp = choice == seam::Policy::kDefault ? state.ready.take_oldest() : state.ready.take_at(choice);
   // Whatever it announced it does now; if it parks, it comes back as a resumption.
   gp->op = seam::OpKind::resume;
   gp->access_count = 0;
@@ -238,9 +240,16 @@ void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses) {
   gosched_announced();
 }
 
-size_t seam_choose(seam::DecisionKind kind, std::span<const seam::Candidate> candidates) {
+size_t seam_ask(seam::DecisionKind kind, const seam::Candidates& candidates) {
+  return on_g0([&] { return ask_choice(decision_of(kind, candidates)); });
+}
+
+size_t seam_choose(seam::DecisionKind kind, const seam::Candidates& candidates) {
   if (candidates.size() <= 1) return 0;
-  if (seam_active) return on_g0([&] { return ask_choice(decision_of(kind, candidates)); });
+  if (seam_active) {
+    const size_t answer = seam_ask(kind, candidates);
+    return answer == seam::Policy::kDefault ? seam::default_choice({kind, {}, 0, 0, candidates}) : answer;
+  }
   // The reference tries the ready cases of a select in random order; all else is in order.
   return kind == seam::DecisionKind::select ? seam_draw() % candidates.size() : 0;
 }

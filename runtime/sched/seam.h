@@ -1,8 +1,8 @@
 // The seam's runtime side: the ready set, the ticks, and the questions put to the policy.
 //
-// With a policy (seam_active) the ready set is an array of candidates in order of goroutine id, kept
-// as goroutines come and go, and every choice goes to the policy. Without one (native mode) the run
-// queues of the Ps take its place, and nothing here is called but for the branch in ready_put.
+// With a policy (seam_active) the ready set is kept by goroutine id and by age (ready_set.h), and every
+// choice goes to the policy. Without one (native mode) the run queues of the Ps take its place, and
+// nothing here is called but for the branch in ready_put.
 //
 // Where decisions fall: `run` in ready_take(), on g0, when more than one goroutine is ready;
 // `preempt` at a scheduling point at which another goroutine is ready and no ticks are left; the other
@@ -39,7 +39,7 @@ void seam_note_exit(G* gp);
 void seam_note_block(G* gp);
 void seam_note_wake(G* gp);
 
-// Steps of the run so far: scheduling points and run decisions.
+// Steps of the run so far: scheduling points, run decisions, and goroutines that became ready.
 uint64_t seam_step();
 
 // Installs a policy of the test's, or takes it away: stops the world, then one P runs on m0. REQUIRES:

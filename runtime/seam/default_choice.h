@@ -17,10 +17,13 @@ namespace reprise::seam {
 // REQUIRES: decision.candidates is not empty.
 size_t default_choice(const Decision& decision);
 
+// What a policy answered, as an index: Policy::kDefault resolved, all else as it is.
+size_t resolved(const Decision& decision, size_t answer);
+
 // 0 for the default, else index + 1. `index` must be in range.
 int64_t encode_choice(const Decision& decision, size_t index);
 
-// The index that `code` stands for; candidates.size() if it stands for none of them.
+// The index that `code` stands for, Policy::kDefault for 0; candidates.size() if it stands for none.
 size_t decode_choice(const Decision& decision, int64_t code);
 
 }  // namespace reprise::seam

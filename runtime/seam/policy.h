@@ -34,7 +34,9 @@ class Policy {
   // Starts a run. False: nothing is left to explore, and the run does not happen.
   virtual bool begin_run(const RunInfo& info) = 0;
 
-  // Returns an index into decision.candidates. Called only when there is more than one.
+  // Returns an index into decision.candidates, or kDefault: who waited longest
+  // (runtime/seam/default_choice.h), whom the runtime knows without a search. Called only when there
+  // is more than one.
   virtual size_t choose(const Decision& decision) = 0;
 
   // DecisionKind::draw: 64 random bits. DecisionKind::preempt: ticks, at least 1, to the next
@@ -50,6 +52,7 @@ class Policy {
   virtual void end_run(const Outcome& outcome) = 0;
 
   static constexpr uint64_t kUnbounded = UINT64_MAX;
+  static constexpr size_t kDefault = SIZE_MAX;
 };
 
 }  // namespace reprise::seam

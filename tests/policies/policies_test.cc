@@ -114,7 +114,8 @@ TEST(Fair, runs_first_in_first_out) {
   candidates[0].ready_step = 9;
   candidates[1].ready_step = 4;
   candidates[2].ready_step = 4;
-  EXPECT_EQ(policy.choose({DecisionKind::run, {}, 0, 0, candidates}), 1u);
+  const Decision decision{DecisionKind::run, {}, 0, 0, candidates};
+  EXPECT_EQ(resolved(decision, policy.choose(decision)), 1u);
 }
 
 // 10,000 draws miss one of the lengths with probability below 128 * (127/128)^10000 < 1e-31.
@@ -216,7 +217,9 @@ TEST(DefaultChoice, codes_round_trip_for_every_candidate) {
   for (size_t i = 0; i < 4; ++i) candidates[i].ready_step = i == 2 ? 0 : 10 - i;
   const Decision decision{DecisionKind::run, {}, 0, 0, candidates};
   EXPECT_EQ(encode_choice(decision, 2), 0);
-  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(decode_choice(decision, encode_choice(decision, i)), i);
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(resolved(decision, decode_choice(decision, encode_choice(decision, i))), i);
+  }
   for (const int64_t bad : {int64_t{-1}, int64_t{5}, INT64_MAX, INT64_MIN})
     EXPECT_EQ(decode_choice(decision, bad), 4u) << bad;
 }

@@ -1,6 +1,8 @@
 // The toy's scheduler: a run decision when several workers are ready, a preempt draw for the chosen.
 #include "tests/policies/toy_program.h"
 
+#include "runtime/seam/default_choice.h"
+
 #include <algorithm>
 
 namespace reprise::seam {
@@ -32,7 +34,8 @@ std::vector<size_t> ToyProgram::run(Policy& policy, RunInfo info) {
   for (auto ready = candidates(); !ready.empty(); ready = candidates()) {
     const uint64_t step = trace.size();
     size_t index = 0;
-    if (ready.size() > 1) index = policy.choose({DecisionKind::run, {}, step, 0, ready});
+    const Decision decision{DecisionKind::run, {}, step, 0, ready};
+    if (ready.size() > 1) index = resolved(decision, policy.choose(decision));
     const size_t worker = ready.at(index).goid - 1;
     const uint64_t ticks = policy.draw({DecisionKind::preempt, id_of(worker), step, 0, {}});
     for (uint64_t t = std::min(ticks, left[worker]); t > 0; --t) {

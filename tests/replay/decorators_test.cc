@@ -125,7 +125,7 @@ TEST(DecisionCheck, depends_on_kind_chooser_names_operations_and_count) {
   other.chooser = {0, 1};
   EXPECT_NE(decision_check(other), check);
   other = decision;
-  other.candidates = other.candidates.first(2);
+  other.candidates = other.candidates.list().first(2);
   EXPECT_NE(decision_check(other), check);
   candidates[1].op = seam::OpKind::lock;
   EXPECT_NE(decision_check(decision), check);

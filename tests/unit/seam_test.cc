@@ -6,11 +6,15 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "asm/asm.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sched/ready_set.h"
 
 namespace reprise::rt {
 namespace {
@@ -271,6 +275,66 @@ TEST_F(Seam, objects_are_named_by_their_maker_and_its_count) {
   getg()->objects -= 2;
   EXPECT_EQ(new_object_id(), a);
   EXPECT_EQ(new_object_id(), b);
+}
+
+// Against a map by goid and a queue by age; enough goroutines for several blocks, split and merged.
+TEST(ReadySet, gives_back_by_index_and_by_age) {
+  static ReadySet set;
+  constexpr uint64_t kGoroutines = 3000;
+  std::vector<std::unique_ptr<G>> all;
+  for (uint64_t id = 1; id <= kGoroutines; ++id) {
+    all.push_back(std::make_unique<G>());
+    all.back()->goid = id;
+    all.back()->name = {id, id * 7};
+  }
+  std::map<uint64_t, G*> by_id;
+  std::vector<G*> outside;
+  for (const auto& gp : all) outside.push_back(gp.get());
+  uint64_t random = 1, step = 0;
+  const auto below = [&random](uint64_t bound) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    return (random >> 33) % bound;
+  };
+  const auto oldest = [&by_id] {
+    return std::min_element(by_id.begin(), by_id.end(), [](const auto& a, const auto& b) {
+      return a.second->ready_step < b.second->ready_step;
+    });
+  };
+  for (int i = 0; i < 40000; ++i) {
+    // Grows for a while, then shrinks, so that both splits and merges happen.
+    const bool grow = by_id.empty() || (below(10) < (i / 5000 % 2 == 0 ? 7u : 3u) && !outside.empty());
+    if (grow) {
+      std::swap(outside[below(outside.size())], outside.back());
+      by_id.emplace(outside.back()->goid, outside.back());
+      set.insert(outside.back(), ++step);
+      outside.pop_back();
+    } else {
+      auto expected = by_id.begin();
+      G* got;
+      if (i % 64 == 0) {
+        expected = oldest();
+        ASSERT_EQ(set.oldest(), static_cast<size_t>(std::distance(by_id.begin(), expected)));
+        got = set.take_oldest();
+      } else {
+        const size_t index = below(by_id.size());
+        std::advance(expected, index);
+        got = set.take_at(index);
+      }
+      ASSERT_EQ(got, expected->second);
+      by_id.erase(expected);
+      outside.push_back(got);
+    }
+    ASSERT_EQ(set.size(), by_id.size());
+    if (i % 1000 != 0) continue;
+    const seam::Candidates candidates = set.candidates();
+    uint64_t digest = 0;
+    auto at = by_id.begin();
+    for (const seam::Candidate& c : candidates) {
+      ASSERT_EQ(c.goid, at++->first);
+      digest += seam::digest_of(c.goroutine, c.goid, c.op);
+    }
+    EXPECT_EQ(candidates.digest(), digest);
+  }
 }
 
 TEST_F(Seam, a_goroutine_with_no_preempt_passes_its_points) {

@@ -50,7 +50,11 @@ class Wired final : public Policy {
     return apart_([&] { return active_->begin_run(info); });
   }
   size_t choose(const Decision& decision) override {
-    return apart_([&] { return active_->choose(decision); });
+    return apart_([&] {
+      Decision asked = decision;
+      asked.candidates.keep_in(&candidates_);
+      return active_->choose(asked);
+    });
   }
   uint64_t draw(const Decision& decision) override {
     return apart_([&] { return active_->draw(decision); });
@@ -68,6 +72,7 @@ class Wired final : public Policy {
   replay::RecordingPolicy recording_;
   replay::FollowPolicy follow_;
   Policy* active_;
+  CandidateRoom candidates_;
 };
 
 }  // namespace
