@@ -299,7 +299,9 @@ int report_by_decision(ReadyList* list) {
 }  // namespace
 
 void netpollready(ReadyList* list, PollDesc* pd, bool read, bool write) {
-  const seam::Access access{pd->object, true};
+  // Only a policy wants it. Without one a late event may meet a pollOpen() that names the next descriptor.
+  seam::Access access{};
+  if (seam_active) access = {pd->object, true};
   if (read) {
     if (G* gp = netpollunblock(pd, PollMode::read, true)) {
       list->add(gp, seam::OpKind::io_read, access);
