@@ -78,9 +78,7 @@ long write_pipe(long nr, int fd, const void* p, size_t size) {
 }  // namespace
 
 long blocking_fd_call(long (*call)(void*), void* arg) {
-  long result = 0;
-  on_worker([&] { result = sys::ignoringEINTR([&] { return call(arg); }); });
-  return result;
+  return blocking_call([&] { return call(arg); });
 }
 
 FD::~FD() {

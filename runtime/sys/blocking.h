@@ -1,17 +1,19 @@
-// Calls that may block a thread, made on behalf of goroutines by a pool of worker threads.
+// Calls that may block a thread: in native mode system calls are made in place, without the P; all else
+// is made on behalf of goroutines by a pool of worker threads.
 //
-// The goroutine parks, a worker makes the call, and the completion is reported through netpoll,
+// With a worker the goroutine parks, a worker makes the call, and the completion is reported through netpoll,
 // in the order in which workers finished. Under the stage the baton serialises the workers, so
 // that order is recorded and replayed.
 //
-// Thread safety: any goroutine. Blocks the G, never its M. Called on g0 or on a thread that the
-// runtime does not know, the work runs right there.
+// Thread safety: any goroutine. Blocks the G; its M only in native mode, and then the P is free. Called
+// on g0 or on a thread that the runtime does not know, the work runs right there.
 #pragma once
 
 #include <cstdint>
 #include <utility>
 
 #include "runtime/sched/g_m_p.h"
+#include "runtime/sched/syscall.h"
 #include "runtime/sys/syscall.h"
 
 namespace reprise::rt {
@@ -35,12 +37,25 @@ void on_worker(F&& work) {
   blocking_run(&task);
 }
 
-// A system call on a worker thread; EINTR is retried there.
+// Calls call(), which makes system calls by sys::call() and does nothing else: here, without the P, in
+// native mode, else on a worker thread. EINTR is retried.
+template <class F>
+long blocking_call(F&& call) {
+  long result = 0;
+  if (can_enter_syscall()) {
+    entersyscall();
+    result = sys::ignoringEINTR(call);
+    exitsyscall();
+  } else {
+    on_worker([&] { result = sys::ignoringEINTR(call); });
+  }
+  return result;
+}
+
+// The same for one system call.
 template <class... Args>
 long blocking_syscall(long nr, Args... args) {
-  long result = 0;
-  on_worker([&] { result = sys::ignoringEINTR([&] { return sys::call(nr, args...); }); });
-  return result;
+  return blocking_call([&] { return sys::call(nr, args...); });
 }
 
 // g0, for netpoll: the finished calls since the last time, oldest first; null if there are none.

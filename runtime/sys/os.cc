@@ -69,8 +69,7 @@ template <class F>
 Status path_call(std::string_view op, std::string_view path, F call) {
   rt::seam_point(seam::OpKind::io_other, {});
   const std::string zero_ended(path);
-  long result = 0;
-  rt::on_worker([&] { result = sys::ignoringEINTR([&] { return call(zero_ended.c_str()); }); });
+  const long result = rt::blocking_call([&] { return call(zero_ended.c_str()); });
   if (result < 0) return Error::system(static_cast<int>(-result), context_of(op, path));
   return {};
 }

@@ -63,9 +63,9 @@ inline void yield() { rt::gosched(); }
 // Ends the current goroutine after running its destructors. From main: the others go on.
 [[noreturn]] inline void goexit() { rt::goexit(); }
 
-// From now until as many unlock_os_thread() this goroutine runs on a thread of its own, on which
-// nothing else runs. The thread is another one than before; a goroutine that ends locked takes it
-// along.
+// From now until as many unlock_os_thread() this goroutine runs on one thread, on which nothing else
+// runs: the one that it is on, but in controlled runs another one. A goroutine that ends locked takes
+// its thread along.
 inline void lock_os_thread() { rt::lock_os_thread(); }
 inline void unlock_os_thread() { rt::unlock_os_thread(); }
 
