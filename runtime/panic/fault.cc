@@ -70,6 +70,7 @@ void on_fault(int signal, siginfo_t* info, void* raw_context) {
   const auto& context = *static_cast<const ucontext_t*>(raw_context);
   G* gp = getg();
   const bool on_goroutine = gp != nullptr && gp == curg();
+  if (on_goroutine) ++gp->no_preempt;  // the report takes locks: nobody else may run in its place
   const Registers registers = registers_of(context);
   if (signal == SIGSEGV && on_goroutine && in_guard(gp, reinterpret_cast<uint64_t>(info->si_addr))) {
     stack_overflow(gp, &registers);
@@ -90,6 +91,7 @@ void on_quit(int, siginfo_t*, void* raw_context) {
   report_text("SIGQUIT: quit\n");
   G* gp = getg();
   if (gp != nullptr && gp == curg()) {
+    ++gp->no_preempt;
     const Registers registers = registers_of(*static_cast<const ucontext_t*>(raw_context));
     report_goroutine(gp, "running", &registers);
   } else {
