@@ -25,12 +25,12 @@ constexpr int64_t kQuiesceNs = 20'000'000;
 void native_main_started() {
   lock_os_thread();
   install_fork_handlers();
-  start_sysmon();
   const int32_t procs = sched.gomaxprocs.load(std::memory_order_relaxed);
   if (procs != 1) {
     stop_the_world();
     start_the_world(procs);
   }
+  start_sysmon();  // all Ps are there: its first line of a schedtrace counts them
   if (debug_vars().schedtrace_ms != 0) schedtrace();
 }
 
