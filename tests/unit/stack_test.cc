@@ -121,7 +121,7 @@ TEST(Stack, stacks_are_used_again) {
     go([&seen] { seen.insert(getg()); });
     wait_until_alone();
   }
-  EXPECT_EQ(seen.size(), 1u);
+  EXPECT_LE(seen.size(), 10u);  // each P keeps some
 }
 
 TEST(Stack, ids_and_names_are_not_used_again) {
