@@ -49,6 +49,7 @@ void after_fork_in_child() {
   sched.pidle = nullptr;
   sched.midle = nullptr;
   sched.freem = nullptr;
+  drop_pending_threads();  // they would start with the parent's Ps
   sched.nmidle = sched.nmidlelocked = 0;
   sched.mcount = mp != nullptr ? 1 : 0;
   sched.wakeup.npidle.store(0, std::memory_order_relaxed);

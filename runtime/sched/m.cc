@@ -182,6 +182,8 @@ void create_pending_threads() {
   }
 }
 
+void drop_pending_threads() { newm_pending = nullptr; }
+
 void mrelease(M* mp) {
   mp->ctx.g0->fiber = {};
   sched.lock.lock();

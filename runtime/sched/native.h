@@ -51,6 +51,7 @@ void injectglist(GQueue* list);
 // ---- m.cc ----
 // A thread for pp. Any thread, without sched.lock.
 void newm(P* pp, bool spinning);
+void drop_pending_threads();    // in the child of a fork; REQUIRES: sched.lock
 void create_pending_threads();  // sysmon: threads for those who may not make them
 void mrelease(M* mp);           // this thread's last word on its M, which may be used again
 // Ends this thread; its locked goroutine has exited.

@@ -146,6 +146,11 @@ void gosched_announced() { mcall(gosched_m); }
 void preempt_point() {
   G* gp = getg();
   if (gp == nullptr || gp != curg() || gp->no_preempt != 0 || gp->ctx.m->locks != 0) return;
+  // A signal's handler on a stack of its own may use libc's locks; it cannot give way, least of all
+  // while it reports a fatal error.
+  const auto here = reinterpret_cast<uint64_t>(__builtin_frame_address(0));
+  if (here < gp->ctx.stack_lo || here >= gp->ctx.stack_hi) return;
+  if (sched.dying.load(std::memory_order_relaxed)) return;
   if (getp()->preempt.load(std::memory_order_relaxed)) mcall(gopreempt_m);
 }
 
