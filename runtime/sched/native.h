@@ -91,6 +91,7 @@ void checkdead();
 
 // ---- sysmon.cc ----
 void start_sysmon();            // once; later calls do nothing
+void await_sysmon();            // a policy has been installed: until sysmon has noticed
 void sysmon_is_gone();          // in the child of a fork
 void kick_sysmon();             // there is something to do for it at once. Any thread
 void wake_sysmon();             // REQUIRES: sched.lock. Somebody runs again

@@ -163,8 +163,9 @@ void seam_set_policy_for_test(seam::Policy* policy) {
   if (policy != nullptr) {
     stop_the_world();
     start_the_world(1);
-    if (any_runq_work()) throw_("seam_set_policy_for_test with goroutines ready");
     activate(policy);
+    await_sysmon();
+    if (any_runq_work()) throw_("seam_set_policy_for_test with goroutines ready");
     clear_poller();
     return come_home();
   }

@@ -11,6 +11,7 @@
 // the program is not dead, though no M runs: it says so in nmidlelocked.
 //
 // In controlled modes it sleeps; a program under the stage has none.
+#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -33,6 +34,7 @@ constexpr int64_t kPollNs = 10'000'000;
 constexpr int64_t kDeepNs = 60'000'000'000;
 
 std::atomic<bool> started{false};
+std::atomic<bool> passing{false};
 
 // One more M seems to run than does, so that checkdead() keeps quiet.
 class Alive {
@@ -136,6 +138,20 @@ bool deep_sleep() {
   return true;
 }
 
+// Work of sysmon's on goroutines and Ps, of which there is none while a policy rules. A test that
+// installs one meanwhile waits for the pass that has begun (await_sysmon): each stores its word, fences, and
+// reads the other's, so that one of the two sees the other.
+class Pass {
+ public:
+  Pass() {
+    passing.store(true, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
+  ~Pass() { passing.store(false, std::memory_order_release); }  // what the pass did, for await_sysmon
+  Pass(const Pass&) = delete;
+  Pass& operator=(const Pass&) = delete;
+};
+
 void* sysmon(void*) {
   int idle = 0;
   int64_t delay = kShortNs;
@@ -146,6 +162,8 @@ void* sysmon(void*) {
     if (seam_active || sched.dying.load(std::memory_order_relaxed)) continue;
     if (deep_sleep()) idle = 0;
     create_pending_threads();
+    const Pass pass;
+    if (seam_active) continue;
     const int64_t now = monotonic_ns();
     poll_if_nobody_did(now);
     idle = retake(now) ? 0 : idle + 1;
@@ -162,7 +180,15 @@ void start_sysmon() {
   if (!create_runtime_thread_masked(sysmon, nullptr)) throw_("runtime: failed to create new OS thread (sysmon)");
 }
 
-void sysmon_is_gone() { started.store(false); }
+void await_sysmon() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  while (passing.load(std::memory_order_acquire)) sched_yield();
+}
+
+void sysmon_is_gone() {
+  started.store(false);
+  passing.store(false);
+}
 
 void kick_sysmon() { note_wakeup(&sched.sysmonnote); }
 
