@@ -78,7 +78,8 @@ int app(int argc, char** argv) {
   kvd::Options options;
   const std::string wrong = parse_options(argc, argv, &options);
   if (!wrong.empty()) return usage(wrong);
-  kvd::Server server(std::move(options));
+  // Never destroyed: the idle timer's stop() may still close what it opened when main is on its way out.
+  kvd::Server& server = *new kvd::Server(std::move(options));
   return server.run();
 }
 

@@ -2,7 +2,8 @@
 #include "runtime/poll/fd_mutex.h"
 
 #include <gtest/gtest.h>
-#include <reprise/go.h>
+
+#include <atomic>#include <reprise/go.h>
 
 #include <string>
 
@@ -64,7 +65,7 @@ TEST(FdMutex, waiters_take_the_lock_in_order_of_arrival) {
 
 TEST(FdMutex, close_wakes_all_who_wait_and_they_fail) {
   FdMutex mutex;
-  int failed = 0;
+  std::atomic<int> failed = 0;
   ASSERT_TRUE(mutex.rwlock(true));
   ASSERT_TRUE(mutex.rwlock(false));
   for (int i = 0; i < 10; ++i) {

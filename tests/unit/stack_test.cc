@@ -2,7 +2,8 @@
 #include "runtime/mem/stack.h"
 
 #include <gtest/gtest.h>
-#include <reprise/go.h>
+
+#include <atomic>#include <reprise/go.h>
 #include <sys/mman.h>
 
 #include <csetjmp>
@@ -140,8 +141,8 @@ TEST(Stack, ids_and_names_are_not_used_again) {
 
 TEST(Stack, twenty_thousand_goroutines_park_at_once_and_end) {
   constexpr int kCount = 20'000;
-  int alive = 0;
-  bool leave = false;
+  std::atomic<int> alive = 0;
+  std::atomic<bool> leave = false;
   for (int i = 0; i < kCount; ++i) {
     go([&] {
       ++alive;
