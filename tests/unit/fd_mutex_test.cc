@@ -2,9 +2,9 @@
 #include "runtime/poll/fd_mutex.h"
 
 #include <gtest/gtest.h>
+#include <reprise/go.h>
 
-#include <atomic>#include <reprise/go.h>
-
+#include <atomic>
 #include <string>
 
 #include "runtime/sched/proc.h"
@@ -75,7 +75,7 @@ TEST(FdMutex, close_wakes_all_who_wait_and_they_fail) {
   ASSERT_TRUE(mutex.increfAndClose());
   EXPECT_FALSE(mutex.decref());
   wait_until_alone();
-  EXPECT_EQ(failed, 10);
+  EXPECT_EQ(failed.load(), 10);
   EXPECT_FALSE(mutex.rwunlock(true));
   EXPECT_TRUE(mutex.rwunlock(false));
 }

@@ -2,10 +2,10 @@
 #include "runtime/mem/stack.h"
 
 #include <gtest/gtest.h>
-
-#include <atomic>#include <reprise/go.h>
+#include <reprise/go.h>
 #include <sys/mman.h>
 
+#include <atomic>
 #include <csetjmp>
 #include <csignal>
 #include <cstring>
@@ -153,7 +153,7 @@ TEST(Stack, twenty_thousand_goroutines_park_at_once_and_end) {
   while (alive != kCount) gosched();
   leave = true;
   wait_until_alone();
-  EXPECT_EQ(alive, 0);
+  EXPECT_EQ(alive.load(), 0);
 }
 
 }  // namespace
