@@ -19,23 +19,14 @@
 #include <vector>
 
 #include "runtime/sched/proc.h"
+#include "tests/support/procs.h"
 
 namespace reprise {
 namespace {
 
 long thread_id() { return syscall(SYS_gettid); }
 
-// Puts the number of Ps back at the end of a test.
-class Procs {
- public:
-  explicit Procs(int n) : before_(gomaxprocs(n)) {}
-  ~Procs() { gomaxprocs(before_); }
-  Procs(const Procs&) = delete;
-  Procs& operator=(const Procs&) = delete;
-
- private:
-  int before_;
-};
+using test::Procs;
 
 // Goes on on another thread than the one it runs on, for sure: another goroutine locks that thread
 // while this one is parked, and keeps it until the end of the scope. Parks; what follows does not move

@@ -11,20 +11,12 @@
 
 #include "runtime/sched/native.h"
 #include "runtime/sys/blocking.h"
+#include "tests/support/procs.h"
 
 namespace reprise::rt {
 namespace {
 
-class Procs {
- public:
-  explicit Procs(int n) : before_(gomaxprocs(n)) {}
-  ~Procs() { gomaxprocs(before_); }
-  Procs(const Procs&) = delete;
-  Procs& operator=(const Procs&) = delete;
-
- private:
-  int before_;
-};
+using test::Procs;
 
 TEST(Native, goroutines_that_spin_for_each_other_run_on_several_ps) {
   const Procs procs(2);

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <vector>
 
+#include "tests/support/procs.h"
+
 namespace reprise {
 namespace {
 
@@ -15,16 +17,7 @@ using std::chrono::hours;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-class Procs {
- public:
-  explicit Procs(int n) : before_(gomaxprocs(n)) {}
-  ~Procs() { gomaxprocs(before_); }
-  Procs(const Procs&) = delete;
-  Procs& operator=(const Procs&) = delete;
-
- private:
-  int before_;
-};
+using test::Procs;
 
 // Spread over the Ps by stealing; afterwards all but one P is gone, and that one never idle.
 TEST(NativeTimers, timers_of_a_P_that_was_taken_away_fire) {
