@@ -139,7 +139,7 @@ TEST(Proc, goexit_runs_destructors_and_ends_the_goroutine) {
 }
 
 TEST(Proc, starting_switching_and_ending_goroutines_allocates_nothing) {
-  long sum = 0;
+  std::atomic<long> sum = 0;
   const auto some = [&sum](int count) {
     for (int i = 0; i < count; ++i) {
       go([&sum, i, pad = std::array<char, 200>{}] {
@@ -153,7 +153,7 @@ TEST(Proc, starting_switching_and_ending_goroutines_allocates_nothing) {
   const long before = allocations.load();
   some(100);
   EXPECT_EQ(allocations.load(), before);
-  EXPECT_EQ(sum, 2 * 4950);
+  EXPECT_EQ(sum.load(), 2 * 4950);
 }
 
 TEST(Proc, an_argument_that_cannot_be_built_starts_nothing) {
