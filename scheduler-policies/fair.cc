@@ -4,11 +4,6 @@
 
 namespace reprise::seam {
 
-bool FairPolicy::begin_run(const RunInfo& info) {
-  rng_ = Rng(seed_, info.run);
-  return true;
-}
-
 size_t FairPolicy::choose(const Decision& decision) {
   if (decision.kind == DecisionKind::select) return rng_.below(decision.candidates.size());
   return kDefault;

@@ -6,26 +6,18 @@
 // Selects pick among ready cases at random, as Go's do. Thread safety and ownership: Policy's.
 #pragma once
 
-#include "runtime/seam/policy.h"
-#include "scheduler-policies/rng.h"
+#include "scheduler-policies/seeded.h"
 
 namespace reprise::seam {
 
-class FairPolicy final : public Policy {
+class FairPolicy final : public SeededPolicy {
  public:
   static constexpr uint64_t kMaxTicks = 128;
 
-  explicit FairPolicy(uint64_t seed) : seed_(seed), rng_(seed) {}
+  explicit FairPolicy(uint64_t seed) : SeededPolicy(seed) {}
 
-  bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override;
   uint64_t draw(const Decision& decision) override;
-  void executed(const Event&) override {}
-  void end_run(const Outcome&) override {}
-
- private:
-  uint64_t seed_;
-  Rng rng_;
 };
 
 }  // namespace reprise::seam

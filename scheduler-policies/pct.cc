@@ -8,7 +8,7 @@
 namespace reprise::seam {
 
 bool PctPolicy::begin_run(const RunInfo& info) {
-  rng_ = Rng(seed_, info.run);
+  SeededPolicy::begin_run(info);
   priorities_.clear();
   // With a run a process the seed must sweep the depth as well.
   const size_t depth = fixed_depth_ != 0 ? fixed_depth_ : 1 + (seed_ + info.run) % kMaxDepth;

@@ -16,31 +16,27 @@
 #include <cstdint>
 #include <map>
 
-#include "runtime/seam/policy.h"
-#include "scheduler-policies/rng.h"
+#include "scheduler-policies/seeded.h"
 
 namespace reprise::seam {
 
-class PctPolicy final : public Policy {
+class PctPolicy final : public SeededPolicy {
  public:
   static constexpr size_t kMaxDepth = 5;
 
   // depth 0: swept. REQUIRES: depth <= kMaxDepth.
-  explicit PctPolicy(uint64_t seed, size_t depth = 0) : seed_(seed), fixed_depth_(depth), rng_(seed) {}
+  explicit PctPolicy(uint64_t seed, size_t depth = 0)
+      : SeededPolicy(seed), fixed_depth_(depth) {}
 
   bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override;
   uint64_t draw(const Decision& decision) override;
-  void executed(const Event&) override {}
-  void end_run(const Outcome&) override {}
 
  private:
   uint64_t priority_of(GoId goroutine);
   size_t leader(const Decision& decision);
 
-  uint64_t seed_;
   size_t fixed_depth_;
-  Rng rng_;
   std::map<GoId, uint64_t> priorities_;
   std::array<uint64_t, kMaxDepth> change_steps_ = {};  // ascending, depth - 1 of them
   size_t changes_ = 0;        // of those, how many there are

@@ -17,7 +17,7 @@ bool conflict(const Candidate& a, const Candidate& b) {
 }  // namespace
 
 bool PosPolicy::begin_run(const RunInfo& info) {
-  rng_ = Rng(seed_, info.run);
+  SeededPolicy::begin_run(info);
   priorities_.clear();
   return true;
 }

@@ -11,24 +11,19 @@
 #include <cstdint>
 #include <map>
 
-#include "runtime/seam/policy.h"
-#include "scheduler-policies/rng.h"
+#include "scheduler-policies/seeded.h"
 
 namespace reprise::seam {
 
-class PosPolicy final : public Policy {
+class PosPolicy final : public SeededPolicy {
  public:
-  explicit PosPolicy(uint64_t seed) : seed_(seed), rng_(seed) {}
+  explicit PosPolicy(uint64_t seed) : SeededPolicy(seed) {}
 
   bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override;
   uint64_t draw(const Decision& decision) override;
-  void executed(const Event&) override {}
-  void end_run(const Outcome&) override {}
 
  private:
-  uint64_t seed_;
-  Rng rng_;
   std::map<GoId, uint64_t> priorities_;  // of the operation that the goroutine is about to do
 };
 

@@ -5,11 +5,6 @@
 
 namespace reprise::seam {
 
-bool RandomPolicy::begin_run(const RunInfo& info) {
-  rng_ = Rng(seed_, info.run);
-  return true;
-}
-
 size_t RandomPolicy::choose(const Decision& decision) {
   return rng_.below(decision.candidates.size());
 }

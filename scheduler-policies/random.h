@@ -5,24 +5,16 @@
 // probability for deep ones. Thread safety and ownership: Policy's.
 #pragma once
 
-#include "runtime/seam/policy.h"
-#include "scheduler-policies/rng.h"
+#include "scheduler-policies/seeded.h"
 
 namespace reprise::seam {
 
-class RandomPolicy final : public Policy {
+class RandomPolicy final : public SeededPolicy {
  public:
-  explicit RandomPolicy(uint64_t seed) : seed_(seed), rng_(seed) {}
+  explicit RandomPolicy(uint64_t seed) : SeededPolicy(seed) {}
 
-  bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override;
   uint64_t draw(const Decision& decision) override;
-  void executed(const Event&) override {}
-  void end_run(const Outcome&) override {}
-
- private:
-  uint64_t seed_;
-  Rng rng_;
 };
 
 }  // namespace reprise::seam
