@@ -60,11 +60,12 @@ class AtEnd {
  public:
   explicit AtEnd(ThreadRecord* record) : record_(record) {}
   ~AtEnd() {
-    const bool last = running.fetch_sub(1, std::memory_order_relaxed) == 1;
     record_->ended.store(1, std::memory_order_release);
     unpark(&record_->ended, kAllWaiters);
     let_go(record_);
-    if (last) recheck_deadlock();  // goroutines that all wait are a deadlock from now on
+    // After the joiner is runnable: in between nobody would run, and a deadlock would be reported. Release
+    // with checkdead's acquire: who sees the lower count sees the joiner too.
+    if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) recheck_deadlock();  // goroutines that all wait are a deadlock from now on
   }
   AtEnd(const AtEnd&) = delete;
   AtEnd& operator=(const AtEnd&) = delete;
@@ -184,7 +185,7 @@ bool on_g0() {
 
 }  // namespace
 
-uint32_t program_threads() { return running.load(std::memory_order_relaxed); }
+uint32_t program_threads() { return running.load(std::memory_order_acquire); }
 
 }  // namespace reprise::rt
 

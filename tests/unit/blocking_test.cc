@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <vector>
 
 #include "runtime/sched/proc.h"
@@ -59,7 +60,7 @@ TEST(Blocking, other_goroutines_run_while_one_blocks) {
 }
 
 TEST(Blocking, many_calls_at_once_all_come_back) {
-  int done = 0;
+  std::atomic<int> done = 0;
   for (int i = 0; i < 500; ++i) {
     go([&] {
       for (int round = 0; round < 4; ++round) on_worker([] {});
@@ -67,7 +68,7 @@ TEST(Blocking, many_calls_at_once_all_come_back) {
     });
   }
   wait_until_alone();
-  EXPECT_EQ(done, 500);
+  EXPECT_EQ(done.load(), 500);
   EXPECT_EQ(blocking_in_flight(), 0u);
 }
 

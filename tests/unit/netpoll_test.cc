@@ -6,6 +6,7 @@
 #include <reprise/reprise.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -108,7 +109,7 @@ TEST(Netpoll, what_a_policy_holds_back_comes_in_later_rounds) {
 TEST(Netpoll, echo_works_under_many_schedules) {
   test::under_schedules(30, [] {
     net::Listener listener = *net::listen("tcp", "127.0.0.1:0");
-    int answered = 0;
+    std::atomic<int> answered = 0;
     go([&] {
       for (int i = 0; i < 4; ++i) {
         go([conn = *listener.accept()]() mutable {
@@ -131,7 +132,7 @@ TEST(Netpoll, echo_works_under_many_schedules) {
       });
     }
     clients.wait();
-    EXPECT_EQ(answered, 12);
+    EXPECT_EQ(answered.load(), 12);
   });
 }
 

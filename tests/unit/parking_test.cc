@@ -292,7 +292,7 @@ TEST(RwLock, a_timed_lock_gives_up) {
 TEST(Semaphore, counts_between_goroutines_and_threads) {
   sem_t s;
   ASSERT_EQ(sem_init(&s, 0, 0), 0);
-  int taken = 0;
+  std::atomic<int> taken = 0;
   std::thread thread([&] {
     for (int i = 0; i < 100; ++i) sem_post(&s);
   });
@@ -307,7 +307,7 @@ TEST(Semaphore, counts_between_goroutines_and_threads) {
       });
   }
   thread.join();
-  EXPECT_EQ(taken, 100);
+  EXPECT_EQ(taken.load(), 100);
   EXPECT_EQ(sem_trywait(&s), -1);
   EXPECT_EQ(errno, EAGAIN);
   timespec past{0, 0};

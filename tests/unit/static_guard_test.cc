@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <reprise/go.h>
 
+#include <atomic>
 #include <stdexcept>
 #include <thread>
 
@@ -29,11 +30,11 @@ int shared_value() {
 }
 
 TEST(StaticGuard, initialiser_that_yields_runs_once_and_others_wait_for_it) {
-  int seen = 0;
+  std::atomic<int> seen = 0;
   for (int i = 0; i < 10; ++i) go([&seen] { seen += shared_value() == 42; });
   wait_until_alone();
   EXPECT_EQ(initialisations, 1);
-  EXPECT_EQ(seen, 10);
+  EXPECT_EQ(seen.load(), 10);
 }
 
 int attempts = 0;
