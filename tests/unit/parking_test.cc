@@ -46,7 +46,7 @@ class Goroutines {
   }
 
  private:
-  int left_ = 0;
+  std::atomic<int> left_ = 0;
 };
 
 TEST(Mutex, a_goroutine_that_waits_lets_the_others_run) {
