@@ -401,7 +401,7 @@ TEST(NetClose, wakes_a_writer) {
 
 TEST(NetClose, wakes_all_who_queue_for_the_read) {
   Pair pair = connected();
-  int closed = 0;
+  std::atomic<int> closed = 0;
   for (int i = 0; i < 5; ++i) {
     go([&] {
       char byte;
@@ -412,7 +412,7 @@ TEST(NetClose, wakes_all_who_queue_for_the_read) {
   rt::gosched();
   EXPECT_TRUE(pair.server.close().ok());
   wait_until_alone();
-  EXPECT_EQ(closed, 5);
+  EXPECT_EQ(closed.load(), 5);
 }
 
 TEST(NetClose, wakes_accept) {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -142,12 +143,12 @@ TEST_F(OsTest, many_goroutines_read_many_files) {
   for (int i = 0; i < 50; ++i) {
     ASSERT_TRUE(write_file(path(std::to_string(i)), std::string(i * 1000, 'x')).ok());
   }
-  int right = 0;
+  std::atomic<int> right = 0;
   for (int i = 0; i < 50; ++i) {
     go([&, i] { right += read_file(path(std::to_string(i)))->size() == i * 1000u; });
   }
   wait_until_alone();
-  EXPECT_EQ(right, 50);
+  EXPECT_EQ(right.load(), 50);
 }
 
 // ---- pipes ------------------------------------------------------------------------------------

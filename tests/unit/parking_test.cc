@@ -253,7 +253,8 @@ TEST(Condition, a_broadcast_wakes_every_goroutine) {
 
 TEST(RwLock, readers_share_and_writers_exclude) {
   std::shared_mutex m;
-  int readers = 0, most = 0, value = 0;
+  std::atomic<int> readers = 0, most = 0;
+  int value = 0;
   {
     Goroutines all;
     for (int i = 0; i < 4; ++i)
@@ -261,12 +262,15 @@ TEST(RwLock, readers_share_and_writers_exclude) {
         for (int k = 0; k < 50; ++k) {
           {
             const std::shared_lock<std::shared_mutex> lock(m);
-            most = std::max(most, ++readers);
+            const int now = ++readers;
+            int before = most;
+            while (before < now && !most.compare_exchange_weak(before, now)) {
+            }
             yield();
             --readers;
           }
           const std::unique_lock<std::shared_mutex> lock(m);
-          ASSERT_EQ(readers, 0);
+          ASSERT_EQ(readers.load(), 0);
           const int seen = value;
           yield();
           value = seen + 1;
@@ -274,7 +278,7 @@ TEST(RwLock, readers_share_and_writers_exclude) {
       });
   }
   EXPECT_EQ(value, 200);
-  EXPECT_GT(most, 1);
+  EXPECT_GT(most.load(), 1);
 }
 
 TEST(RwLock, a_timed_lock_gives_up) {
@@ -558,7 +562,8 @@ TEST(Barrier, posix_ones_park_too) {
 }
 
 TEST(Sleep, every_kind_lets_the_others_run) {
-  int awake = 0, ran = 0;
+  std::atomic<int> awake = 0;
+  int ran = 0;
   {
     Goroutines all;
     all.start([&] { usleep(1000), ++awake; });
@@ -572,7 +577,7 @@ TEST(Sleep, every_kind_lets_the_others_run) {
       while (awake < 4) ++ran, yield();
     });
   }
-  EXPECT_EQ(awake, 4);
+  EXPECT_EQ(awake.load(), 4);
   EXPECT_GT(ran, 0);
   timespec bad{0, -1};
   EXPECT_EQ(nanosleep(&bad, nullptr), -1);

@@ -8,6 +8,7 @@
 #include <reprise/semaphore.h>
 #include <reprise/time.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -115,14 +116,19 @@ TEST(MutexDeathTest, unlock_of_unlocked_is_fatal) {
 // ---- RWMutex -----------------------------------------------------------------------------------
 
 TEST(RWMutex, readers_share_and_writers_exclude) {
-  under_schedules(50, [] {
+  std::atomic<int> most_readers = 0;  // over all schedules
+  under_schedules(50, [&] {
     RWMutex mutex;
-    int readers = 0, writers = 0, most_readers = 0;
+    std::atomic<int> readers = 0;
+    int writers = 0;
     for (int i = 0; i < 4; ++i) {
       go([&] {
         for (int k = 0; k < 5; ++k) {
           const std::shared_lock guard(mutex);
-          most_readers = std::max(most_readers, ++readers);
+          const int now = ++readers;
+          int before = most_readers;
+          while (before < now && !most_readers.compare_exchange_weak(before, now)) {
+          }
           ASSERT_EQ(writers, 0);
           yield();
           --readers;
@@ -134,7 +140,7 @@ TEST(RWMutex, readers_share_and_writers_exclude) {
         for (int k = 0; k < 5; ++k) {
           const std::lock_guard guard(mutex);
           ASSERT_EQ(++writers, 1);
-          ASSERT_EQ(readers, 0);
+          ASSERT_EQ(readers.load(), 0);
           yield();
           --writers;
         }
@@ -142,6 +148,7 @@ TEST(RWMutex, readers_share_and_writers_exclude) {
     }
     test::expect_alone();
   });
+  EXPECT_GT(most_readers.load(), 1);
 }
 
 TEST(RWMutex, two_readers_are_in_at_once) {
@@ -213,7 +220,7 @@ TEST(WaitGroup, waits_for_everybody_and_can_be_used_again) {
   under_schedules(30, [] {
     WaitGroup wg;
     for (int round = 0; round < 3; ++round) {
-      int done = 0;
+      std::atomic<int> done = 0;
       wg.add(10);
       for (int i = 0; i < 10; ++i) {
         go([=, &done]() mutable {
@@ -223,7 +230,7 @@ TEST(WaitGroup, waits_for_everybody_and_can_be_used_again) {
         });
       }
       wg.wait();
-      ASSERT_EQ(done, 10);
+      ASSERT_EQ(done.load(), 10);
     }
   });
 }
@@ -408,13 +415,13 @@ TEST(Once, function_that_throws_counts_as_done) {
 TEST(Semaphore, never_gives_out_more_than_it_has) {
   under_schedules(50, [] {
     Semaphore semaphore(5);
-    int64_t taken = 0;
+    std::atomic<int64_t> taken = 0;
     for (int64_t n = 1; n <= 5; ++n) {
       go([&, n] {
         for (int k = 0; k < 5; ++k) {
           semaphore.acquire(n);
           taken += n;
-          ASSERT_LE(taken, 5);
+          ASSERT_LE(taken.load(), 5);
           yield();
           taken -= n;
           semaphore.release(n);
@@ -422,7 +429,7 @@ TEST(Semaphore, never_gives_out_more_than_it_has) {
       });
     }
     test::expect_alone();
-    ASSERT_EQ(taken, 0);
+    ASSERT_EQ(taken.load(), 0);
   });
 }
 
