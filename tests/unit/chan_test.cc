@@ -4,6 +4,7 @@
 #include <reprise/go.h>
 #include <reprise/sync.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -116,7 +117,7 @@ TEST(Chan, waiting_goroutine_owns_a_reference) {
 TEST(Chan, close_wakes_every_receiver) {
   under_schedules(50, [] {
     Chan<int> ch;
-    int woken = 0;
+    std::atomic<int> woken = 0;
     for (int i = 0; i < 5; ++i) {
       go([&, ch] {
         if (!ch.recv()) ++woken;
@@ -125,7 +126,7 @@ TEST(Chan, close_wakes_every_receiver) {
     yield();
     ch.close();
     test::expect_alone();
-    ASSERT_EQ(woken, 5);
+    ASSERT_EQ(woken.load(), 5);
   });
 }
 

@@ -5,6 +5,7 @@
 #include <reprise/go.h>
 #include <reprise/select.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -70,7 +71,7 @@ TEST(Context, deep_chain_is_cancelled_without_deep_recursion) {
 TEST(Context, cancel_wakes_every_goroutine_that_watches) {
   under_schedules(50, [] {
     auto [ctx, cancel] = with_cancel(background());
-    int woken = 0;
+    std::atomic<int> woken = 0;
     for (int i = 0; i < 5; ++i) {
       go([&, ctx = ctx] {
         select(on_recv(ctx.done(), [&] { ++woken; }),
@@ -80,7 +81,7 @@ TEST(Context, cancel_wakes_every_goroutine_that_watches) {
     yield();
     cancel();
     test::expect_alone();
-    ASSERT_EQ(woken, 5);
+    ASSERT_EQ(woken.load(), 5);
   });
 }
 

@@ -60,7 +60,7 @@ std::string order_of_wakes(PollPolicy& policy) {
   seam_set_policy_for_test(&policy);
   std::vector<os::Pipe> pipes;
   std::vector<seam::GoId> names(kPipes);
-  int right = 0;
+  std::atomic<int> right = 0;
   for (int i = 0; i < kPipes; ++i) pipes.push_back(*os::pipe());
   for (int i = 0; i < kPipes; ++i) {
     go([&, i] {
@@ -77,7 +77,7 @@ std::string order_of_wakes(PollPolicy& policy) {
   }
   while (num_goroutine() > 1) sleep_for(std::chrono::milliseconds(1));  // the poller's turn
   seam_set_policy_for_test(nullptr);
-  EXPECT_EQ(right, kPipes);
+  EXPECT_EQ(right.load(), kPipes);
   std::string order;
   for (const seam::GoId& name : policy.woken) {
     for (int i = 0; i < kPipes; ++i) {
@@ -162,7 +162,7 @@ TEST(Netpoll, goroutine_locked_to_a_thread_waits_like_any_other) {
 TEST(Netpoll, close_and_read_race_under_many_schedules) {
   test::under_schedules(50, [] {
     os::Pipe ends = *os::pipe();
-    int outcomes = 0;
+    std::atomic<int> outcomes = 0;
     WaitGroup all(3);
     go([&] {
       char byte;
@@ -180,7 +180,7 @@ TEST(Netpoll, close_and_read_race_under_many_schedules) {
       all.done();
     });
     all.wait();
-    EXPECT_EQ(outcomes, 3);
+    EXPECT_EQ(outcomes.load(), 3);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <reprise/go.h>
 #include <reprise/select.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -154,7 +155,7 @@ TEST(Sleep, of_no_length_returns_at_once) {
 
 TEST(Sleep, a_thousand_sleepers_all_wake) {
   const VirtualTime virtual_time;
-  int awake = 0;
+  std::atomic<int> awake = 0;
   for (int i = 0; i < 1000; ++i) {
     go([&, i] {
       sleep_for(std::chrono::microseconds((i * 7919) % 1000));
@@ -162,7 +163,7 @@ TEST(Sleep, a_thousand_sleepers_all_wake) {
     });
   }
   sleep_for(1s);
-  EXPECT_EQ(awake, 1000);
+  EXPECT_EQ(awake.load(), 1000);
   test::expect_alone();
 }
 
