@@ -6,7 +6,7 @@ import signal
 import subprocess
 import unittest
 
-from harness import REPRISE, TIMEOUT_S, Trace, TraceTest
+from harness import REPRISE, TIMEOUT_S, Trace, TraceTest, terminals
 
 
 class Children(TraceTest):
@@ -77,6 +77,7 @@ class Children(TraceTest):
             self.assertEqual(recorded.output, b"once\n")
             self.assert_same(recorded, trace, times=3)
 
+    @unittest.skipUnless(terminals(), "no pseudo-terminals")
     def test_a_terminal_stays_a_terminal_for_children(self):
         with Trace() as trace:
             master, slave = pty.openpty()

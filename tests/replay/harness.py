@@ -30,6 +30,16 @@ _REPORT = re.compile(
     r" verdict (\d+) exit (-?\d+) status (\d+)(?: (.*))?$", re.M | re.S)
 
 
+def terminals():
+    """Whether this machine gives out pseudo-terminals: a chroot without devpts does not."""
+    try:
+        for descriptor in os.openpty():
+            os.close(descriptor)
+    except OSError:
+        return False
+    return True
+
+
 @dataclasses.dataclass
 class Run:
     status: int

@@ -10,7 +10,7 @@ import tempfile
 import time
 import unittest
 
-from harness import BUILD, Trace, TraceTest
+from harness import BUILD, Trace, TraceTest, terminals
 
 PYTHON = """
 import json, os, random, subprocess, threading, time
@@ -95,6 +95,7 @@ class Unmodified(TraceTest):
     def test_java_with_its_performance_data_in_a_mapped_file(self):
         self.assert_replays([present("java"), "-Xmx64m", "-version"])
 
+    @unittest.skipUnless(terminals(), "no pseudo-terminals")
     def test_a_terminal_of_its_own(self):
         self.assert_replays(["/usr/bin/python3", "-c", "import pty; print(pty.spawn(['echo', 'here']))"])
 
