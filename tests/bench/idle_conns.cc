@@ -1,12 +1,14 @@
 // Many idle connections: what each costs the server, and how long it takes to wake them all.
 //
-//   idle_conns [--connections N] [--addresses K] [--rounds R]
+//   idle_conns [--connections N] [--addresses K] [--rounds R] [--servers S]
 //
 // The server is this process: a goroutine a connection, each parked in a read; start it with
 // REPRISE_MAXPROCS=4 for four threads. The client is a process of its own, plain system calls on one
 // thread, with its connections spread over K loopback source addresses (127.0.0.2 and up), because one
 // has no more than some 28,000 ports. It sends a byte on every connection and waits for all answers;
 // the limits on descriptors are raised, and where the system refuses there are fewer connections.
+// With --servers S there are S servers of N/S connections, each with a client of its own, and none begins
+// its rounds before all connections stand: for machines whose limit is below N.
 //
 // Prints the server's memory for a connection (resident, and with page tables), its threads, and for
 // each round the time from the client's first byte to the last answer. The kernel's own memory for
@@ -43,7 +45,9 @@ struct Options {
   size_t connections = 100'000;
   unsigned addresses = 8;
   int rounds = 3;
-  int port = 0;  // client
+  int port = 0;     // client
+  int servers = 1;
+  bool waits = false;  // one of several servers: waits for a byte on stdin before its rounds
 };
 
 [[noreturn]] void fail(const char* what) {
@@ -162,17 +166,15 @@ struct Client {
   int to = -1, from = -1;
 };
 
-Client start_client(const Options& options, int port) {
+// This program once more, with its stdin and stdout in our hands.
+Client start(std::vector<std::string> words) {
   int to[2], from[2];
   if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) fail("pipe");
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO);
-  std::vector<std::string> words{"idle_conns", "--client", std::to_string(port), "--connections",
-                                 std::to_string(options.connections), "--addresses",
-                                 std::to_string(options.addresses), "--rounds",
-                                 std::to_string(options.rounds)};
+  words.insert(words.begin(), "idle_conns");
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -187,6 +189,12 @@ Client start_client(const Options& options, int port) {
   return client;
 }
 
+Client start_client(const Options& options, int port) {
+  return start({"--client", std::to_string(port), "--connections", std::to_string(options.connections),
+                "--addresses", std::to_string(options.addresses), "--rounds",
+                std::to_string(options.rounds)});
+}
+
 // One round at a time: tells the client, reads its figure. On a worker thread meanwhile.
 double ask_for_round(const Client& client) {
   os::File to = *os::open("/proc/self/fd/" + std::to_string(client.to), O_WRONLY);
@@ -199,10 +207,18 @@ double ask_for_round(const Client& client) {
   return std::atof(line.c_str());
 }
 
+// Several servers: until the others stand too.
+void await_the_others() {
+  std::fflush(stdout);
+  os::File in = *os::open("/proc/self/fd/0", O_RDONLY);
+  char go_on;
+  if (!in.read_full(&go_on, 1).ok()) fail("the other servers");
+}
+
 int run_server(Options options) {
   const size_t allowed = raise_descriptor_limit(options.connections);
   if (allowed != options.connections) {
-    std::printf("the limit on descriptors cannot be raised further: %zu connections, not %zu\n", allowed,
+    std::fprintf(stderr, "the limit on descriptors cannot be raised further: %zu connections, not %zu\n", allowed,
                 options.connections);
     options.connections = allowed;
   }
@@ -229,6 +245,7 @@ int run_server(Options options) {
   std::printf("%zu connections in %.2f s; %ld threads at %d Ps; a connection takes %.0f bytes resident"
               " and %.0f of page tables\n", options.connections, accepting, after.threads,
               gomaxprocs(), resident, tables);
+  if (options.waits) await_the_others();
   for (int round = 1; round <= options.rounds; ++round) {
     const double took = ask_for_round(client);
     std::printf("round %d: all woken and answered in %.3f s, %.2f us each\n", round, took, took / n * 1e6);
@@ -243,6 +260,43 @@ int run_server(Options options) {
   return status == 0 ? 0 : 1;
 }
 
+// Passes on what a server says, up to `lines` lines; 0: to the end. False: it ended before.
+bool pass_on(const Client& server, int index, int lines) {
+  std::string line;
+  for (int seen = 0; lines == 0 || seen < lines;) {
+    char byte;
+    if (read(server.from, &byte, 1) != 1) return lines == 0;
+    line += byte;
+    if (byte != '\n') continue;
+    std::printf("server %d: %s", index, line.c_str());
+    line.clear();
+    ++seen;
+  }
+  return true;
+}
+
+int run_fleet(const Options& options) {
+  std::vector<Client> servers;
+  const size_t each = options.connections / static_cast<size_t>(options.servers);
+  for (int i = 0; i < options.servers; ++i) {
+    servers.push_back(start({"--connections", std::to_string(each), "--addresses",
+                             std::to_string(options.addresses), "--rounds",
+                             std::to_string(options.rounds), "--waits", "1"}));
+  }
+  bool good = true;
+  for (int i = 0; i < options.servers; ++i) good = pass_on(servers[static_cast<size_t>(i)], i, 1) && good;
+  std::printf("%d servers have %zu connections each: the rounds begin\n", options.servers, each);
+  for (const Client& server : servers) good = write(server.to, "g", 1) == 1 && good;
+  for (int i = 0; i < options.servers; ++i) {
+    const Client& server = servers[static_cast<size_t>(i)];
+    pass_on(server, i, 0);
+    int status = 0;
+    waitpid(server.pid, &status, 0);
+    good = status == 0 && good;
+  }
+  return good ? 0 : 1;
+}
+
 Options parse(int argc, char** argv, bool* client) {
   Options options;
   for (int i = 1; i + 1 < argc; i += 2) {
@@ -251,6 +305,8 @@ Options parse(int argc, char** argv, bool* client) {
     if (name == "--connections") options.connections = static_cast<size_t>(value);
     else if (name == "--addresses") options.addresses = static_cast<unsigned>(value);
     else if (name == "--rounds") options.rounds = static_cast<int>(value);
+    else if (name == "--servers") options.servers = static_cast<int>(value);
+    else if (name == "--waits") options.waits = value != 0;
     else if (name == "--client") options.port = static_cast<int>(value), *client = true;
     else std::exit((std::fprintf(stderr, "idle_conns: unknown option %s\n", argv[i]), 64));
   }
@@ -260,7 +316,8 @@ Options parse(int argc, char** argv, bool* client) {
 int run(int argc, char** argv) {
   bool client = false;
   const Options options = parse(argc, argv, &client);
-  return client ? run_client(options) : run_server(options);
+  if (client) return run_client(options);
+  return options.servers > 1 ? run_fleet(options) : run_server(options);
 }
 
 }  // namespace
