@@ -14,6 +14,7 @@
 #include "runtime/mem/program_malloc.h"
 #include "runtime/mem/stack.h"
 #include "runtime/panic/fatal.h"
+#include "runtime/sched/counted.h"
 #include "runtime/sched/m.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
@@ -49,6 +50,7 @@ void goargs() {
 void seaminit() {
   boot_advance(BootStep::parsedebugvars, BootStep::seaminit);
   seam_install();
+  countedinit();
 }
 
 // One P until runtime.main runs: it must be m0 that runs it. The others join then.

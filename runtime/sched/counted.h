@@ -50,7 +50,7 @@ struct TickFrame {
   uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
   uint64_t pc;   // after the site's `js`
   uint64_t sp;
-  const void* xsave;  // vector state, XSAVE's standard format
+  const void* xsave;  // not pushed; vector state, XSAVE's standard format
 };
 
 enum class TickAnswer : int { go_on = 0, preempt = 1 };

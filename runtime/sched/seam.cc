@@ -101,10 +101,7 @@ void tell(const seam::Event& event) {
 
 // False: the slice is over.
 bool spend_tick() {
-  if (state.ticks == 0) {
-    state.ticks = on_g0([] { return state.policy->draw(decision_of(seam::DecisionKind::preempt, {})); });
-    if (state.ticks == 0) throw_("policy drew a slice of 0 ticks");
-  }
+  if (state.ticks == 0) state.ticks = seam_draw_slice();
   if (state.ticks == seam::Policy::kUnbounded) return true;
   return --state.ticks != 0;
 }
@@ -215,6 +212,13 @@ G* ready_take() {
   gp->op = seam::OpKind::resume;
   gp->access_count = 0;
   return gp;
+}
+
+uint64_t seam_draw_slice() {
+  const uint64_t ticks =
+      on_g0([] { return state.policy->draw(decision_of(seam::DecisionKind::preempt, {})); });
+  if (ticks == 0) throw_("policy drew a slice of 0 ticks");
+  return ticks;
 }
 
 size_t ready_size() { return state.ready.size(); }

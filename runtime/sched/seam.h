@@ -33,6 +33,9 @@ void ready_put_last(G* gp);
 G* ready_take();
 size_t ready_size();  // with a policy only
 
+// The policy's draw of a slice for counted code (counted.h), from whatever stack.
+uint64_t seam_draw_slice();
+
 // Events that are no scheduling points.
 void seam_note_spawn(G* gp);
 void seam_note_exit(G* gp);

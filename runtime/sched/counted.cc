@@ -1,0 +1,197 @@
+// Ticks, the counter that expires, and the look-up of counted text.
+//
+// Elapsed ticks are not counted anywhere: they follow from the counter and from what it was armed with.
+// `armed_ - counter` ticks have passed since arming, and the n-th one finds the counter at -1.
+//
+// An expired counter is a scheduling point at an instruction of the program's: the goroutine goes back
+// into the ready set, and the policy says who runs. The length of a slice is the policy's draw, as
+// at other scheduling points, times kTicksPerDraw. Where nobody else is ready there is nothing to draw;
+// timers and the poller are looked at instead, so that a goroutine that computes alone does not
+// hold them up. Where the goroutine cannot be switched out the counter is set to expire a little
+// later, doubling the distance: ticks in a foreign thread, on g0 or in a callback of libc's may be many.
+//
+// What runs on the tick stack may differ between record and replay; its memory is the runtime
+// arena's, beyond what --hash-memory looks at.
+#include "runtime/sched/counted.h"
+
+#include <cpuid.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "asm/asm.h"
+#include "runtime/boot/boot.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sched/seam.h"
+
+using reprise::asm_::CountedModule;
+using reprise::asm_::CountedRange;
+using reprise::asm_::tick_page;
+using reprise::asm_::TickPage;
+
+extern "C" {
+extern uint32_t reprise_tick_vector_bytes;
+uint32_t reprise_tick_vector_bytes = 512;
+void reprise_tick_slow();
+int reprise_tick_expired(reprise::rt::TickFrame* frame, const void* xsave);
+void reprise_tick_gives_way();
+}
+
+namespace reprise::rt {
+
+namespace {
+
+constexpr uint64_t kTicksPerDraw = 10'000;
+constexpr uint64_t kTicksAlone = 1'000'000;
+constexpr uint64_t kMaxRetry = 1024;
+constexpr size_t kTickStackBytes = 64 << 10;
+// What the registers of a switched-out goroutine and the calls down to mcall take, vector state apart.
+constexpr uint64_t kHeadroomBytes = 4096;
+
+struct Counted {
+  bool ready = false;      // the page is there and the slow path in place
+  uint64_t before = 0;     // ticks up to the last arming
+  uint64_t armed = 0;      // what the counter was set to then
+  uint64_t retry = 1;
+};
+constinit Counted counted;
+
+int64_t counter() { return *const_cast<volatile int64_t*>(&tick_page()->counter); }
+
+// XSAVE's standard format up to the last component that is saved (asm/tick_amd64.S leaves out AMX).
+uint32_t vector_bytes() {
+  const uint32_t mask = reprise_cpuid[3] & ~(3u << 17);
+  if (mask == 0) return 512;
+  uint32_t bytes = 512 + 64;
+  for (uint32_t component = 2; component < 32; ++component) {
+    uint32_t size = 0, offset = 0, c = 0, d = 0;
+    if ((mask >> component & 1) == 0) continue;
+    __cpuid_count(0xd, component, size, offset, c, d);
+    bytes = std::max(bytes, offset + size);
+  }
+  return (bytes + 63) & ~63u;
+}
+
+// Maps the page if no module has yet: one may be loaded later.
+void map_tick_page() {
+  void* const at = reinterpret_cast<void*>(TICK_PAGE);
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+  if (mmap(at, asm_::kTickPageBytes, PROT_READ | PROT_WRITE, kFlags, -1, 0) == at) {
+    tick_page()->magic = asm_::kTickPageMagic;
+  } else if (tick_page()->magic != asm_::kTickPageMagic) {
+    throw_("the page of counted code is taken");
+  }
+}
+
+const CountedRange* range_at(const CountedModule& module, uint64_t pc) {
+  if (pc < module.text_begin || pc >= module.text_end) return nullptr;
+  const auto table = reinterpret_cast<uint64_t>(module.ranges);
+  const auto offset = static_cast<int64_t>(pc - table);
+  const CountedRange* after = std::upper_bound(
+      module.ranges, module.ranges_end, offset, [](int64_t at, const CountedRange& r) { return at < r.begin; });
+  if (after == module.ranges) return nullptr;
+  const CountedRange* range = after - 1;
+  return offset - range->begin < range->bytes ? range : nullptr;
+}
+
+const CountedRange* counted_range(uint64_t pc) {
+  if (!counted.ready) return nullptr;
+  for (const CountedModule* m = __atomic_load_n(&tick_page()->modules, __ATOMIC_ACQUIRE); m != nullptr; m = m->next) {
+    if (const CountedRange* range = range_at(*m, pc)) return range;
+  }
+  return nullptr;
+}
+
+bool is_tick_sub(const unsigned char* at) {
+  constexpr unsigned char kSub[] = {0x48, 0x83, 0x2c, 0x25, 0, 0, TICK_PAGE >> 16, 0, 1};
+  return std::equal(kSub, kSub + sizeof kSub, at);
+}
+
+uint64_t next_slice() {
+  if (ready_size() == 0) {
+    sched.poll_soon = true;
+    return kTicksAlone;
+  }
+  const uint64_t draw = seam_draw_slice();
+  return draw > kTicksNever / kTicksPerDraw ? kTicksNever : draw * kTicksPerDraw;
+}
+
+}  // namespace
+
+bool counted_program() { return counted.ready && tick_page()->modules != nullptr; }
+
+uint64_t ticks_elapsed() {
+  return counted.ready ? counted.before + (counted.armed - static_cast<uint64_t>(counter())) : 0;
+}
+
+void ticks_arm(uint64_t n) {
+  counted.before = ticks_elapsed();
+  counted.armed = n - 1;
+  *const_cast<volatile int64_t*>(&tick_page()->counter) = static_cast<int64_t>(n - 1);
+}
+
+bool in_counted_text(uint64_t pc) { return counted_range(pc) != nullptr; }
+
+uint64_t tick_branch_end(uint64_t pc) {
+  const CountedRange* range = counted_range(pc);
+  if (range == nullptr || !in_counted_text(pc - asm_::kTickSubBytes)) return pc;
+  const auto* sub = reinterpret_cast<const unsigned char*>(pc - asm_::kTickSubBytes);
+  return is_tick_sub(sub) ? pc + asm_::kTickSiteBytes - asm_::kTickSubBytes : pc;
+}
+
+bool may_preempt_at(const G* gp, uint64_t sp) {
+  if (gp->no_preempt != 0 || gp->ctx.m->locks != 0) return false;
+  if (sched.dying.load(std::memory_order_relaxed)) return false;
+  const uint64_t need = reprise_tick_vector_bytes + kHeadroomBytes;
+  return sp >= gp->ctx.stack_lo + need && sp < gp->ctx.stack_hi;
+}
+
+TickAnswer tick_expired(const TickFrame& frame) {
+  const G* gp = getg();
+  if (gp == nullptr || gp != curg() || !may_preempt_at(gp, frame.sp)) {
+    ticks_arm(counted.retry);
+    counted.retry = std::min(2 * counted.retry, kMaxRetry);
+    return TickAnswer::go_on;
+  }
+  counted.retry = 1;
+  ticks_arm(next_slice());
+  return TickAnswer::preempt;
+}
+
+void countedinit() {
+  if (!seam_active) return;
+  map_tick_page();
+  reprise_tick_vector_bytes = vector_bytes();
+  TickPage* const page = tick_page();
+  // Above the frame of pushed registers lies the rest of TickFrame.
+  page->stack = static_cast<char*>(std::aligned_alloc(64, kTickStackBytes)) + kTickStackBytes - 64;
+  page->slow = reprise_tick_slow;
+  counted.armed = static_cast<uint64_t>(page->counter);
+  counted.ready = true;
+  ticks_arm(1);
+}
+
+LibcCallback::LibcCallback() : gp_(curg()) {
+  if (gp_ != nullptr) ++gp_->no_preempt;
+}
+
+LibcCallback::~LibcCallback() {
+  if (gp_ != nullptr) --gp_->no_preempt;
+}
+
+}  // namespace reprise::rt
+
+int reprise_tick_expired(reprise::rt::TickFrame* frame, const void* xsave) {
+  frame->xsave = xsave;
+  return static_cast<int>(reprise::rt::tick_expired(*frame));
+}
+
+void reprise_tick_gives_way() {
+  using namespace reprise::rt;
+  G* gp = getg();
+  gp->op = reprise::seam::OpKind::yield;
+  gp->op_site = 0;
+  gp->access_count = 0;
+  gosched_announced();
+}

@@ -1,0 +1,114 @@
+// The counted flavour's clang pass: a tick at every function entry and loop back edge.
+//
+// It runs at the end of the optimisation pipeline, where loops are vectorised and unrolled already, at
+// every level, -O0 included, and before link-time optimisation. Every cycle of the graph has a back
+// edge, so every cycle gets a site; what code generation adds are compare-and-swap loops, which the
+// check (check_ticks.py) knows.
+//
+// A back edge that cannot be split (invoke into its own landing pad, computed goto) gets its site at
+// the head of its target. The range of a function goes into the table of counted text by the
+// `!pcsections` metadata, in the table's own format: begin from here, size.
+//
+// A function annotated "reprise_uncounted" is left alone, and so are naked ones.
+#include <llvm/Analysis/CFG.h>
+#include <llvm/IR/Constants.h>
+#include <llvm/IR/Function.h>
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/InlineAsm.h>
+#include <llvm/IR/MDBuilder.h>
+#include <llvm/IR/Module.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Passes/PassPlugin.h>
+#include <llvm/Transforms/Utils/BasicBlockUtils.h>
+
+#include <string>
+
+#include "tools/counted/site.h"
+
+namespace {
+
+using namespace llvm;
+
+// LLVM's asm doubles `$`.
+std::string site_text() {
+  std::string text;
+  for (const char c : StringRef(TICK_SITE_ASM)) text.append(c == '$' ? 2 : 1, c);
+  return text;
+}
+
+InlineAsm* site_of(LLVMContext& context) {
+  static const std::string text = site_text();
+  return InlineAsm::get(FunctionType::get(Type::getVoidTy(context), false), text,
+                        "~{dirflag},~{fpsr},~{flags}", true);
+}
+
+void insert_site(Instruction* before) { IRBuilder<>(before).CreateCall(site_of(before->getContext())); }
+
+bool splittable(const Instruction* terminator) {
+  return !isa<IndirectBrInst>(terminator) && !isa<InvokeInst>(terminator) && !isa<CallBrInst>(terminator);
+}
+
+void insert_on_back_edges(Function& function) {
+  SmallVector<std::pair<const BasicBlock*, const BasicBlock*>> back_edges;
+  FindFunctionBackedges(function, back_edges);
+  SmallSetVector<BasicBlock*, 8> heads;
+  for (const auto& [from, to] : back_edges) {
+    auto* const source = const_cast<BasicBlock*>(from);
+    auto* const target = const_cast<BasicBlock*>(to);
+    Instruction* const terminator = source->getTerminator();
+    if (terminator->getNumSuccessors() == 1 && splittable(terminator)) {
+      insert_site(terminator);
+    } else if (BasicBlock* middle = splittable(terminator) ? SplitEdge(source, target) : nullptr) {
+      insert_site(middle->getTerminator());
+    } else {
+      heads.insert(target);
+    }
+  }
+  for (BasicBlock* head : heads) insert_site(&*head->getFirstInsertionPt());
+}
+
+void note_range(Function& function) {
+  MDBuilder builder(function.getContext());
+  function.setMetadata(LLVMContext::MD_pcsections, builder.createPCSections({{TICK_RANGE_SECTION, {}}}));
+}
+
+bool annotated_uncounted(const Function& function) {
+  const GlobalVariable* const all = function.getParent()->getNamedGlobal("llvm.global.annotations");
+  if (all == nullptr || !all->hasInitializer()) return false;
+  const auto* const list = dyn_cast<ConstantArray>(all->getInitializer());
+  if (list == nullptr) return false;
+  for (const Use& entry : list->operands()) {
+    const auto* const fields = cast<ConstantStruct>(entry);
+    if (fields->getOperand(0)->stripPointerCasts() != &function) continue;
+    const auto* const text = dyn_cast<GlobalVariable>(fields->getOperand(1)->stripPointerCasts());
+    if (text == nullptr || !text->hasInitializer()) continue;
+    const auto* const bytes = dyn_cast<ConstantDataSequential>(text->getInitializer());
+    if (bytes != nullptr && bytes->isCString() && bytes->getAsCString() == "reprise_uncounted") return true;
+  }
+  return false;
+}
+
+struct TickPass : PassInfoMixin<TickPass> {
+  PreservedAnalyses run(Function& function, FunctionAnalysisManager&) {
+    // A definition that is available elsewhere too gets no code here.
+    if (function.isDeclaration() || function.hasAvailableExternallyLinkage()) return PreservedAnalyses::all();
+    if (function.hasFnAttribute(Attribute::Naked) || annotated_uncounted(function)) return PreservedAnalyses::all();
+    insert_on_back_edges(function);
+    insert_site(&*function.getEntryBlock().getFirstNonPHIOrDbgOrAlloca());
+    note_range(function);
+    return PreservedAnalyses::none();
+  }
+  static bool isRequired() { return true; }  // at -O0 too
+};
+
+void add_to(PassBuilder& builder) {
+  builder.registerOptimizerLastEPCallback([](ModulePassManager& passes, OptimizationLevel) {
+    passes.addPass(createModuleToFunctionPassAdaptor(TickPass()));
+  });
+}
+
+}  // namespace
+
+extern "C" LLVM_ATTRIBUTE_WEAK PassPluginLibraryInfo llvmGetPassPluginInfo() {
+  return {LLVM_PLUGIN_API_VERSION, "reprise-counted", "1", add_to};
+}
