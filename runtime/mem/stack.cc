@@ -89,10 +89,6 @@ bool guard_slot(uint64_t at) {
   return mprotect(reinterpret_cast<void*>(at), kStackGuardBytes, PROT_NONE) == 0;
 }
 
-// errno belongs to the thread; ThreadSanitizer takes goroutines for threads and would see them share it.
-__attribute__((no_sanitize("thread"))) int saved_errno() { return errno; }
-__attribute__((no_sanitize("thread"))) void restore_errno(int saved) { errno = saved; }
-
 }  // namespace
 
 int stack_class(size_t bytes) {
@@ -104,12 +100,12 @@ int stack_class(size_t bytes) {
 size_t stack_class_bytes(int size_class) { return kStackDefaultBytes << size_class; }
 
 Stack stackalloc(int size_class) {
-  const int saved = saved_errno();
+  const int saved = errno;
   pool_lock.lock();
   const uint64_t slot = take_slot(size_class);
   const bool guarded = guard_slot(slot);
   pool_lock.unlock();
-  restore_errno(saved);
+  errno = saved;
   Stack stack;
   stack.lo = slot + kStackGuardBytes;
   stack.hi = slot + slot_bytes(size_class);
@@ -121,10 +117,10 @@ Stack stackalloc(int size_class) {
 void stack_release(uint64_t lo, uint64_t keep_from) {
   const uint64_t end = keep_from & ~uint64_t{4095};
   if (end <= lo) return;
-  const int saved = saved_errno();
+  const int saved = errno;
   // Failing costs memory, nothing else; the guard below stays in place either way.
   madvise(reinterpret_cast<void*>(lo), end - lo, MADV_DONTNEED);
-  restore_errno(saved);
+  errno = saved;
 }
 
 bool stack_canary_intact(uint64_t lo) {

@@ -30,7 +30,12 @@
 
 // This file is compiled without -fsanitize=thread even where everything else has it.
 #ifdef REPRISE_TSAN_FIBERS
+#include <cerrno>
+
 #include <sanitizer/tsan_interface.h>
+
+extern "C" void AnnotateBenignRaceSized(const char* file, int line, const volatile void* at, size_t bytes,
+                                        const char* why);
 #endif
 #ifdef REPRISE_ASAN
 #include <sanitizer/asan_interface.h>
@@ -173,6 +178,13 @@ void happens_before([[maybe_unused]] const void* x) {
 void happens_after([[maybe_unused]] const void* x) {
 #if defined(REPRISE_TSAN_FIBERS)
   __tsan_acquire(const_cast<void*>(x));
+#endif
+}
+
+// Said by the one means there is. It lasts longer than the thread: four bytes.
+void errno_is_swapped() {
+#if defined(REPRISE_TSAN_FIBERS)
+  AnnotateBenignRaceSized(__FILE__, __LINE__, &errno, sizeof errno, "errno goes along with the goroutine");
 #endif
 }
 

@@ -21,10 +21,13 @@ void fiber_ended(G* gp);        // it will not run again; on g0
 void fiber_unwinding();         // frames of this goroutine are about to be left by unwinding
 // What the caller did so far happens before what gp does next.
 void fiber_readied(G* gp);
-// Order that goes through the kernel, which ThreadSanitizer does not see: what came before
-// happens_before(x) happens before what follows happens_after(x).
+// Order that ThreadSanitizer does not see, because it goes through the kernel or through atomics of the
+// scheduler's own files: what came before happens_before(x) happens before what follows happens_after(x).
 void happens_before(const void* x);
 void happens_after(const void* x);
+
+// errno of this thread is swapped when goroutines are, so that those which run here do not share it.
+void errno_is_swapped();
 
 // ThreadSanitizer: true also takes goroutines on one thread for unordered, unless something orders
 // them: that is what native mode will make of them. False by default.
@@ -42,6 +45,7 @@ inline void fiber_unwinding() {}
 inline void fiber_readied(G*) {}
 inline void happens_before(const void*) {}
 inline void happens_after(const void*) {}
+inline void errno_is_swapped() {}
 
 #endif
 

@@ -223,6 +223,7 @@ void mcommoninit(M* mp) {
 void minit(M* mp) {
   mp->tid = static_cast<uint64_t>(syscall(SYS_gettid));
   mp->errno_location = &errno;
+  errno_is_swapped();
   mp->eh_location = reinterpret_cast<EhGlobals*>(abi::__cxa_get_globals());
   install_fault_stack(mp);
 }

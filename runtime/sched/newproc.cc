@@ -66,9 +66,11 @@ uint64_t next_goid() {
 void count_goroutine(int64_t delta) {
   P* pp = getp();
   if (pp == nullptr) {
+    happens_before(&sched.user_goroutines);
     sched.user_goroutines.fetch_add(delta, std::memory_order_release);
     return;
   }
+  happens_before(&pp->user_goroutines);
   // The owner's alone to write.
   const int64_t count = pp->user_goroutines.load(std::memory_order_relaxed);
   pp->user_goroutines.store(count + delta, std::memory_order_release);
@@ -179,10 +181,12 @@ void goexit() {
 // Ps come one after the other and never go, so the sum is over all there ever were.
 uint64_t num_goroutine() {
   int64_t sum = sched.user_goroutines.load(std::memory_order_acquire);
+  happens_after(&sched.user_goroutines);
   for (int32_t i = 0; i < kMaxProcs; ++i) {
     const P* pp = allp[i].load(std::memory_order_acquire);
     if (pp == nullptr) break;
     sum += pp->user_goroutines.load(std::memory_order_acquire);
+    happens_after(&pp->user_goroutines);
   }
   return sum > 0 ? static_cast<uint64_t>(sum) : 0;
 }

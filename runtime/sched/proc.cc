@@ -170,19 +170,22 @@ int gomaxprocs(int n) {
 }
 
 // The reference's rule in native mode: the goroutine keeps the thread that it is on. In a controlled
-// mode m0 belongs to the others, so it moves.
+// mode m0 belongs to the others, so it moves. Who holds a thread finds its variables as the last holder left
+// them.
 void lock_os_thread() {
   G* gp = require_goroutine("lock_os_thread");
   if (gp->locked_count++ != 0) return;
   if (seam_active) return lock_os_thread_controlled(gp);
   gp->locked_m = gp->ctx.m;
   gp->ctx.m->locked_g = gp;
+  happens_after(gp->ctx.m);
 }
 
 void unlock_os_thread() {
   G* gp = require_goroutine("unlock_os_thread");
   if (gp->locked_count == 0 || --gp->locked_count != 0) return;
   if (seam_active) return unlock_os_thread_controlled(gp);
+  happens_before(gp->ctx.m);
   gp->ctx.m->locked_g = nullptr;
   gp->locked_m = nullptr;
 }

@@ -9,6 +9,9 @@
 // or thread while pending, to tell recursion from waiting, and is 0 otherwise.
 //
 // Works before the runtime is up and when it is gone: static constructors use it first.
+//
+// ThreadSanitizer brings its own, which holds the thread; there these functions are linked in its stead
+// (-Wl,--wrap, CMakeLists.txt).
 #include <cxxabi.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -142,6 +145,12 @@ Guard* guard_of(__cxxabiv1::__guard* raw) { return reinterpret_cast<Guard*>(raw)
 
 }  // namespace
 }  // namespace reprise::rt
+
+#ifdef REPRISE_WRAPPED_GUARDS
+#define __cxa_guard_acquire __wrap___cxa_guard_acquire
+#define __cxa_guard_release __wrap___cxa_guard_release
+#define __cxa_guard_abort __wrap___cxa_guard_abort
+#endif
 
 extern "C" {
 
