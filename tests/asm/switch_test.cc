@@ -5,6 +5,7 @@
 #include <xmmintrin.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cfenv>
 #include <vector>
 
@@ -160,12 +161,13 @@ bool traces_to(const std::vector<std::string>& names, const char* part) {
 }
 
 TEST(Unwind, a_parked_goroutine_is_traced_from_its_saved_context) {
-  G* parked = nullptr;
-  go([&parked] {
-    parked = getg();
+  std::atomic<G*> running = nullptr;
+  go([&running] {
+    running = getg();
     parks_here();
   });
-  gosched();
+  while (running == nullptr || running.load()->status.load() != GStatus::waiting) gosched();
+  G* const parked = running;
   uint64_t pcs[32];
   const size_t count = unwind(registers_of(parked->ctx.sched),
                               {parked->ctx.stack_lo, parked->ctx.stack_hi}, pcs);

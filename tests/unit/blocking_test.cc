@@ -43,7 +43,7 @@ TEST(Blocking, errno_of_the_goroutine_is_its_own) {
 TEST(Blocking, other_goroutines_run_while_one_blocks) {
   int pipe_ends[2];
   ASSERT_EQ(pipe2(pipe_ends, O_CLOEXEC), 0);
-  bool blocked_returned = false;
+  std::atomic<bool> blocked_returned = false;
   char byte = 0;
   go([&] {
     EXPECT_EQ(blocking_syscall(SYS_read, pipe_ends[0], &byte, 1), 1);

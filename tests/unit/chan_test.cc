@@ -30,7 +30,7 @@ TEST(Chan, core_begins_with_len_and_cap) {
 TEST(Chan, unbuffered_send_and_receive_meet) {
   under_schedules(50, [] {
     Chan<int> ch;
-    int sent = 0;
+    std::atomic<int> sent = 0;
     go([&] {
       for (int i = 0; i < 3; ++i) {
         ch.send(i);
@@ -48,7 +48,7 @@ TEST(Chan, unbuffered_send_and_receive_meet) {
 TEST(Chan, buffered_send_waits_only_when_full) {
   under_schedules(50, [] {
     Chan<int> ch(2);
-    int sent = 0;
+    std::atomic<int> sent = 0;
     go([&] {
       for (int i = 0; i < 5; ++i) {
         ch.send(i);
@@ -382,6 +382,7 @@ TEST(ChanDeathTest, send_on_closed_channel_panics) {
 TEST(ChanDeathTest, close_under_a_sender_that_waits_makes_it_panic) {
   EXPECT_EXIT(
       {
+        const test::InOrder in_order;
         Chan<int> ch;
         go([=] { ch.send(1); });
         yield();

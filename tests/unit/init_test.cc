@@ -4,6 +4,7 @@
 #include <reprise/go.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ REPRISE_INIT(last, middle, first) { order().push_back("last"); }
 REPRISE_INIT(middle, first) { order().push_back("middle"); }
 REPRISE_INIT(first) { order().push_back("first"); }
 REPRISE_INIT(uses_goroutines) {
-  bool ran = false;
+  std::atomic<bool> ran = false;
   reprise::go([&ran] { ran = true; });
   while (!ran) reprise::yield();
   order().push_back("goroutines");

@@ -114,7 +114,7 @@ TEST(LockOsThread, goroutine_that_exits_locked_takes_its_thread_along) {
 }
 
 TEST(LockOsThread, parked_locked_goroutine_is_woken_on_its_thread) {
-  G* parked = nullptr;
+  std::atomic<G*> parked = nullptr;
   long before = 0, after = 1;
   go([&] {
     lock_os_thread();
@@ -124,7 +124,7 @@ TEST(LockOsThread, parked_locked_goroutine_is_woken_on_its_thread) {
     after = thread_id();
     unlock_os_thread();
   });
-  while (parked == nullptr || parked->status.load() != GStatus::waiting) gosched();
+  while (parked == nullptr || parked.load()->status.load() != GStatus::waiting) gosched();
   goready(parked);
   wait_until_alone();
   EXPECT_EQ(before, after);

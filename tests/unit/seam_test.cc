@@ -5,6 +5,7 @@
 #include <reprise/go.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <iterator>
 #include <map>
@@ -250,11 +251,17 @@ TEST_F(Seam, names_survive_other_schedules) {
 }
 
 seam::GoId name_of_made(const seam::ObjectId& maker, uint64_t index) {
-  seam::GoId name;
-  newproc([](void* out) { *static_cast<seam::GoId*>(out) = getg()->name; }, &name, nullptr,
-          {.maker = &maker, .maker_index = index});
-  while (name == seam::GoId{}) gosched();
-  return name;
+  struct {
+    seam::GoId name;
+    std::atomic<bool> known = false;
+  } made;
+  newproc([](void* out) {
+    auto* of = static_cast<decltype(made)*>(out);
+    of->name = getg()->name;
+    of->known = true;
+  }, &made, nullptr, {.maker = &maker, .maker_index = index});
+  while (!made.known) gosched();
+  return made.name;
 }
 
 TEST_F(Seam, what_an_object_makes_is_named_after_it_whoever_runs) {

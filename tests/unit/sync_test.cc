@@ -154,19 +154,19 @@ TEST(RWMutex, readers_share_and_writers_exclude) {
 TEST(RWMutex, two_readers_are_in_at_once) {
   RWMutex mutex;
   mutex.rlock();
-  bool in = false;
+  std::atomic<bool> in = false;
   go([&] {
     mutex.rlock();
     in = true;
     mutex.runlock();
   });
-  yield();
-  EXPECT_TRUE(in);
+  while (!in) yield();
   mutex.runlock();
   test::expect_alone();
 }
 
 TEST(RWMutex, writer_that_waits_keeps_new_readers_out) {
+  const test::InOrder in_order;
   RWMutex mutex;
   std::string order;
   mutex.rlock();
@@ -238,7 +238,7 @@ TEST(WaitGroup, waits_for_everybody_and_can_be_used_again) {
 TEST(WaitGroup, wakes_every_waiter) {
   under_schedules(30, [] {
     WaitGroup wg(1);
-    int woken = 0;
+    std::atomic<int> woken = 0;
     for (int i = 0; i < 5; ++i) {
       go([=, &woken]() mutable {
         wg.wait();
@@ -248,13 +248,14 @@ TEST(WaitGroup, wakes_every_waiter) {
     yield();
     wg.done();
     test::expect_alone();
-    ASSERT_EQ(woken, 5);
+    ASSERT_EQ(woken.load(), 5);
   });
 }
 
 TEST(WaitGroup, of_zero_does_not_wait) { WaitGroup().wait(); }
 
 TEST(WaitGroup, waiter_outlives_every_other_handle) {
+  const test::InOrder in_order;
   auto wg = std::make_unique<WaitGroup>(1);
   bool through = false;
   go([&, raw = wg.get()] {
@@ -280,6 +281,7 @@ TEST(WaitGroupDeathTest, reuse_before_the_last_wait_has_returned_panics) {
   WaitGroup wg(1);
   EXPECT_EXIT(
       {
+        const test::InOrder in_order;
         go([=]() mutable { wg.wait(); });
         yield();
         wg.done();
@@ -342,6 +344,7 @@ TEST(Cond, waiters_are_signalled_in_order_of_arrival) {
 }
 
 TEST(Cond, signal_without_waiters_is_forgotten) {
+  const test::InOrder in_order;
   Mutex mutex;
   Cond cond(mutex);
   cond.signal();

@@ -44,7 +44,7 @@ TEST(RealTime, sleep_after_a_long_computation_is_counted_from_its_own_start) {
 
 TEST(RealTime, others_run_while_one_sleeps) {
   int turns = 0;
-  bool awake = false;
+  std::atomic<bool> awake = false;
   go([&] {
     sleep_for(1ms);
     awake = true;
