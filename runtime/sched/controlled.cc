@@ -10,7 +10,8 @@
 //  - A locked goroutine that exits takes its thread with it: the thread's state may be anything.
 //
 // Timers and the poller are looked at every kPollEvery rounds while goroutines are runnable, so that
-// a busy ready set cannot starve them, and whenever none is. The clock is read there only.
+// a busy ready set cannot starve them, whenever none is, and when a signal has come. The clock is read
+// there only.
 //
 // Rejected: running unlocked goroutines on whichever M holds the P, as the reference does. One
 // thread-local block for all of them is what makes controlled runs the same (DESIGN, the baton).
@@ -21,6 +22,7 @@
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/seam.h"
+#include "runtime/signal/sigqueue.h"
 #include "runtime/sys/interpose.h"
 
 namespace reprise::rt {
@@ -35,25 +37,27 @@ M* spare_ms = nullptr;  // P: threads whose goroutine unlocked itself, asleep in
 void poll_now() {
   if (timers_pending()) timers_run_due();
   if (netpoll_waiting()) netpoll(0);
+  if (signals_pending()) signals_deliver(ready_size() != 0);
   if (debug_vars().schedtrace_ms != 0) schedtrace();
 }
 
 // Nothing is runnable: wait for a timer or the poller, or report that nothing can ever happen.
 void wait_for_work() {
   if (debug_vars().schedtrace_ms != 0) schedtrace();
+  if (signals_pending() && signals_deliver(false)) return;
   int64_t wait_ns = -1;
   if (timers_pending()) {
     if (timers_run_due()) return;
     wait_ns = timers_wait_ns();
   }
   // A thread of the program may still wake somebody.
-  if (wait_ns < 0 && !netpoll_waiting() && program_threads() == 0) deadlock();
+  if (wait_ns < 0 && !netpoll_waiting() && program_threads() == 0 && !signals_wanted()) deadlock();
   if (wait_ns == 0 && !netpoll_waiting()) return;  // the virtual clock has jumped to the deadline
   netpoll(wait_ns);
 }
 
 G* find_ready() {
-  if (++sched.rounds % kPollEvery == 0 || sched.poll_soon) {
+  if (++sched.rounds % kPollEvery == 0 || sched.poll_soon || signals_pending()) {
     sched.poll_soon = false;
     poll_now();
   }

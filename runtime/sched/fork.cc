@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "runtime/sched/native.h"
+#include "runtime/signal/sigqueue.h"
 
 namespace reprise::rt {
 
@@ -60,6 +61,7 @@ void after_fork_in_child() {
   sched.sysmonwait.store(false, std::memory_order_relaxed);
   sched.sysmonnote.store(kNoteClear, std::memory_order_relaxed);
   sysmon_is_gone();
+  signals_after_fork();
   sched.lock.unlock();
 }
 

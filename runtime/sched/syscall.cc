@@ -102,6 +102,16 @@ void entersyscall() {
   if (sched.gcwaiting.load()) entersyscall_gcwait(pp);
 }
 
+void entersyscallblock() {
+  P* pp = getp();
+  entersyscall();
+  PStatus expected = PStatus::syscall;
+  // By the same swap as sysmon, which may have been faster, as may who stops the world.
+  if (!pp->status.compare_exchange_strong(expected, PStatus::idle, std::memory_order_acq_rel)) return;
+  pp->syscalltick.fetch_add(1, std::memory_order_relaxed);
+  systemstack([](void* arg) { handoffp(static_cast<P*>(arg)); }, pp);
+}
+
 void exitsyscall() {
   G* gp = getg();
   M* mp = gp->ctx.m;

@@ -11,6 +11,7 @@ namespace reprise::rt {
 // Native mode, and on a goroutine.
 bool can_enter_syscall();
 void entersyscall();
+void entersyscallblock();  // a call that is known to last: another M gets the P at once
 void exitsyscall();  // may switch goroutines, and come back on any P
 
 }  // namespace reprise::rt

@@ -14,5 +14,6 @@
 #include <reprise/result.h>
 #include <reprise/select.h>
 #include <reprise/semaphore.h>
+#include <reprise/signal.h>
 #include <reprise/sync.h>
 #include <reprise/time.h>
