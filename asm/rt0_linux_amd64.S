@@ -36,6 +36,7 @@ FUNC reprise_rt0_go
 
   // 3. The processor, before any code that might ask.
   call reprise_probe_cpu
+  call reprise_probe_xsave
 
   // 4. settls.
   TLS_G %rcx

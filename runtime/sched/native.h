@@ -18,6 +18,10 @@ struct Found {
   bool inherit_time = false;
 };
 
+// ---- proc.cc ----
+// Behind everybody who waits, not only behind those of this P. On g0, from mcall.
+void gopreempt_m(G* gp);
+
 // ---- findrunnable.cc, steal.cc ----
 [[noreturn]] void schedule_native();
 // The next goroutine to run here; sleeps, without the P, while there is none.

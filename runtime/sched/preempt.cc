@@ -6,6 +6,8 @@
 //
 // Order: the request is stored before the bit, the bit is taken back by a look at all requests. A
 // point that misses a fresh request sees it when sysmon or the stopper asks again; both do.
+#include "asm/preempt.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/native.h"
 
 namespace reprise::rt {
@@ -38,3 +40,10 @@ void preempt_requests_served() {
 }
 
 }  // namespace reprise::rt
+
+// On the goroutine, at an instruction that made no call: everything that is live is saved already.
+extern "C" void reprise_async_preempt2() {
+  using namespace reprise::rt;
+  if (seam_active) return gosched_announced();
+  mcall(gopreempt_m);
+}

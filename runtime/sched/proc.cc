@@ -63,6 +63,13 @@ void gosched_m(G* gp) {
   reprise_schedule();
 }
 
+bool unlock_commit(G*, void* lock) {
+  static_cast<Lock*>(lock)->unlock();
+  return true;
+}
+
+}  // namespace
+
 // Asked to give way: behind everybody, not only behind those of this P.
 void gopreempt_m(G* gp) {
   check_canary(gp);
@@ -71,13 +78,6 @@ void gopreempt_m(G* gp) {
   globrunqput(gp);
   reprise_schedule();
 }
-
-bool unlock_commit(G*, void* lock) {
-  static_cast<Lock*>(lock)->unlock();
-  return true;
-}
-
-}  // namespace
 
 void dropg(G* gp) {
   save_thread_state(gp);
