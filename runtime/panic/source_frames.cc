@@ -40,12 +40,23 @@ struct Place {
   int line = 0;
 };
 
-Place place_of(Dwfl_Module* module, uint64_t pc) {
+// The compilation unit whose code holds pc. By the table of addresses, or one unit after the other: clang
+// makes no such table.
+Dwarf_Die* unit_at(Dwfl_Module* module, uint64_t pc, Dwarf_Addr* bias) {
+  if (Dwarf_Die* found = dwfl_module_addrdie(module, pc, bias)) return found;
+  Dwarf_Die* unit = nullptr;
+  while ((unit = dwfl_module_nextcu(module, unit, bias)) != nullptr) {
+    if (dwarf_haspc(unit, pc - *bias) > 0) return unit;
+  }
+  return nullptr;
+}
+
+Place place_of(Dwarf_Die* unit, Dwarf_Addr at) {
   Place place;
-  Dwfl_Line* line = dwfl_module_getsrc(module, pc);
+  Dwarf_Line* line = dwarf_getsrc_die(unit, at);
   if (line == nullptr) return place;
-  const char* file = dwfl_lineinfo(line, nullptr, &place.line, nullptr, nullptr, nullptr);
-  if (file != nullptr) place.file = file;
+  dwarf_lineno(line, &place.line);
+  if (const char* file = dwarf_linesrc(line, nullptr, nullptr)) place.file = file;
   return place;
 }
 
@@ -94,16 +105,13 @@ void add_inlined(Dwarf_Die scope, Dwarf_Addr pc, std::vector<Dwarf_Die>* chain) 
   }
 }
 
-// The frames at pc but for the last, innermost first. Leaves in *place where the outermost of them
+// The frames at `at` but for the last, innermost first. Leaves in *place where the outermost of them
 // was called: the line of the function that holds the code.
-void add_inlined_frames(Dwfl_Module* module, uint64_t pc, Place* place,
-                        std::vector<SourceFrame>* frames) {
-  Dwarf_Addr bias = 0;
-  Dwarf_Die* unit = dwfl_module_addrdie(module, pc, &bias);
+void add_inlined_frames(Dwarf_Die* unit, Dwarf_Addr at, Place* place, std::vector<SourceFrame>* frames) {
   Dwarf_Die function;
-  if (unit == nullptr || !find_function(*unit, pc - bias, &function)) return;
+  if (!find_function(*unit, at, &function)) return;
   std::vector<Dwarf_Die> chain;
-  add_inlined(function, pc - bias, &chain);
+  add_inlined(function, at, &chain);
   for (auto die = chain.rbegin(); die != chain.rend(); ++die) {
     frames->push_back({name_of_die(&*die), place->file, place->line, 0});
     *place = call_site(unit, &*die);
@@ -135,8 +143,12 @@ std::vector<SourceFrame> source_frames(Dwfl* dwfl, uint64_t pc, bool exact) {
   Dwfl_Module* module = dwfl == nullptr ? nullptr : dwfl_addrmodule(dwfl, at);
   if (module == nullptr) return {{"??", "", 0, pc}};
   std::vector<SourceFrame> frames;
-  Place place = place_of(module, at);
-  add_inlined_frames(module, at, &place, &frames);
+  Place place;
+  Dwarf_Addr bias = 0;
+  if (Dwarf_Die* unit = unit_at(module, at, &bias)) {
+    place = place_of(unit, at - bias);
+    add_inlined_frames(unit, at - bias, &place, &frames);
+  }
   GElf_Off offset = 0;
   GElf_Sym symbol;
   const char* name = dwfl_module_addrinfo(module, at, &offset, &symbol, nullptr, nullptr, nullptr);
