@@ -78,7 +78,11 @@ void leave(G*, G* to, bool) {
   __tsan_switch_to_fiber(to->fiber.handle, ordered ? 0 : __tsan_switch_to_fiber_no_sync);
 }
 
-void arrive_on_goroutine(G* gp) { __tsan_acquire(&gp->fiber); }
+// What it runs with is there: the P was made on somebody's g0.
+void arrive_on_goroutine(G* gp) {
+  __tsan_acquire(&gp->fiber);
+  if (P* pp = getm()->p) __tsan_acquire(pp);
+}
 
 void arrive_on_g0() {}
 

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/seam.h"
@@ -27,6 +28,7 @@ P* make_p(int32_t id) {
   if (memory == nullptr) throw_("out of memory (P)");
   P* pp = new (memory) P;
   pp->id = id;
+  happens_before(pp);  // what any goroutine does that runs with it (fibers.cc)
   // Release: whoever finds the P finds it built.
   allp[id].store(pp, std::memory_order_release);
   return pp;
