@@ -14,6 +14,7 @@
 #include <cerrno>
 
 #include "runtime/sched/lock.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/proc.h"
 #include "runtime/seam/tape.h"
 
@@ -142,5 +143,9 @@ void stackinit() {
 
 StackGuard stack_guard_kind() { return guard_kind; }
 void stack_set_guard_for_test(StackGuard kind) { guard_kind = kind; }
+
+void stack_pool_before_fork() { pool_lock.lock(); }
+
+void stack_pool_after_fork() { pool_lock.unlock(); }
 
 }  // namespace reprise::rt

@@ -15,10 +15,12 @@
 #include "runtime/poll/netpoll.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <vector>
 
 #include "runtime/poll/poll_word.h"
 #include "runtime/poll/ready_list.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sys/blocking.h"
 #include "runtime/time/clock.h"
@@ -26,13 +28,20 @@
 namespace reprise::rt {
 namespace {
 
+constexpr int kPollBlock = 64;  // PollDescs allocated at a time
+
+struct PollBlock {
+  PollDesc descs[kPollBlock];
+  PollBlock* next = nullptr;  // constant once published
+};
+
 // Never freed; `lock` guards the list.
 struct PollCache {
   Lock lock{LockRank::pollcache};
   PollDesc* first = nullptr;
+  std::atomic<PollBlock*> blocks{nullptr};  // appended to under lock
 };
 constinit PollCache pollcache;
-constexpr int kPollBlock = 64;  // PollDescs allocated at a time
 
 std::atomic<uint32_t> netpollWaiters{0};
 
@@ -43,11 +52,14 @@ std::atomic<uintptr_t>& semaphore(PollDesc* pd, PollMode mode) {
 PollDesc* pollcache_alloc() {
   pollcache.lock.lock();
   if (!pollcache.first) {
-    PollDesc* block = new PollDesc[kPollBlock];
+    auto* block = new PollBlock;
     for (int i = kPollBlock - 1; i >= 0; --i) {
-      block[i].link = pollcache.first;
-      pollcache.first = &block[i];
+      block->descs[i].link = pollcache.first;
+      pollcache.first = &block->descs[i];
     }
+    block->next = pollcache.blocks.load(std::memory_order_relaxed);
+    // Release: whoever finds the block finds it built.
+    pollcache.blocks.store(block, std::memory_order_release);
   }
   PollDesc* pd = pollcache.first;
   pollcache.first = pd->link;
@@ -58,6 +70,7 @@ PollDesc* pollcache_alloc() {
 void pollcache_free(PollDesc* pd) {
   // Events already harvested for the old descriptor carry the old number.
   pd->fdseq.fetch_add(1, std::memory_order_release);
+  pd->fd = -1;
   pollcache.lock.lock();
   pd->link = pollcache.first;
   pollcache.first = pd;
@@ -223,6 +236,21 @@ void pollUnblock(PollDesc* pd) {
   if (write_timer) rearm(pd, PollMode::write);
   ready_if(reader);
   ready_if(writer);
+}
+
+// Registered again with the child's own instance; what is ready is reported anew. A descriptor that the
+// program has closed behind our back is not there any more.
+void netpoll_leave_parents() {
+  if (!netpollinited()) return;
+  netpollreset();
+  PollBlock* block = pollcache.blocks.load(std::memory_order_acquire);
+  for (; block != nullptr; block = block->next) {
+    for (PollDesc& pd : block->descs) {
+      if (pd.fd < 0 || pd.closing.load()) continue;
+      const int error = netpollopen(pd.fd, &pd);
+      if (error != 0 && error != EBADF) throw_("runtime: the poller of a forked child cannot be set up");
+    }
+  }
 }
 
 // ---- reports ----------------------------------------------------------------------------------

@@ -75,6 +75,8 @@ bool netpollinited();
 // Registers for edge-triggered readiness; 0 or an errno.
 int netpollopen(int fd, PollDesc* pd);
 int netpollclose(int fd);
+// In the child of a fork: an instance of its own, nothing registered. One thread.
+void netpollreset();
 struct ReadyList;
 // Marks a descriptor ready and collects the goroutines that waited for it.
 void netpollready(ReadyList* list, PollDesc* pd, bool read, bool write);

@@ -53,6 +53,14 @@ void add_break_fd() {
   if (result < 0) throw_("runtime: netpollinit: epoll_ctl failed with " + std::to_string(-result));
 }
 
+void make_instance() {
+  epfd = static_cast<int>(sys::call(SYS_epoll_create1, EPOLL_CLOEXEC));
+  if (epfd < 0) throw_("runtime: netpollinit: epoll_create1 failed with " + std::to_string(-epfd));
+  break_fd = static_cast<int>(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (break_fd < 0) throw_("runtime: netpollinit: eventfd failed with " + std::to_string(-break_fd));
+  add_break_fd();
+}
+
 int timeout_ms(int64_t wait_ns) {
   if (wait_ns < 0) return -1;
   if (wait_ns == 0) return 0;
@@ -107,14 +115,17 @@ void netpollinit() {
   if (netpollinited()) return;
   init_lock.lock();
   if (!netpollinited()) {
-    epfd = static_cast<int>(sys::call(SYS_epoll_create1, EPOLL_CLOEXEC));
-    if (epfd < 0) throw_("runtime: netpollinit: epoll_create1 failed with " + std::to_string(-epfd));
-    break_fd = static_cast<int>(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (break_fd < 0) throw_("runtime: netpollinit: eventfd failed with " + std::to_string(-break_fd));
-    add_break_fd();
+    make_instance();
     inited.store(true, std::memory_order_release);
   }
   init_lock.unlock();
+}
+
+void netpollreset() {
+  sys::call(SYS_close, epfd);
+  sys::call(SYS_close, break_fd);
+  netpollWakeSig.store(0, std::memory_order_relaxed);
+  make_instance();
 }
 
 int netpollopen(int fd, PollDesc* pd) {

@@ -15,6 +15,8 @@
 #include <cstdint>
 
 #include "asm/context.h"
+#include "runtime/sched/atomics.h"
+#include "runtime/sched/goroutine_count.h"
 #include "runtime/sched/lock.h"
 #include "runtime/seam/decision.h"
 
@@ -169,8 +171,7 @@ struct alignas(64) P {
   int32_t gfree_count = 0;
   uint64_t goidcache = 0;        // native mode: ids reserved for goroutines born here
   uint64_t goidcacheend = 0;
-  // Goroutines of the program born here minus those that died here; owner, summed by readers.
-  std::atomic<int64_t> user_goroutines{0};
+  GoroutineCountsOf<StdAtomics> user_goroutines;  // of the program; owner (goroutine_count.h)
   uint64_t timers_seen_tsc = 0;  // when its timers were last looked at; owner
   struct TimerHeap* timers = nullptr;  // runtime/time; set by owner
   SysmonTick sysmontick;

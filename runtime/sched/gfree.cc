@@ -105,4 +105,14 @@ void gfpurge(P* pp) {
   gfree_lock.unlock();
 }
 
+void gfree_before_fork() {
+  gfree_lock.lock();
+  allg_lock.lock();
+}
+
+void gfree_after_fork() {
+  allg_lock.unlock();
+  gfree_lock.unlock();
+}
+
 }  // namespace reprise::rt

@@ -88,6 +88,18 @@ void preempt_requests_served();  // sysmon: takes the bit back when no request i
 
 // ---- fork.cc ----
 void install_fork_handlers();
+// Locks that a child needs before it can do anything: held across the call. In gfree.cc, stack.cc, timer.cc.
+void gfree_before_fork();
+void gfree_after_fork();
+void stack_pool_before_fork();
+void stack_pool_after_fork();
+void timers_before_fork();
+void timers_after_fork(bool in_child);
+void workers_before_fork();     // sys/blocking.cc
+void workers_after_fork(bool in_child);
+void stop_is_gone();            // in the child: whoever stopped the world, or was about to (stw.cc)
+// In the child: the poller that it shares with its parent is left, and one of its own made (netpoll.cc).
+void netpoll_leave_parents();
 
 // ---- checkdead.cc ----
 // Ends the program if nothing can ever run again. REQUIRES: sched.lock.

@@ -62,18 +62,14 @@ uint64_t next_goid() {
   return pp->goidcache++;
 }
 
-// Release, for those who wait until a count falls: what the goroutine did is visible to them.
-void count_goroutine(int64_t delta) {
+enum class Turn { birth, death };
+
+// The owner's alone to write where there is a P.
+void count_goroutine(Turn turn) {
   P* pp = getp();
-  if (pp == nullptr) {
-    happens_before(&sched.user_goroutines);
-    sched.user_goroutines.fetch_add(delta, std::memory_order_release);
-    return;
-  }
-  happens_before(&pp->user_goroutines);
-  // The owner's alone to write.
-  const int64_t count = pp->user_goroutines.load(std::memory_order_relaxed);
-  pp->user_goroutines.store(count + delta, std::memory_order_release);
+  auto& counts = pp != nullptr ? pp->user_goroutines : sched.user_goroutines;
+  happens_before(&counts);
+  count_one(turn == Turn::birth ? counts.births : counts.deaths, pp == nullptr);
 }
 
 void christen(G* gp, G* parent) {
@@ -88,7 +84,7 @@ void start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
   christen(gp, parent_of_spawn());
   gp->entry = fn;
   gp->entry_drop = drop;
-  if (!gp->system) count_goroutine(1);
+  if (!gp->system) count_goroutine(Turn::birth);
   seam_note_spawn(gp);
   casgstatus(gp, GStatus::dead, GStatus::runnable);
   ready_put(gp);
@@ -101,7 +97,7 @@ void goexit0(G* gp) {
   M* mp = getm();
   mp->ctx.curg = nullptr;
   gp->ctx.m = nullptr;
-  if (!gp->system) count_goroutine(-1);
+  if (!gp->system) count_goroutine(Turn::death);
   seam_note_exit(gp);
   if (gp->locked_m != nullptr) {
     // The thread's state may be anything by now, so the thread ends with its goroutine.
@@ -178,17 +174,18 @@ void goexit() {
   throw_("goexit: unwinding came back");
 }
 
-// Ps come one after the other and never go, so the sum is over all there ever were.
+// Ps come one after the other and never go, so the sums are over all there ever were.
 uint64_t num_goroutine() {
-  int64_t sum = sched.user_goroutines.load(std::memory_order_acquire);
-  happens_after(&sched.user_goroutines);
-  for (int32_t i = 0; i < kMaxProcs; ++i) {
-    const P* pp = allp[i].load(std::memory_order_acquire);
-    if (pp == nullptr) break;
-    sum += pp->user_goroutines.load(std::memory_order_acquire);
-    happens_after(&pp->user_goroutines);
-  }
-  return sum > 0 ? static_cast<uint64_t>(sum) : 0;
+  return goroutines_alive([](auto f) {
+    f(sched.user_goroutines);
+    happens_after(&sched.user_goroutines);
+    for (int32_t i = 0; i < kMaxProcs; ++i) {
+      const P* pp = allp[i].load(std::memory_order_acquire);
+      if (pp == nullptr) break;
+      f(pp->user_goroutines);
+      happens_after(&pp->user_goroutines);
+    }
+  });
 }
 
 }  // namespace reprise::rt

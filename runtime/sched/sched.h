@@ -35,7 +35,7 @@ struct Sched {
   Lock lock{LockRank::sched};
   GQueue global;                      // lock: readied where there is no P, and what a ring cannot take
   std::atomic<uint64_t> global_size{0};  // written under lock; a hint without
-  std::atomic<int64_t> user_goroutines{0};  // born or dead where there was no P; see P's
+  GoroutineCountsOf<StdAtomics> user_goroutines;  // born or dead where there was no P; any thread
   std::atomic<uint64_t> goidgen{0};
   uint64_t rounds = 0;                // P: scheduling rounds so far; controlled modes
   std::atomic<G*> allgs{nullptr};     // append under allg_lock (gfree.cc), read without

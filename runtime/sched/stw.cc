@@ -124,6 +124,13 @@ void quiesce(int64_t limit_ns) {
   semrelease(&worldsema);
 }
 
+void stop_is_gone() {
+  worldsema.store(1, std::memory_order_relaxed);
+  sched.gcwaiting.store(false, std::memory_order_relaxed);
+  sched.stopwait = 0;
+  sched.stopnote.store(kNoteClear, std::memory_order_relaxed);
+}
+
 void start_the_world(int32_t procs) {
   on_g0([](void* arg) { start_again(*static_cast<int32_t*>(arg)); }, &procs);
   semrelease(&worldsema);

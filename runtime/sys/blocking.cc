@@ -23,6 +23,7 @@
 
 #include "runtime/poll/netpoll.h"
 #include "runtime/sched/lock.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/proc.h"
 
 namespace reprise::rt {
@@ -162,6 +163,25 @@ BlockingTask* take_completions() {
     pool.in_flight.fetch_sub(1, std::memory_order_relaxed);
   }
   return first;
+}
+
+void workers_before_fork() {
+  pool.lock.lock();
+  pool.done_lock.lock();
+}
+
+// The child has no workers: the next call starts one, which makes the calls that wait in the queue as
+// well. Those that a worker was making have no end.
+void workers_after_fork(bool in_child) {
+  if (in_child) {
+    pool.idle = pool.workers = 0;
+    pool.tokens.store(pool.queued, std::memory_order_relaxed);
+    uint32_t done = 0;
+    for (const BlockingTask* task = pool.done_head; task != nullptr; task = task->next) ++done;
+    pool.in_flight.store(pool.queued + done, std::memory_order_relaxed);
+  }
+  pool.done_lock.unlock();
+  pool.lock.unlock();
 }
 
 uint32_t blocking_in_flight() { return pool.in_flight.load(std::memory_order_relaxed); }

@@ -33,6 +33,7 @@ void sleep_between_attempts() {
 #ifdef REPRISE_SANITIZED
 
 uint32_t program_threads() { return 0; }
+void program_threads_are_gone(bool) {}
 void interposeinit() {}
 
 #else

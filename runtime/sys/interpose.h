@@ -83,6 +83,8 @@ int attempt_until(const Deadline* deadline, Attempt attempt) {
 // Threads of the program that run, those of the runtime not counted: while there are any, goroutines
 // that all wait are no deadlock.
 uint32_t program_threads();
+// In the child of a fork: there are none, or one which called fork().
+void program_threads_are_gone(bool but_one);
 
 // Boot's step: ends the program unless the interposed functions are the ones in use. g0.
 void interposeinit();

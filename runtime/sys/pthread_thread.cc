@@ -187,6 +187,9 @@ bool on_g0() {
 
 uint32_t program_threads() { return running.load(std::memory_order_acquire); }
 
+// Relaxed: the child has one thread.
+void program_threads_are_gone(bool but_one) { running.store(but_one ? 1 : 0, std::memory_order_relaxed); }
+
 }  // namespace reprise::rt
 
 using namespace reprise::rt;

@@ -36,6 +36,7 @@
 
 #include "runtime/sched/idle.h"
 #include "runtime/sched/lock.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sys/syscall.h"
@@ -310,6 +311,21 @@ void timers_adopt(P* pp) {
   TimerHeap* h = heap_if_any(pp);
   if (h == nullptr || !h->orphan.exchange(false, std::memory_order_relaxed)) return;
   orphans.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// All that timers of other Ms might be in the middle of.
+void timers_before_fork() {
+  heaps_lock.lock();
+  for_each_heap([](TimerHeap* h) { h->lock.lock(); });
+}
+
+// A function that another M was running has no end in the child; its heap goes on.
+void timers_after_fork(bool in_child) {
+  for_each_heap([in_child](TimerHeap* h) {
+    if (in_child) h->running = false, h->firing = nullptr;
+    h->lock.unlock();
+  });
+  heaps_lock.unlock();
 }
 
 bool timers_pending() { return earliest() != INT64_MAX; }
