@@ -18,9 +18,11 @@
 // Other than the reference's treap, insertion and removal are by split and join: no parent links.
 #include "runtime/sched/sema.h"
 
+#include "runtime/boot/boot.h"
 #include "runtime/chan/sudog.h"
 #include "runtime/chan/wake.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sched/sched.h"
 #include "runtime/sched/sema_protocol.h"
 
 namespace reprise::rt {
@@ -180,6 +182,22 @@ void semrelease1(Word* addr, bool handoff) {
   goready(woken.gp);
   // Its turn now, as it holds what everybody waits for. A policy decides that for itself.
   if (woken.handed_off && !seam_active) gosched();
+}
+
+// The counters are hints: a spin too many or too few costs nanoseconds.
+bool sync_can_spin(int iter) {
+  constexpr int kActiveSpins = 4;
+  if (iter >= kActiveSpins || seam_active || ncpu() <= 1) return false;
+  const int32_t others = sched.nprocs.load(std::memory_order_relaxed) -
+                         sched.wakeup.npidle.load(std::memory_order_relaxed) -
+                         sched.wakeup.nmspinning.load(std::memory_order_relaxed) - 1;
+  const P* pp = getp();
+  return others > 0 && pp != nullptr && runqempty(pp);
+}
+
+void sync_do_spin() {
+  constexpr int kPauses = 30;
+  for (int i = 0; i < kPauses; ++i) __builtin_ia32_pause();
 }
 
 }  // namespace reprise::rt

@@ -27,4 +27,11 @@ inline void semacquire(std::atomic<uint32_t>* addr) {
 void semrelease1(std::atomic<uint32_t>* addr, bool handoff);
 inline void semrelease(std::atomic<uint32_t>* addr) { semrelease1(addr, false); }
 
+// Whether it makes sense to spin for the `iter`-th time (from 0) on a lock that a goroutine holds instead
+// of waiting at once: the holder may be running elsewhere and about to be done, and nobody is
+// kept from running here. The reference's rules: few spins, more than one CPU, some other P that runs and
+// does not itself look for work, nothing in this P's queue. Never with a policy. Goroutine.
+bool sync_can_spin(int iter);
+void sync_do_spin();  // some 30 pauses
+
 }  // namespace reprise::rt

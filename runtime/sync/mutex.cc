@@ -8,6 +8,10 @@
 // waiter without setting kLocked to free in between; newcomers see kStarving and do not try. The
 // waiter that receives it sets kLocked itself, and ends the mode if it is last or waited less.
 //
+// While the holder runs on another P and nobody is kept from running here, whoever comes to a locked mutex
+// spins for four times thirty pauses before it waits (runtime_canSpin's rules, sema.h): parking and being
+// woken costs more than most critical sections last.
+//
 // Ordering: acquiring CASes are acquire, the releasing subtraction is release, so a critical
 // section happens before the next one; between unlock's semrelease and the waiter's return the
 // semaphore word orders.
@@ -39,7 +43,8 @@ constexpr int64_t kStarvationNs = 1'000'000;
 struct Attempt {
   int64_t wait_start_ns = 0;
   bool starving = false;
-  bool awoke = false;
+  bool awoke = false;  // kWoken is ours to clear: we were woken, or claimed it while spinning
+  int spins = 0;
 
   // What the state becomes if this attempt's next CAS succeeds.
   int32_t next_state(int32_t old) const {
@@ -51,6 +56,19 @@ struct Attempt {
     return next;
   }
 };
+
+// Waits a moment for the holder, which runs on another P, to be done; false if that makes no sense. While
+// there are waiters it claims kWoken, so that unlock leaves the mutex to us and wakes nobody.
+bool spin(Attempt* attempt, std::atomic<int32_t>* state, int32_t old) {
+  if ((old & (kLocked | kStarving)) != kLocked || !rt::sync_can_spin(attempt->spins)) return false;
+  if (!attempt->awoke && (old & kWoken) == 0 && old >> kWaiterShift != 0 &&
+      state->compare_exchange_strong(old, old | kWoken, std::memory_order_relaxed)) {
+    attempt->awoke = true;
+  }
+  rt::sync_do_spin();
+  ++attempt->spins;
+  return true;
+}
 
 }  // namespace
 
@@ -69,6 +87,10 @@ void Mutex::lock_slow() {
   Attempt attempt;
   int32_t old = state_.load(std::memory_order_relaxed);  // relaxed: the CAS decides
   for (;;) {
+    if (spin(&attempt, &state_, old)) {
+      old = state_.load(std::memory_order_relaxed);
+      continue;
+    }
     const int32_t next = attempt.next_state(old);
     if (attempt.awoke && (old & kWoken) == 0) rt::throw_("sync: inconsistent mutex state");
     if (!state_.compare_exchange_weak(old, next, std::memory_order_acquire,
@@ -84,6 +106,7 @@ void Mutex::lock_slow() {
     old = state_.load(std::memory_order_relaxed);
     if ((old & kStarving) == 0) {
       attempt.awoke = true;
+      attempt.spins = 0;
       continue;
     }
     // Handed over: kLocked is clear, and we are still counted as a waiter.

@@ -148,6 +148,29 @@ uint64_t shared_mutex() {
   return sum;
 }
 
+// A lock that one goroutine a P fights for, a fifth of the work under it: what is measured is whether the one
+// that comes second spins or parks, and its P with it.
+uint64_t contended_mutex() {
+  constexpr int kGoroutines = 2;
+  reprise::Mutex mutex;
+  uint64_t sum = 0;
+  reprise::WaitGroup all;
+  for (int g = 0; g < kGoroutines; ++g) {
+    all.add(1);
+    reprise::go([&, all]() mutable {
+      for (uint64_t i = 0; i < 60'000; ++i) {
+        const uint64_t value = compute(i, 400);
+        mutex.lock();
+        sum += compute(value, 100);
+        mutex.unlock();
+      }
+      all.done();
+    });
+  }
+  all.wait();
+  return sum;
+}
+
 struct Kind {
   const char* name;
   uint64_t (*run)();
@@ -156,7 +179,7 @@ constexpr Kind kKinds[] = {
     {"goroutines", goroutines},           {"fork-join", fork_join_tree},
     {"pipelines", buffered_pipelines},    {"unbuffered pipelines", unbuffered_pipelines},
     {"worker pool", worker_pool},         {"shared mutex", shared_mutex},
-    {"bare channels", bare_pipelines},
+    {"bare channels", bare_pipelines},    {"contended mutex", contended_mutex},
 };
 
 // ---- measuring -----------------------------------------------------------------------------------
