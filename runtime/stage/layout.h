@@ -30,6 +30,9 @@ inline constexpr uint64_t kThreadBytes = 256 << 10;
 // Buffers of calls that may block (bounce.h), one a thread; only what is used takes memory.
 inline constexpr uint64_t kBounceBase = tape::kThreadBase + (uint64_t{1} << 35);
 inline constexpr uint64_t kBounceBytes = 64 << 20;
+// Vector state of code that signal handlers interrupted (signals.cc), one stack a thread.
+inline constexpr uint64_t kVectorBase = tape::kThreadBase + (uint64_t{1} << 34);
+inline constexpr uint64_t kVectorStackBytes = 4 << 20;
 inline constexpr uint32_t kMaxThreads = 250;  // alive at once; Record::thread is a byte
 
 // The stage's own descriptors lie from here up and are invisible to the program.

@@ -6,8 +6,9 @@
 // handler of the program is known to the kernel; frames are built where the tape has the signal.
 //
 // The frame has the kernel's layout. Vector state stays in the stage's block of the thread: XSAVE
-// images hold what the program never wrote. siglongjmp out of a handler leaves entries behind; they
-// are dropped when a frame above them is made or returned from.
+// images hold what the program never wrote. siglongjmp out of a handler leaves entries behind: they go
+// when the next frame is made there on the same stack (the alternate one or the other, which may lie
+// either way round), or when a handler below them returns.
 //
 // The mask: `Thread::mask` is the program's view. Live, the kernel's mask is the same without the
 // synchronous signals, which the stage must see; it changes through the context of the trap, since
@@ -15,11 +16,13 @@
 #include "runtime/stage/signals.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 #include <initializer_list>
 
 #include "runtime/stage/child_output.h"
 #include "runtime/stage/events.h"
+#include "runtime/stage/layout.h"
 #include "runtime/stage/model.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
@@ -114,23 +117,74 @@ uint8_t* vectors_of(ucontext_t* context) {
   return reinterpret_cast<uint8_t*>(context->uc_mcontext.fpregs);
 }
 
-void save_vectors(Thread& t, ucontext_t* context, uint64_t frame) {
-  while (t.vectors_used && t.vectors[t.vectors_used - 1].frame <= frame) --t.vectors_used;
-  if (t.vectors_used == kVectorDepth) fail(Verdict::broken, "signal handlers nested too deep");
-  SavedVector& saved = t.vectors[t.vectors_used++];
-  const uint32_t size = vector_bytes(vectors_of(context));
-  if (size > sizeof saved.bytes) fail(Verdict::broken, "vector state of this CPU is too large");
-  saved.frame = frame;
-  memcpy(saved.bytes, vectors_of(context), size);
+// Up to the last component that is not in its initial state, which the header names.
+uint32_t vector_bytes_in_use(const uint8_t* image) {
+  constexpr uint64_t kLegacy = 3, kAvx = 7;
+  const uint32_t all = vector_bytes(image);
+  uint64_t components;
+  __builtin_memcpy(&components, image + 512, 8);
+  if (all > 576 && components <= kLegacy) return 576;
+  return all > 832 && components <= kAvx ? 832 : all;
+}
+
+// The entry that ends at `end`, behind its image; null at the bottom.
+SavedVector* saved_at(Thread& t, uint32_t end) {
+  return end ? reinterpret_cast<SavedVector*>(t.vectors + end) - 1 : nullptr;
+}
+
+uint32_t begin_of(const SavedVector* saved, uint32_t end) {
+  return end - static_cast<uint32_t>(sizeof *saved + saved->bytes);
+}
+
+void remove_vectors(Thread& t, uint32_t begin, uint32_t end) {
+  __builtin_memmove(t.vectors + begin, t.vectors + end, t.vectors_used - end);
+  t.vectors_used -= end - begin;
+}
+
+// Those of handlers that were jumped out of: the new frame lies where theirs did, or below it.
+void remove_dead(Thread& t, uint64_t frame, bool alternate) {
+  for (uint32_t end = t.vectors_used; end;) {
+    const SavedVector* saved = saved_at(t, end);
+    const uint32_t begin = begin_of(saved, end);
+    if (saved->alternate == alternate && saved->frame <= frame) remove_vectors(t, begin, end);
+    end = begin;
+  }
+}
+
+uint8_t* map_vectors(const Thread& t) {
+  const uint64_t at = kVectorBase + t.index * kVectorStackBytes;
+  // Fixed: a thread of this index that is gone may have left its own there.
+  const long got = raw(SYS_mmap, at, kVectorStackBytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  if (got != static_cast<long>(at)) fail(Verdict::broken, "no memory for the vector state of interrupted code");
+  return reinterpret_cast<uint8_t*>(at);
+}
+
+void save_vectors(Thread& t, ucontext_t* context, uint64_t frame, bool alternate) {
+  if (!t.vectors) t.vectors = map_vectors(t);
+  remove_dead(t, frame, alternate);
+  const uint32_t size = (vector_bytes_in_use(vectors_of(context)) + 7) & ~7u;
+  if (size > kVectorBytes) fail(Verdict::broken, "vector state of this CPU is too large");
+  if (t.vectors_used + size + sizeof(SavedVector) > kVectorStackBytes) {
+    fail(Verdict::broken, "signal handlers nested too deep");
+  }
+  memcpy(t.vectors + t.vectors_used, vectors_of(context), size);
+  t.vectors_used += size + sizeof(SavedVector);
+  *saved_at(t, t.vectors_used) = {frame, size, alternate};
 }
 
 void load_vectors(Thread& t, ucontext_t* context, uint64_t frame) {
-  while (t.vectors_used && t.vectors[t.vectors_used - 1].frame < frame) --t.vectors_used;
-  if (!t.vectors_used || t.vectors[t.vectors_used - 1].frame != frame) {
-    fail(Verdict::broken, "rt_sigreturn without a frame of the stage");
+  for (uint32_t end = t.vectors_used; end;) {
+    const SavedVector* saved = saved_at(t, end);
+    const uint32_t begin = begin_of(saved, end);
+    if (saved->frame == frame) {
+      memcpy(vectors_of(context), t.vectors + begin, saved->bytes);
+      t.vectors_used = begin;  // what is above was jumped out of
+      return;
+    }
+    end = begin;
   }
-  const SavedVector& saved = t.vectors[--t.vectors_used];
-  memcpy(vectors_of(context), saved.bytes, vector_bytes(saved.bytes));
+  fail(Verdict::broken, "rt_sigreturn without a frame of the stage");
 }
 
 // ---- frames ----
@@ -138,6 +192,11 @@ void load_vectors(Thread& t, ucontext_t* context, uint64_t frame) {
 bool on_alternate(const stack_t& s, uint64_t sp) {
   const uint64_t base = reinterpret_cast<uint64_t>(s.ss_sp);
   return sp >= base && sp < base + s.ss_size;
+}
+
+bool leaves_alternate(const stack_t& s, uint64_t sp, uint64_t frame) {
+  const bool usable = s.ss_size && !(s.ss_flags & SS_DISABLE);
+  return usable && on_alternate(s, sp) && !on_alternate(s, frame);
 }
 
 uint64_t frame_address(const Thread& t, const Action& action, uint64_t sp) {
@@ -284,8 +343,10 @@ void deliver(Thread& t, ucontext_t* context, int signal, const siginfo_t& info) 
   greg_t* regs = context->uc_mcontext.gregs;
   const uint64_t at = frame_address(t, action, regs[REG_RSP]);
   auto* frame = reinterpret_cast<Frame*>(at);
+  // As the kernel has it: what lies below the alternate stack is not the handlers'.
+  if (leaves_alternate(t.alternate, regs[REG_RSP], at)) die_by_signal(SIGSEGV);
   if (!guarded([&] { fill_frame(frame, t, context, action, info); })) die_by_signal(SIGSEGV);
-  save_vectors(t, context, at);
+  save_vectors(t, context, at, on_alternate(t.alternate, at));
   regs[REG_RAX] = 0;
   regs[REG_RIP] = action.handler;
   regs[REG_RSP] = at;

@@ -27,7 +27,6 @@
 namespace reprise::stage {
 
 inline constexpr int kSignalQueue = 16;
-inline constexpr int kVectorDepth = 7;          // signal handlers nested in one thread
 inline constexpr size_t kVectorBytes = 12288;   // XSAVE area, AMX included
 
 // Callee-saved registers at the entry of guarded(); offsets are known to entry_amd64.S.
@@ -41,11 +40,12 @@ struct QueuedSignal {
   siginfo_t info;
 };
 
-// Vector state of code that a signal handler interrupted. It stays out of the program's memory,
-// because XSAVE images differ between runs.
+// Vector state of code that a signal handler interrupted: an XSAVE image up to the last component in
+// use, then this. It stays out of the program's memory, because the images differ between runs.
 struct SavedVector {
   uint64_t frame;  // address of the signal frame that it belongs to
-  uint8_t bytes[kVectorBytes];
+  uint32_t bytes;      // of the image before
+  uint32_t alternate;  // the frame lies on the alternate signal stack
 };
 
 // Start of every block.
@@ -70,9 +70,9 @@ struct Thread {
   stack_t alternate;           // the program's own alternate stack
   QueuedSignal queue[kSignalQueue];
   ucontext_t start;            // registers of a new thread
-  int vectors_used;
+  uint8_t* vectors;            // of interrupted code: a stack of images; null until there is one
+  uint32_t vectors_used;       // bytes of it
   alignas(64) uint8_t start_vectors[kVectorBytes];
-  SavedVector vectors[kVectorDepth];
   alignas(64) uint8_t start_stack[8 << 10];
   alignas(64) uint8_t stack[96 << 10];
   alignas(64) uint8_t call_stack[48 << 10];  // of calls without a trap
