@@ -289,14 +289,14 @@ std::atomic<int> signals{0};
 void on_signal(int) { ++signals; }
 
 void raised_signal() {
-  signal(SIGUSR1, on_signal);
+  ::signal(SIGUSR1, on_signal);
   kill(getpid(), SIGUSR1);
   note(static_cast<uint64_t>(signals) + 173);
 }
 
 // Comes when it likes.
 void alarm_soon(int k) {
-  signal(SIGALRM, on_signal);
+  ::signal(SIGALRM, on_signal);
   const itimerval once{{0, 0}, {0, 30 * k}};
   setitimer(ITIMER_REAL, &once, nullptr);
   sleep_for(pause_of(k));
