@@ -13,6 +13,7 @@
 #include <bit>
 #include <cerrno>
 
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/lock.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/proc.h"
@@ -112,6 +113,7 @@ Stack stackalloc(int size_class) {
   stack.hi = slot + slot_bytes(size_class);
   stack.guard = guarded ? slot : stack.lo;
   if (!guarded) plant_canary(stack.lo);
+  stack_holds_pointers(stack.lo, stack.hi);
   return stack;
 }
 

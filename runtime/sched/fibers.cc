@@ -40,6 +40,7 @@ extern "C" void AnnotateBenignRaceSized(const char* file, int line, const volati
 #ifdef REPRISE_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 
 namespace reprise::rt {
@@ -182,6 +183,12 @@ void happens_before([[maybe_unused]] const void* x) {
 void happens_after([[maybe_unused]] const void* x) {
 #if defined(REPRISE_TSAN_FIBERS)
   __tsan_acquire(const_cast<void*>(x));
+#endif
+}
+
+void stack_holds_pointers([[maybe_unused]] uint64_t lo, [[maybe_unused]] uint64_t hi) {
+#if defined(REPRISE_ASAN)
+  __lsan_register_root_region(reinterpret_cast<const void*>(lo), hi - lo);
 #endif
 }
 
