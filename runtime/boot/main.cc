@@ -16,7 +16,11 @@ namespace reprise::rt {
 namespace {
 
 // The program called exit() itself, or main returned: the run is over for the policy either way.
-void at_exit() { seam_finish({seam::Outcome::Kind::ok, 0, "exit"}); }
+// While another thread reports a fatal error, or answers SIGQUIT, the report goes first.
+void at_exit() {
+  if (sched.dying.load(std::memory_order_acquire) && !seam_active) freeze();
+  seam_finish({seam::Outcome::Kind::ok, 0, "exit"});
+}
 
 constexpr int64_t kQuiesceNs = 20'000'000;
 

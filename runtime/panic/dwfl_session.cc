@@ -28,7 +28,7 @@ pid_t next_thread(Dwfl*, void*, void** thread_arg) {
 
 bool read_stack(Dwfl*, Dwarf_Addr address, Dwarf_Word* result, void*) {
   if (address < input.bounds.lo || address + sizeof *result > input.bounds.hi) return false;
-  std::memcpy(result, reinterpret_cast<const void*>(address), sizeof *result);
+  std::memcpy(result, input.bounds.at(address), sizeof *result);
   return true;
 }
 

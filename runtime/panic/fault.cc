@@ -1,5 +1,5 @@
 // Fault signals: a touched guard is a stack overflow with the goroutine's name, anything else is told
-// and then left to kill the process as it would have. SIGQUIT prints every goroutine and ends.
+// and then left to kill the process as it would have. SIGQUIT is quit.cc's.
 //
 // The handlers run on a stack of their own, one a thread, since the goroutine's may be what is full.
 // They look up symbols and so use the heap, which the signal may have interrupted: an alarm ends a
@@ -16,6 +16,7 @@
 
 #include "runtime/mem/stack.h"
 #include "runtime/panic/fatal.h"
+#include "runtime/panic/quit.h"
 #include "runtime/panic/report.h"
 #include "runtime/sched/sched.h"
 
@@ -31,18 +32,6 @@ thread_local void* fault_stack_base __attribute__((tls_model("initial-exec"))) =
 bool in_guard(const G* gp, uint64_t address) {
   return gp->ctx.stack_guard < gp->ctx.stack_lo && address >= gp->ctx.stack_guard &&
          address < gp->ctx.stack_lo;
-}
-
-// The registers that a traceback starts from: those at the fault, by DWARF number.
-Registers registers_of(const ucontext_t& context) {
-  static constexpr int kFromDwarf[17] = {
-      REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
-      REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
-  Registers registers;
-  for (int i = 0; i < 17; ++i) {
-    registers.r[i] = static_cast<uint64_t>(context.uc_mcontext.gregs[kFromDwarf[i]]);
-  }
-  return registers;
 }
 
 const char* describe(int signal) {
@@ -83,24 +72,6 @@ void on_fault(int signal, siginfo_t* info, void* raw_context) {
   alarm(0);
 }
 
-// What the goroutine that was interrupted did, then the others. One that runs on another thread has
-// no saved context to show.
-void on_quit(int, siginfo_t*, void* raw_context) {
-  if (sched.dying.exchange(true)) return;
-  alarm(kReportSeconds);
-  report_text("SIGQUIT: quit\n");
-  G* gp = getg();
-  if (gp != nullptr && gp == curg()) {
-    ++gp->no_preempt;
-    const Registers registers = registers_of(*static_cast<const ucontext_t*>(raw_context));
-    report_goroutine(gp, "running", &registers);
-  } else {
-    gp = nullptr;
-  }
-  report_all(gp);
-  _exit(2);
-}
-
 void install(int signal, void (*handler)(int, siginfo_t*, void*)) {
   struct sigaction action {};
   action.sa_sigaction = handler;
@@ -110,6 +81,17 @@ void install(int signal, void (*handler)(int, siginfo_t*, void*)) {
 }
 
 }  // namespace
+
+Registers registers_of(const ucontext_t& context) {
+  static constexpr int kFromDwarf[17] = {
+      REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
+      REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
+  Registers registers;
+  for (int i = 0; i < 17; ++i) {
+    registers.r[i] = static_cast<uint64_t>(context.uc_mcontext.gregs[kFromDwarf[i]]);
+  }
+  return registers;
+}
 
 void install_fault_handler() {
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) install(signal, on_fault);

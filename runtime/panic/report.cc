@@ -88,18 +88,27 @@ void report_goroutine(const G* gp, std::string_view state, const Registers* star
   print_creator(gp);
 }
 
+static void report_running(const G* gp, RunningStack (*stack_of)(const G*)) {
+  report_header(gp, "running");
+  const RunningStack stack = stack_of != nullptr ? stack_of(gp) : RunningStack{};
+  if (stack.registers == nullptr) {
+    return report_text("\tgoroutine running on another thread; stack unavailable\n");
+  }
+  print_stack(*stack.registers, stack.bounds);
+  print_creator(gp);
+}
+
 void report_current() {
   if (const G* gp = curg()) report_goroutine(gp, "running");
 }
 
-void report_all(const G* except) {
+void report_all(const G* except, RunningStack (*stack_of)(const G*)) {
   const G* gp = sched.allgs.load(std::memory_order_acquire);
   for (; gp != nullptr; gp = gp->alllink.load(std::memory_order_acquire)) {
     const GStatus status = gp->status.load(std::memory_order_acquire);
     if (gp == except || gp->system || status == GStatus::dead || status == GStatus::idle) continue;
     if (status == GStatus::running) {
-      report_header(gp, "running");
-      report_text("\tgoroutine running on another thread; stack unavailable\n");
+      report_running(gp, stack_of);
     } else {
       report_goroutine(gp, state_of(gp));
     }

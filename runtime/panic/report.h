@@ -17,7 +17,12 @@ void report_text(std::string_view text);
 void report_goroutine(const G* gp, std::string_view state, const Registers* start = nullptr);
 // The goroutine that called, if any.
 void report_current();
-// Every goroutine that is alive, but for `except`.
-void report_all(const G* except);
+// The stack of a goroutine that runs on another thread; no registers: not known.
+struct RunningStack {
+  const Registers* registers = nullptr;
+  StackBounds bounds;
+};
+// Every goroutine that is alive, but for `except`; `stack_of` may know those that run.
+void report_all(const G* except, RunningStack (*stack_of)(const G*) = nullptr);
 
 }  // namespace reprise::rt

@@ -30,7 +30,7 @@ size_t follow_frame_pointers(const Registers& start, StackBounds bounds, std::sp
   uint64_t frame = start.r[6];
   if (count < pcs.size()) pcs[count++] = start.r[16];
   while (count < pcs.size() && frame >= bounds.lo && frame + 16 <= bounds.hi && frame % 8 == 0) {
-    const auto* words = reinterpret_cast<const uint64_t*>(frame);
+    const auto* words = static_cast<const uint64_t*>(bounds.at(frame));
     if (words[1] == 0) break;
     pcs[count++] = words[1];
     if (words[0] <= frame) break;

@@ -24,6 +24,11 @@ Registers registers_of(const asm_::Gobuf& saved);
 struct StackBounds {
   uint64_t lo = 0;
   uint64_t hi = 0;
+  const char* copy = nullptr;  // where the bytes of lo to hi are, if not there
+
+  const void* at(uint64_t address) const {
+    return copy != nullptr ? copy + (address - lo) : reinterpret_cast<const void*>(address);
+  }
 };
 
 // Return addresses of the frames, innermost first, through call frame information. Stops at a frame

@@ -123,6 +123,19 @@ class Deaths(unittest.TestCase):
         second = run.stderr[run.stderr.index("goroutine 2 [chan receive]:\n"):]
         self.assert_frame(second, "waits_for_ever()", "deaths.cc")
 
+    def test_sigquit_shows_the_stacks_of_goroutines_that_run_on_other_threads(self):
+        run = die("quit_loops")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertEqual(run.stderr.count("loops_for_ever()\n"), 3, run.stderr)
+        self.assertNotIn("stack unavailable", run.stderr)
+
+    def test_sigquit_does_not_wait_for_ever_for_a_thread_that_has_it_blocked(self):
+        run = die("quit_unheard")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertEqual(run.stderr.count("loops_for_ever()\n"), 2, run.stderr)
+        self.assertEqual(run.stderr.count("goroutine running on another thread; stack unavailable\n"), 1)
+        self.assertTrue(run.stderr.endswith("\n1 threads could not be stopped to show their stacks\n"), run.stderr)
+
     def test_static_constructor_that_uses_the_api_is_told_what_to_do(self):
         run = die("deadlock", DEATHS_SPAWN_EARLY="1")
         self.assertEqual(run.returncode, PANIC_STATUS)

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -123,7 +124,7 @@ void swallowed_goexit() {
 }
 
 [[gnu::noinline]] void asks_to_quit() {
-  kill(getpid(), SIGQUIT);
+  raise(SIGQUIT);
   std::puts("unreachable");
 }
 
@@ -132,6 +133,35 @@ void quit() {
   rt::gosched();
   asks_to_quit();
 }
+
+std::atomic<int> looping{0};
+
+[[gnu::noinline]] void loops_for_ever() {
+  ++looping;
+  for (volatile bool again = true; again;) {
+  }
+}
+
+[[gnu::noinline]] void loops_where_nobody_hears() {
+  rt::lock_os_thread();
+  sigset_t quit;
+  sigemptyset(&quit);
+  sigaddset(&quit, SIGQUIT);
+  pthread_sigmask(SIG_BLOCK, &quit, nullptr);
+  loops_for_ever();
+}
+
+void quit_while_others_loop(void (*last)()) {
+  rt::gomaxprocs(4);
+  go([] { loops_for_ever(); });
+  go([] { loops_for_ever(); });
+  go([last] { last(); });
+  while (looping != 3) rt::gosched();
+  asks_to_quit();
+}
+
+void quit_loops() { quit_while_others_loop(loops_for_ever); }
+void quit_unheard() { quit_while_others_loop(loops_where_nobody_hears); }
 
 [[gnu::noinline]] int recursive_value(bool again) {
   static const int value = again ? recursive_value(false) : 1;
@@ -190,6 +220,8 @@ constexpr struct {
     {"swallowed_goexit", swallowed_goexit},
     {"recursive_static", recursive_static},
     {"quit", quit},
+    {"quit_loops", quit_loops},
+    {"quit_unheard", quit_unheard},
     {"abort", aborts},
     {"foreign_thread", foreign_thread},
     {"lock_order", lock_order},
