@@ -9,6 +9,9 @@
 // the head of its target. The range of a function goes into the table of counted text by the
 // `!pcsections` metadata, in the table's own format: begin from here, size.
 //
+// Behind each call that does not return goes a `ud2`, which tells the check what else only the compiler
+// knows.
+//
 // A function annotated "reprise_uncounted" is left alone, and so are naked ones.
 #include <llvm/Analysis/CFG.h>
 #include <llvm/IR/Constants.h>
@@ -67,6 +70,15 @@ void insert_on_back_edges(Function& function) {
   for (BasicBlock* head : heads) insert_site(&*head->getFirstInsertionPt());
 }
 
+void end_calls_that_do_not_return(Function& function) {
+  for (BasicBlock& block : function) {
+    if (!isa<UnreachableInst>(block.getTerminator())) continue;
+    LLVMContext& context = function.getContext();
+    InlineAsm* const trap = InlineAsm::get(FunctionType::get(Type::getVoidTy(context), false), "ud2", "", true);
+    IRBuilder<>(block.getTerminator()).CreateCall(trap);
+  }
+}
+
 void note_range(Function& function) {
   MDBuilder builder(function.getContext());
   function.setMetadata(LLVMContext::MD_pcsections, builder.createPCSections({{TICK_RANGE_SECTION, {}}}));
@@ -95,6 +107,7 @@ struct TickPass : PassInfoMixin<TickPass> {
     if (function.hasFnAttribute(Attribute::Naked) || annotated_uncounted(function)) return PreservedAnalyses::all();
     insert_on_back_edges(function);
     insert_site(&*function.getEntryBlock().getFirstNonPHIOrDbgOrAlloca());
+    end_calls_that_do_not_return(function);
     note_range(function);
     return PreservedAnalyses::none();
   }

@@ -10,7 +10,8 @@
 //    path, so no cycle loses its site. What they add are cycles of their own (expanded string
 //    operations, compare-and-swap loops); the check (check_ticks.py) knows those.
 //  - `range`, before code is output: labels round the function and its cold part, for the table of
-//    counted text.
+//    counted text; and a `ud2` behind each call that does not return, which tells the check what else
+//    only the compiler knows.
 //
 // An edge that cannot be split (exceptions, computed goto) gets its site at the head of its target,
 // where it counts for the other edges too: more ticks, never fewer.
@@ -131,6 +132,7 @@ class RangePass final : public rtl_opt_pass {
   bool gate(function* f) override { return counted(f); }
 
   unsigned execute(function*) override {
+    end_calls_that_do_not_return();
     emit_insn_before(begin(), get_insns());
     for (rtx_insn* insn = get_insns(); insn != nullptr; insn = NEXT_INSN(insn)) {
       if (!NOTE_P(insn) || NOTE_KIND(insn) != NOTE_INSN_SWITCH_TEXT_SECTIONS) continue;
@@ -148,6 +150,14 @@ class RangePass final : public rtl_opt_pass {
     return text(".Lreprise_end" + n + ":\n\t.pushsection " TICK_RANGE_SECTION ", \"aw?\", @progbits\n\t.long .Lreprise_begin" +
                 n + " - ., .Lreprise_end" + n + " - .Lreprise_begin" + n + "\n\t.popsection");
   }
+  static void end_calls_that_do_not_return() {
+    for (rtx_insn* insn = get_insns(); insn != nullptr; insn = NEXT_INSN(insn)) {
+      if (!CALL_P(insn) || SIBLING_CALL_P(insn)) continue;
+      const rtx_insn* next = next_nonnote_nondebug_insn(insn);
+      if (next != nullptr && BARRIER_P(next)) emit_insn_after(text("ud2"), insn);
+    }
+  }
+
   // An asm must have a place, or the compiler falls over when it says where the asm is from.
   static rtx text(const std::string& line) {
     return gen_rtx_ASM_INPUT_loc(VOIDmode, ggc_strdup(line.c_str()), BUILTINS_LOCATION);

@@ -4,6 +4,9 @@
 # inline tick at every function entry and loop back edge, by which its goroutines can be preempted at
 # any instruction and the run still replays exactly. The same function in the build tree and for whoever
 # finds the installed package. GCC and clang of the major versions that the plugins were built with.
+#
+# What is linked is checked after every build: a cycle without a tick fails it (check_ticks.py says which).
+# With link-time optimisation by clang everything that is optimised together must be counted.
 function(reprise_instrument target flavour)
   if(NOT flavour STREQUAL "COUNTED" OR ARGN)
     message(FATAL_ERROR "reprise_instrument(${target}): COUNTED is the one flavour that there is")
@@ -30,7 +33,7 @@ function(reprise_instrument target flavour)
   reprise_link_counted(${target})
 endfunction()
 
-# What goes into the linked module.
+# What goes into the linked module, and the check of it.
 function(reprise_link_counted target)
   get_target_property(type ${target} TYPE)
   if(type STREQUAL "EXECUTABLE")
@@ -48,4 +51,6 @@ function(reprise_link_counted target)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # link-time optimisation compiles
     target_link_options(${target} PRIVATE -fplugin=${REPRISE_GCC_PLUGIN})
   endif()
+  add_custom_command(TARGET ${target} POST_BUILD VERBATIM
+    COMMAND Python3::Interpreter -B ${REPRISE_CHECK_TICKS} $<TARGET_FILE:${target}>)
 endfunction()
