@@ -67,6 +67,15 @@ class Install(unittest.TestCase):
         self.assertEqual(sorted(recorded.split()), SQUARES)
         self.assertEqual(run(self.reprise, "replay", trace), recorded)
 
+    def test_counted_program_found_by_cmake_is_recorded_and_replayed(self):
+        program = os.path.join(self.cmake_built, "squares_counted")
+        if not os.path.exists(program):
+            self.skipTest("no plugin for this compiler is installed")
+        trace = self.path("squares_counted.rpz")
+        recorded = run(self.reprise, "record", "-o", trace, "--", program)
+        self.assertEqual(sorted(recorded.split()), SQUARES)
+        self.assertEqual(run(self.reprise, "replay", trace), recorded)
+
     def test_policy_built_outside_the_tree_decides(self):
         program = os.path.join(self.cmake_built, "squares")
         policy = os.path.join(self.cmake_built, "liblast_first.so")

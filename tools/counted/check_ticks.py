@@ -4,10 +4,10 @@
     check_ticks.py [--verbose] FILE
 
 FILE is a linked executable or library. In the control flow graph of its counted text no cycle may avoid
-the ticks, and no function may be entered and make a call without one, so that neither loops nor
-recursion go on between two ticks. Edges are jumps, branches, what follows a call (the plugins end those
-that do not return with a `ud2`), the landing pads of a call (from the exception tables), and the targets
-of jump tables and of computed gotos.
+the ticks, and no function may be entered and left, or make a call, without one: then no instruction is
+executed twice between two ticks with the same stack pointer. Edges are jumps, branches, what follows a
+call (the plugins end those that do not return with a `ud2`), the landing pads of a call (from the
+exception tables), and the targets of jump tables and of computed gotos.
 
 Some cycles are the compiler's own making, come after its plugin has run, and are allowed by what they
 are. They end by themselves, and each turn is told from the next by registers that a preemption's key
@@ -229,8 +229,9 @@ class Graph:
                             found.append(members)
         return found
 
-    def calls_before_a_tick(self):
-        """Functions that can be entered and call without a tick, so that recursion would not count."""
+    def ways_past_the_entry(self):
+        """Where a function can call or be left without a tick: recursion would not count, and an instruction
+        of a function that is called twice in a row would be executed twice between two ticks."""
         for begin, end in self.ranges:
             if ".cold" in self.code.symbols.get(begin, ".cold"):
                 continue
@@ -241,10 +242,18 @@ class Graph:
                     continue
                 seen.add(at)
                 instruction = self.code.at[at]
-                if instruction.op.startswith("call"):
+                if instruction.op.startswith(("call", "ret")) or self._leaves(instruction, begin):
                     yield at
                     break
                 work += self.successors[at]
+
+
+    def _leaves(self, instruction, begin):
+        """By a jump to another function, or into its own start again."""
+        target = instruction.target()
+        if not instruction.op.startswith("jmp") or target is None:
+            return False
+        return target == begin or target not in self.known or target in self.code.symbols
 
 
 class Cycle:
@@ -324,8 +333,8 @@ def check(path, verbose):
         else:
             problems.append(f"cycle without a tick in {code.name(min(members))}: "
                             f"{min(members):#x} to {max(members):#x}, {len(members)} instructions")
-    for at in graph.calls_before_a_tick():
-        problems.append(f"call before the first tick in {code.name(at)}: {at:#x}")
+    for at in graph.ways_past_the_entry():
+        problems.append(f"call or end before the first tick in {code.name(at)}: {at:#x}")
     if verbose:
         print(f"{path}: {len(graph.ranges)} functions, {len(ticks)} ticks, allowed: {allowed or 'nothing'}")
     return problems

@@ -1,0 +1,223 @@
+// What counted code must get through, in goroutines that are preempted at ticks: exceptions, static guards,
+// callbacks from libc, a shared library, comdats shared with a plain unit, computed gotos, loops that
+// wait for another goroutine without a scheduling point.
+//
+// Prints "ok" and ends with 0, or says what went wrong. Under a policy it also checks that ticks are
+// counted exactly and that counted text is told from other text.
+#include <reprise/counted.h>
+#include <reprise/reprise.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "runtime/sched/counted.h"
+#include "tests/counted/shared.h"
+
+namespace {
+
+using namespace counted_cases;
+
+constexpr int kGoroutines = 3;
+constexpr int kRounds = 40;
+
+void check(bool right, const char* what) {
+  if (right) return;
+  std::fprintf(stderr, "counted_cases: %s\n", what);
+  std::_Exit(1);
+}
+
+uint64_t slow_value() {
+  static std::atomic<int> calls{0};
+  check(++calls == 1, "a static was initialised twice");
+  uint64_t value = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    value += static_cast<uint64_t>(i);
+    asm volatile("" : "+r"(value));
+  }
+  return value;
+}
+
+void static_guards() {
+  static const uint64_t value = slow_value();
+  check(value == uint64_t{200'000} * 199'999 / 2, "a static was seen before it was there");
+}
+
+struct Unwinds {
+  int& count;
+  ~Unwinds() {
+    for (int i = 0; i < 100; ++i) asm volatile("");
+    ++count;
+  }
+};
+
+[[gnu::noinline]] void throws_at(int depth, int& unwound) {
+  const Unwinds frame{unwound};
+  if (depth == 0) throw std::string(40, 'x');
+  throws_at(depth - 1, unwound);
+}
+
+void exceptions() {
+  int unwound = 0, caught = 0;
+  for (int i = 0; i < 20; ++i) {
+    try {
+      throws_at(i, unwound);
+    } catch (const std::string& text) {
+      for (size_t k = 0; k < text.size(); ++k) asm volatile("");
+      caught += text.size() == 40;
+    }
+  }
+  check(caught == 20 && unwound == 210, "an exception was lost");
+  try {
+    library_throw_if(true);
+    check(false, "the library did not throw");
+  } catch (const std::out_of_range&) {
+    library_throw_if(false);
+  }
+}
+
+void callbacks() {
+  std::vector<uint64_t> values(500);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = i * 7919 % 503;
+  library_sort(values.data(), values.size());
+  check(std::is_sorted(values.begin(), values.end()), "the library's qsort did not sort");
+  std::qsort(values.data(), values.size(), sizeof values[0], [](const void* a, const void* b) {
+    const uint64_t left = *static_cast<const uint64_t*>(a), right = *static_cast<const uint64_t*>(b);
+    return (left < right) - (left > right);
+  });
+  check(std::is_sorted(values.rbegin(), values.rend()), "qsort did not sort");
+}
+
+void comdats() {
+  std::vector<uint64_t> values(300);
+  std::iota(values.begin(), values.end(), uint64_t{1});
+  const uint64_t here = weighted_sum(values.data(), values.size());
+  check(here == plain_sum(values.data(), values.size()), "the plain unit's sum differs");
+  check(here == uint64_t{300} * 299 / 2 + uint64_t{299} * 300 * 599 / 6, "the sum is wrong");
+  check(library_primes_below(5000) == 669, "the library counts primes wrongly");
+}
+
+// An interpreter with a label a code, as such programs have.
+uint64_t computed_goto(uint64_t steps) {
+  static const void* const kLabels[] = {&&add, &&twice, &&fewer, &&end};
+  static const uint8_t kCode[] = {0, 1, 0, 2, 3};
+  uint64_t value = 0, left = steps;
+  size_t at = 0;
+  goto *kLabels[kCode[at++]];
+add:
+  value += 3;
+  goto *kLabels[kCode[at++]];
+twice:
+  value = value * 2 % 1'000'003;
+  goto *kLabels[kCode[at++]];
+fewer:
+  if (--left != 0) at = 0;
+  goto *kLabels[kCode[at++]];
+end:
+  return value;
+}
+
+// More than a page of frame: the compiler probes it, in a loop.
+[[gnu::noinline]] uint64_t large_frame(int depth) {
+  volatile unsigned char frame[20'000];
+  for (size_t i = 0; i < sizeof frame; i += 512) frame[i] = static_cast<unsigned char>(depth);
+  return frame[512] + (depth > 0 ? large_frame(depth - 1) : 0);
+}
+
+int compare_and_swap(std::atomic<int>& value) {
+  int old = value.load();
+  while (!value.compare_exchange_weak(old, old * 5 / 4 + 1)) {}
+  return value.fetch_or(1);
+}
+
+void work(std::atomic<int>& shared) {
+  for (int round = 0; round < kRounds; ++round) {
+    static_guards();
+    exceptions();
+    callbacks();
+    comdats();
+    check(computed_goto(1000) == computed_goto(1000), "the interpreter differs from itself");
+    check(large_frame(3) == 6, "a large frame was overwritten");
+    shared.store(round);
+    check(compare_and_swap(shared) >= 0, "a compare-and-swap");
+  }
+}
+
+// Waits without a scheduling point: only a tick lets the other run.
+void spins_until_the_other_runs() {
+  std::atomic<bool> go_on{false};
+  reprise::WaitGroup done;
+  done.add(1);
+  reprise::go([&, done]() mutable {
+    go_on.store(true);
+    done.done();
+  });
+  while (!go_on.load(std::memory_order_relaxed)) {}
+  done.wait();
+}
+
+// The counter in the asm keeps the loops from being unrolled.
+[[gnu::noinline]] void turns(int n) {
+  for (int i = 0; i < n; ++i) asm volatile("" : "+r"(i));
+}
+
+REPRISE_UNCOUNTED void turns_uncounted(int n) {
+  for (int i = 0; i < n; ++i) asm volatile("" : "+r"(i));
+}
+
+uint64_t ticks_of(void (*function)(int), int n) {
+  const uint64_t before = reprise::rt::ticks_elapsed();
+  function(n);
+  return reprise::rt::ticks_elapsed() - before;
+}
+
+bool counted_at(const void* function) {
+  return reprise::rt::in_counted_text(reinterpret_cast<uint64_t>(function));
+}
+
+void ticks_are_exact() {
+  // One at the entry and one at each back edge, of which there is one less if the loop tests at its end.
+  const uint64_t one = ticks_of(turns, 1);
+  check(one == 1 || one == 2, "one turn is neither one tick nor two");
+  check(ticks_of(turns, 1000) == one + 999, "a thousand turns are not a thousand ticks");
+  check(ticks_of(turns_uncounted, 1000) == 0, "an uncounted function counts");
+}
+
+void text_is_told_apart() {
+  check(counted_at(reinterpret_cast<void*>(turns)), "a counted function is not");
+  check(counted_at(reinterpret_cast<void*>(library_primes_below)), "the library's function is not counted");
+  check(!counted_at(reinterpret_cast<void*>(turns_uncounted)), "an uncounted function is counted");
+  check(!counted_at(reinterpret_cast<void*>(plain_sum)), "a plain function is counted");
+  check(!counted_at(reinterpret_cast<void*>(std::qsort)), "libc is counted");
+  check(!counted_at(reinterpret_cast<void*>(reprise::rt::ticks_elapsed)), "the runtime is counted");
+}
+
+int counted_cases_main(int, char**) {
+  std::atomic<int> shared{0};
+  reprise::WaitGroup done;
+  for (int i = 0; i < kGoroutines; ++i) {
+    done.add(1);
+    reprise::go([&, done]() mutable {
+      work(shared);
+      done.done();
+    });
+  }
+  done.wait();
+  if (reprise::rt::counted_program()) {
+    spins_until_the_other_runs();
+    ticks_are_exact();
+    text_is_told_apart();
+    std::printf("counted ");
+  }
+  std::printf("ok\n");
+  return 0;
+}
+
+}  // namespace
+
+REPRISE_MAIN(counted_cases_main)

@@ -1,0 +1,127 @@
+"""The counted flavour: what it must get through, and what its check must find."""
+
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BUILD = os.environ["REPRISE_BUILD"]
+SOURCE = os.environ["REPRISE_SOURCE"]
+CASES = os.environ["REPRISE_COUNTED_CASES"].split()
+PLUGIN = os.environ["REPRISE_GCC_PLUGIN"]
+REPRISE = os.path.join(BUILD, "tools/reprise")
+CHECK = os.path.join(SOURCE, "tools/counted/check_ticks.py")
+SEEDS = (1, 2, 3)
+
+sys.path.insert(0, os.path.join(SOURCE, "tools/counted"))
+import elf  # noqa: E402
+
+# A loop whose turns only the assembler knows.
+HIDDEN_LOOP = """
+void hidden(unsigned long* n) { asm volatile("1: decq (%0)\\n\\tpause\\n\\tjne 1b" : : "r"(n) : "memory"); }
+"""
+RECURSIVE_AND_LOOPING = """
+int depth(int n) { return n > 0 ? depth(n - 1) + depth(n - 2) : 1; }
+int sum(const volatile int* v, int n) { int s = 0; for (int i = 0; i < n; ++i) s += v[i]; return s; }
+"""
+NOP9 = bytes.fromhex("660f1f840000000000")
+
+
+def run(*command, status=0):
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    if result.returncode != status:
+        raise AssertionError(f"{' '.join(command)}: status {result.returncode}\n"
+                             f"{result.stdout[-2000:]}{result.stderr[-2000:]}")
+    return result.stdout + result.stderr
+
+
+class Cases(unittest.TestCase):
+    """Exceptions, static guards, callbacks, libraries, comdats, -O0 to -O3 and link-time optimisation."""
+
+    def test_started_directly(self):
+        for name in CASES:
+            with self.subTest(name):
+                self.assertEqual(run(os.path.join(BUILD, name)), "ok\n")
+
+    def test_preempted_at_ticks(self):
+        for name in CASES:
+            for seed in SEEDS:
+                with self.subTest(name, seed=seed):
+                    out = run(REPRISE, "run", "--policy", "random", "--seed", str(seed), "--", os.path.join(BUILD, name))
+                    self.assertIn("counted ok\n", out)
+
+    def test_replayed_with_the_same_memory(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in CASES:
+                with self.subTest(name):
+                    trace = os.path.join(folder, f"{name}.rpz")
+                    run(REPRISE, "record", "--policy", "random", "--hash-memory", "-o", trace, "--", os.path.join(BUILD, name))
+                    out = run(REPRISE, "replay", "--times", "2", trace)
+                    self.assertEqual(out.count(" same"), 2, out)
+                    preempted = re.search(r"preempt\s+([\d,]+)", run(REPRISE, "show", trace))
+                    self.assertGreater(int(preempted.group(1).replace(",", "")), 20)
+
+
+class Check(unittest.TestCase):
+    """The check of linked code fails where a tick is missing, and names the function."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def library(self, source, *flags):
+        path = os.path.join(self.folder, "unit.cc")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(source)
+        built = os.path.join(self.folder, "unit.so")
+        run("g++", "-O2", *flags, "-fPIC", "-shared", f"-fplugin={PLUGIN}", path, "-o", built)
+        return built
+
+    def test_a_hidden_loop_is_found(self):
+        out = run(sys.executable, "-B", CHECK, self.library(HIDDEN_LOOP), status=1)
+        self.assertIn("cycle without a tick in _Z6hiddenPm", out)
+
+    def test_every_tick_that_is_taken_out_is_missed(self):
+        for flags in ((), ("-O0",)):
+            built = self.library(RECURSIVE_AND_LOOPING, *flags)
+            run(sys.executable, "-B", CHECK, built)
+            image = elf.Image(built)
+            sites = sorted(image.tick_sites())
+            self.assertGreater(len(sites), 2)
+            missed = [self.complaints_without(built, image, site) for site in sites]
+            self.assertTrue(all(missed), missed)
+            self.assertTrue(any("_Z3sumPVKii" in found for found in missed), missed)
+            self.assertTrue(any("_Z5depthi" in found for found in missed), missed)
+
+    def complaints_without(self, built, image, site):
+        data = bytearray(image.data)
+        at = next(offset + site - begin for begin, size, offset in image.loads if begin <= site < begin + size)
+        data[at:at + 9] = NOP9
+        self.forget_site(data, image, site)
+        path = os.path.join(self.folder, "without.so")
+        with open(path, "wb") as file:
+            file.write(data)
+        result = subprocess.run([sys.executable, "-B", CHECK, path], capture_output=True, text=True, check=False)
+        self.assertIn(result.returncode, (0, 1), result.stderr)
+        return "".join(line for line in result.stderr.splitlines() if "tick in" in line)
+
+    @staticmethod
+    def forget_site(data, image, site):
+        """Points its entry in the table at another site."""
+        begin, end = image.section("reprise_sites")
+        other = next(s for s in image.tick_sites() if s != site)
+        for at in range(begin, end, 4):
+            if at + struct.unpack("<i", image.read(at, 4))[0] == site:
+                offset = next(o + at - b for b, size, o in image.loads if b <= at < b + size)
+                data[offset:offset + 4] = struct.pack("<i", other - at)
+
+    def test_a_file_that_is_no_executable_is_refused(self):
+        run(sys.executable, "-B", CHECK, CHECK, status=2)
+
+
+if __name__ == "__main__":
+    unittest.main()
