@@ -15,6 +15,7 @@
 #include "runtime/panic/report.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/native.h"
+#include "runtime/sched/schedules.h"
 #include "runtime/sched/seam.h"
 
 namespace reprise::rt {
@@ -51,9 +52,14 @@ struct Death {
   seam::Outcome::Kind kind;
 };
 
+void tell_explorer(seam::Outcome::Kind kind, std::string_view message) {
+  if (schedule_hooks.dying != nullptr) schedule_hooks.dying(kind, message);
+}
+
 // On g0, with the goroutine's context saved by systemstack.
 [[noreturn]] void report_death(void* arg) {
   const auto& death = *static_cast<const Death*>(arg);
+  tell_explorer(death.kind, death.message);
   std::fflush(stdout);
   begin_dying(death.message);
   report_text(death.heading);
@@ -91,6 +97,7 @@ void deadlock() {
 }
 
 void stack_overflow(G* gp, const Registers* at) {
+  tell_explorer(seam::Outcome::Kind::crash, "stack overflow");
   char text[128];
   std::snprintf(text, sizeof text, "runtime: goroutine stack exceeds %zu-byte limit\n", gp->stack_bytes);
   begin_dying("stack overflow");

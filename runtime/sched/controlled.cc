@@ -21,6 +21,7 @@
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
+#include "runtime/sched/schedules.h"
 #include "runtime/sched/seam.h"
 #include "runtime/signal/sigqueue.h"
 #include "runtime/sys/interpose.h"
@@ -51,7 +52,11 @@ void wait_for_work() {
     wait_ns = timers_wait_ns();
   }
   // A thread of the program may still wake somebody.
-  if (wait_ns < 0 && !netpoll_waiting() && program_threads() == 0 && !signals_wanted()) deadlock();
+  if (wait_ns < 0 && !netpoll_waiting() && program_threads() == 0) {
+    if (schedule_ended()) return;
+    if (!signals_wanted()) deadlock();
+  }
+  if (wait_ns == 0 && schedule_idles()) return;
   if (wait_ns == 0 && !netpoll_waiting()) return;  // the virtual clock has jumped to the deadline
   netpoll(wait_ns);
 }

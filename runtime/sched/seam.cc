@@ -30,6 +30,7 @@
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
+#include "runtime/sched/schedules.h"
 #include "runtime/seam/catalog.h"
 #include "runtime/seam/default_choice.h"
 #include "runtime/seam/names.h"
@@ -51,6 +52,7 @@ struct SeamState {
   bool finished = false;
   uint64_t ticks = 0;              // left to the next preemption; 0: to be drawn
   uint64_t step = 0;
+  uint64_t max_steps = UINT64_MAX;
   uint64_t points_alone = 0;
   ReadySet ready;
 };
@@ -97,6 +99,13 @@ void tell(const seam::Event& event) {
     state.policy->executed(event);
     return 0;
   });
+}
+
+// A step of a goroutine, or the scheduler's in choosing one.
+void count_step() {
+  if (__builtin_expect(++state.step <= state.max_steps, 1)) return;
+  state.max_steps = UINT64_MAX;
+  if (schedule_hooks.too_long != nullptr) schedule_hooks.too_long();
 }
 
 // False: the slice is over.
@@ -174,6 +183,15 @@ void seam_set_policy_for_test(seam::Policy* policy) {
   start_the_world(sched.gomaxprocs.load(std::memory_order_relaxed));
 }
 
+void seam_begin_schedule(uint64_t max_steps) {
+  state.ticks = 0;
+  state.step = 0;
+  state.points_alone = 0;
+  state.max_steps = max_steps;
+}
+
+void seam_end_schedule() { state.max_steps = UINT64_MAX; }
+
 void seam_finish(const seam::Outcome& outcome) {
   if (!seam_active || std::exchange(state.finished, true)) return;
   on_g0([&outcome] {
@@ -205,7 +223,7 @@ G* ready_take() {
   if (state.ready.size() > 1) {
     choice = ask_choice({seam::DecisionKind::run, {}, state.step, 0, state.ready.candidates()});
   }
-  ++state.step;
+  count_step();
   if (state.ticks == seam::Policy::kUnbounded) state.ticks = 0;
   G* gp = choice == seam::Policy::kDefault ? state.ready.take_oldest() : state.ready.take_at(choice);
   // Whatever it announced it does now; if it parks, it comes back as a resumption.
@@ -229,7 +247,7 @@ void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses) {
   if (!seam_active) return preempt_point();
   G* gp = getg();
   if (gp == nullptr || gp != curg()) return;  // g0 and foreign threads decide nothing
-  ++state.step;
+  count_step();
   announce(gp, op, accesses, seam::site_of(__builtin_return_address(0)));
   if (state.wants_events) {
     tell({seam::Event::Kind::step, gp->name, {}, state.step, op, gp->op_site, accesses});

@@ -45,6 +45,12 @@ void seam_note_wake(G* gp);
 // Steps of the run so far: scheduling points, run decisions, and goroutines that became ready.
 uint64_t seam_step();
 
+// Starts a schedule of an exploration (schedules.h): steps and ticks as at boot; more than `max_steps`
+// steps are reported to the explorer.
+void seam_begin_schedule(uint64_t max_steps);
+// What follows is the explorer's own doing: no limit.
+void seam_end_schedule();
+
 // Installs a policy of the test's, or takes it away: stops the world, then one P runs on m0. REQUIRES:
 // a goroutine; nothing is ready but the caller, nobody waits for the poller.
 void seam_set_policy_for_test(seam::Policy* policy);

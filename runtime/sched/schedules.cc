@@ -1,0 +1,97 @@
+// Many schedules of one body in one process.
+//
+// Invariant: between two schedules the explorer is the only goroutine alive, and every counter that a
+// name, an id or a step comes from has the value that it had before the first.
+#include "runtime/sched/schedules.h"
+
+#include "runtime/panic/fatal.h"
+#include "runtime/sched/fibers.h"
+#include "runtime/sched/idle.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sched/seam.h"
+#include "runtime/time/clock.h"
+
+namespace reprise::rt {
+
+ScheduleHooks schedule_hooks;
+
+namespace {
+
+// A ticker that nobody listens to fires for ever. This many jumps of the clock in a row that make nobody
+// ready end the schedule.
+constexpr uint64_t kIdleJumps = 1000;
+// What the body's goroutine is named after.
+constexpr seam::ObjectId kBody{0x5265707269736521, 0};
+
+struct Explorer {
+  G* waiting = nullptr;     // the explorer's goroutine while a schedule runs
+  uint64_t goidgen = 0;     // the counters as they were at schedules_open()
+  uint64_t objects = 0;
+  uint64_t spawns = 0;
+  uint64_t idle_step = 0;   // the step since which the clock has only jumped
+  uint64_t idle_jumps = 0;
+};
+constinit Explorer explorer;
+
+void start_afresh() {
+  clock_use(ClockKind::simulated);
+  sched.goidgen.store(explorer.goidgen, std::memory_order_relaxed);
+  reprise_g0.objects = explorer.objects;
+  reprise_g0.spawns = explorer.spawns;
+  sched.rounds = 0;
+  explorer.idle_jumps = 0;
+}
+
+bool commit_wait(G* gp, void*) {
+  explorer.waiting = gp;
+  return true;
+}
+
+}  // namespace
+
+void schedules_open(seam::Policy* policy, const ScheduleHooks& hooks) {
+  seam_set_policy_for_test(policy);
+  schedule_hooks = hooks;
+  explorer.goidgen = sched.goidgen.load(std::memory_order_relaxed);
+  explorer.objects = reprise_g0.objects;
+  explorer.spawns = reprise_g0.spawns;
+  clock_use(ClockKind::simulated);
+}
+
+void schedules_close() {
+  schedule_hooks = {};
+  clock_use(ClockKind::real);
+  seam_set_policy_for_test(nullptr);
+}
+
+ScheduleEnd run_schedule(void (*fn)(void*), void* arg, uint64_t max_steps) {
+  start_afresh();
+  seam_begin_schedule(max_steps);
+  newproc(fn, arg, nullptr, {.maker = &kBody});
+  gopark(commit_wait, nullptr, WaitReason::none);
+  return {seam_step(), num_goroutine() - 1, timers_pending()};
+}
+
+void die_of_deadlock() {
+  schedule_hooks = {};
+  systemstack([](void*) { deadlock(); }, nullptr);
+  __builtin_trap();  // an instruction, or the return address would lie in the next function
+}
+
+bool schedule_ended() {
+  G* gp = explorer.waiting;
+  if (gp == nullptr) return false;
+  explorer.waiting = nullptr;
+  seam_end_schedule();
+  goready(gp);
+  return true;
+}
+
+bool schedule_idles() {
+  if (explorer.waiting == nullptr) return false;
+  if (explorer.idle_step != seam_step()) explorer.idle_jumps = 0;
+  explorer.idle_step = seam_step();
+  return ++explorer.idle_jumps > kIdleJumps && schedule_ended();
+}
+
+}  // namespace reprise::rt
