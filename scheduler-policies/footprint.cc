@@ -1,0 +1,74 @@
+// Announced operations, by goroutine. A run has few goroutines, so the search is linear.
+//
+// Invariant: an operation that is `announced` has not begun. At a decision all of them wait; if its goroutine
+// shows any other event first, it went on without one.
+#include "scheduler-policies/footprint.h"
+
+#include <algorithm>
+
+namespace reprise::seam {
+namespace {
+
+Operation made(OpKind op, std::span<const Access> accesses, Site site) {
+  Operation operation{op, std::min(accesses.size(), Operation::kMaxAccesses), {}, site};
+  std::copy_n(accesses.begin(), operation.count, operation.accesses);
+  return operation;
+}
+
+}  // namespace
+
+bool conflict(std::span<const Access> a, std::span<const Access> b) {
+  for (const Access& x : a) {
+    for (const Access& y : b) {
+      if (x.object == y.object && (x.write || y.write)) return true;
+    }
+  }
+  return false;
+}
+
+void Footprint::clear() {
+  pending_.clear();
+  current_ = {};
+}
+
+Footprint::Pending& Footprint::pending_of(GoId goroutine) {
+  for (Pending& p : pending_) {
+    if (p.goroutine == goroutine) return p;
+  }
+  return pending_.emplace_back(Pending{goroutine, {}, false, false});
+}
+
+std::optional<Transition> Footprint::executed(const Event& event) {
+  if (event.goroutine == GoId{}) return {};
+  Pending& pending = pending_of(event.goroutine);
+  std::optional<Transition> began;
+  if (pending.announced) {
+    began = {event.goroutine, pending.operation};
+  } else if (current_ != event.goroutine) {
+    began = {event.goroutine, operation_of({.goroutine = event.goroutine})};
+  }
+  pending.announced = event.kind == Event::Kind::step;
+  if (pending.announced) pending.operation = made(event.op, event.accesses, event.site);
+  if (pending.announced) pending.blocked = false;
+  if (event.kind == Event::Kind::block) pending.blocked = true;
+  current_ = event.goroutine;
+  return began;
+}
+
+Transition Footprint::chosen(const Candidate& candidate) {
+  const Operation operation = operation_of(candidate);
+  pending_of(candidate.goroutine).announced = false;
+  current_ = candidate.goroutine;
+  return {candidate.goroutine, operation};
+}
+
+Operation Footprint::operation_of(const Candidate& candidate) const {
+  if (candidate.op == OpKind::resume) {
+    for (const Pending& p : pending_) {
+      if (p.goroutine == candidate.goroutine && p.blocked) return p.operation;
+    }
+  }
+  return made(candidate.op, candidate.accesses, candidate.site);
+}
+
+}  // namespace reprise::seam
