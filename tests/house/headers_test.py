@@ -38,7 +38,8 @@ def proven_by_the_build():
 def compile_alone(header):
     command = [COMPILER, "-std=gnu++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
                "-Wno-pragma-once-outside-header", "-x", "c++", "-I", tree.ROOT,
-               "-I", os.path.join(tree.ROOT, "runtime/include"), "-I", BUILD, "-isystem", os.path.join(BUILD, "generated"), "-"]
+               "-I", os.path.join(tree.ROOT, "runtime/include"),
+               "-I", os.path.join(tree.ROOT, "tools/testing/include"), "-I", BUILD, "-isystem", os.path.join(BUILD, "generated"), "-"]
     if "clang" not in COMPILER:
         command.remove("-Wno-pragma-once-outside-header")
     text = f'#include "{spelled(header)}"\n'

@@ -1,0 +1,71 @@
+// What the classic kernels share: threads, an assertion, and a plain variable that the scheduler sees.
+//
+// A kernel is a function `void name(bool fixed)`: with false it has its bug, with true it is the correct
+// twin. It may be the whole of a program (main.cc) or the body of an exploration; it keeps all its
+// state in its frame, so that a second call starts afresh.
+//
+// Racy<T> stands for a plain shared variable. The kernels' bugs are races on such variables, and plain
+// accesses are scheduling points only in code compiled for that (the checked flavour, which is not
+// there yet). Until then a Racy announces each access itself, as memory_read or memory_write, and keeps
+// its value in a relaxed atomic, so that a native run is defined.
+//
+// Thread safety: Racy's accesses are atomic and order nothing. Threads belongs to one goroutine.
+#pragma once
+
+#include <reprise/detail/seam_hook.h>
+#include <reprise/go.h>
+#include <reprise/panic.h>
+#include <reprise/sync.h>
+
+#include <atomic>
+#include <utility>
+
+namespace kernels {
+
+// The program's own assertion: a panic.
+inline void require(bool holds, const char* claim) {
+  if (!holds) reprise::panic(claim);
+}
+
+template <class T>
+class Racy {
+ public:
+  explicit Racy(T value = T{}) : value_(value) {}
+
+  T read() const {
+    announce(reprise::seam::OpKind::memory_read, false);
+    return value_.load(std::memory_order_relaxed);
+  }
+  void write(T value) {
+    announce(reprise::seam::OpKind::memory_write, true);
+    value_.store(value, std::memory_order_relaxed);
+  }
+
+ private:
+  void announce(reprise::seam::OpKind op, bool write) const {
+    if (!reprise::rt::seam_active) return reprise::rt::preempt_point();
+    reprise::rt::seam_point(op, reprise::seam::ObjectId{name_.get(), 0}, write);
+  }
+
+  std::atomic<T> value_;
+  reprise::rt::ObjectName name_;
+};
+
+// The threads of a kernel. Whoever destroys it has joined them.
+class Threads {
+ public:
+  template <class F>
+  void start(F body) {
+    running_.add(1);
+    reprise::go([body = std::move(body), running = running_]() mutable {
+      body();
+      running.done();
+    });
+  }
+  ~Threads() { running_.wait(); }
+
+ private:
+  reprise::WaitGroup running_;
+};
+
+}  // namespace kernels

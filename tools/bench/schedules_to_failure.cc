@@ -1,0 +1,142 @@
+// How many schedules a policy needs to the first failure, per classic kernel: the mean over seeds, beside what
+// papers publish.
+//
+//   reprise-bench-schedules [--seeds N] [--policy P]… [--kernel K]… [--cap N]
+//
+// A seed that reaches the cap counts as the cap, and how many did is listed. Race reports are off: a failure
+// is the kernel's own assertion or a deadlock. Plain build; shared variables announce their accesses
+// (corpus/programs/kernels/kernel.h).
+#include <reprise/explore.h>
+#include <reprise/main.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "corpus/programs/kernels/kernels.h"
+
+namespace {
+
+struct Column {
+  const char* policy;
+  const char* title;
+};
+constexpr Column kColumns[] = {{"random", "random walk"}, {"pct:3", "PCT d=3"}, {"pos", "POS"},
+                               {"surw", "SURW"},          {"greybox", "greybox"},
+                               {"delay", "delay"},        {"preemption", "preemption"},
+                               {"portfolio", "portfolio"}};
+
+// Published means, in the order of the first five columns: up to two laboratories; "" unknown, "-" never.
+struct Published {
+  const char* kernel;
+  const char* means[5];
+};
+constexpr Published kPublished[] = {
+    {"account", {"18", "4 / 9", "4 / 1", "6", "1"}},
+    {"bluetooth_driver", {"215", "112 / 161", "36 / 72", "70", "45"}},
+    {"circular_buffer", {"4", "9 / 5", "2 / 2", "3", "2"}},
+    {"deadlock01", {"3", "13 / 20", "4 / 4", "2", "5"}},
+    {"lazy01", {"21", "5 / 10", "5 / 5", "2", "6"}},
+    {"stack", {"176", "3 / 2", "2 / 2", "5", "2"}},
+    {"token_ring", {"13", "8 / 8", "9 / 7", "8", "5"}},
+    {"wronglock", {"36", "51 / 88", "10 / 1", "7", "1"}},
+    {"twostage", {"464", "13 / 9", "15 / 15", "8", "8"}},
+    {"reorder_3", {"-", "185 / 241", "86 / 223", "7", "7"}},
+    {"reorder_4", {"-", "554 / 395", "533 / 1464", "7", "6"}},
+    {"reorder_5", {"-", "647 / 1126", "2169 / 4377", "10", "6"}},
+};
+
+struct Settings {
+  uint64_t seeds = 100;
+  uint64_t cap = 10'000;
+  std::vector<std::string> policies, kernels;
+};
+
+bool wanted(const std::vector<std::string>& list, const char* name) {
+  return list.empty() || std::find(list.begin(), list.end(), name) != list.end();
+}
+
+const char* published(const char* kernel, size_t column) {
+  if (column >= std::size(kPublished[0].means)) return "";
+  for (const Published& row : kPublished) {
+    if (std::strcmp(row.kernel, kernel) == 0) return row.means[column];
+  }
+  return "";
+}
+
+struct Cell {
+  double sum = 0;
+  uint64_t capped = 0;
+  uint64_t worst = 0;
+};
+
+Cell measure(const Settings& settings, const kernels::Kernel& kernel, const char* policy) {
+  Cell cell;
+  for (uint64_t seed = 1; seed <= settings.seeds; ++seed) {
+    reprise::ExploreOptions options;
+    options.policy = policy;
+    options.seed = seed;
+    options.schedules = settings.cap;
+    options.confirm = false;
+    const auto found = reprise::explore(options, [&] { kernel.run(false); });
+    if (!found.failure) ++cell.capped;
+    cell.sum += static_cast<double>(found.failure ? found.schedules : settings.cap);
+    cell.worst = std::max(cell.worst, found.schedules);
+  }
+  return cell;
+}
+
+void print_row(const Settings& settings, const kernels::Kernel& kernel) {
+  std::printf("| %s | %d |", kernel.name, kernel.threads);
+  for (size_t i = 0; i < std::size(kColumns); ++i) {
+    if (!wanted(settings.policies, kColumns[i].policy)) continue;
+    const Cell cell = measure(settings, kernel, kColumns[i].policy);
+    std::printf(" %.1f", cell.sum / static_cast<double>(settings.seeds));
+    if (cell.capped != 0) std::printf(" (%lu at the cap)", cell.capped);
+    if (std::strcmp(kColumns[i].policy, "portfolio") == 0) std::printf(", at most %lu", cell.worst);
+    const char* paper = published(kernel.name, i);
+    if (*paper != 0) std::printf(" [%s]", paper);
+    std::printf(" |");
+    std::fflush(stdout);
+  }
+  std::printf("\n");
+}
+
+void print_head(const Settings& settings) {
+  std::printf("Mean schedules to the first failure over %lu seeds, cap %lu; [published means].\n\n",
+              settings.seeds, settings.cap);
+  std::printf("| kernel | threads |");
+  size_t columns = 2;
+  for (const Column& column : kColumns) {
+    if (!wanted(settings.policies, column.policy)) continue;
+    std::printf(" %s |", column.title);
+    ++columns;
+  }
+  std::printf("\n|");
+  for (size_t i = 0; i < columns; ++i) std::printf("---|");
+  std::printf("\n");
+}
+
+int run(int argc, char** argv) {
+  Settings settings;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string option = argv[i];
+    if (option == "--seeds") settings.seeds = std::strtoull(argv[i + 1], nullptr, 0);
+    else if (option == "--cap") settings.cap = std::strtoull(argv[i + 1], nullptr, 0);
+    else if (option == "--policy") settings.policies.emplace_back(argv[i + 1]);
+    else if (option == "--kernel") settings.kernels.emplace_back(argv[i + 1]);
+    else return std::fprintf(stderr, "unknown option %s\n", argv[i]), 64;
+  }
+  print_head(settings);
+  for (const kernels::Kernel& kernel : kernels::all()) {
+    if (wanted(settings.kernels, kernel.name)) print_row(settings, kernel);
+  }
+  return 0;
+}
+
+}  // namespace
+
+REPRISE_MAIN(run)
