@@ -2,17 +2,22 @@
 // papers publish.
 //
 //   reprise-bench-schedules [--seeds N] [--policy P]… [--kernel K]… [--cap N]
+//   reprise-bench-schedules --speed N    schedules a second of a test of three goroutines, over N of them
 //
 // A seed that reaches the cap counts as the cap, and how many did is listed. Race reports are off: a failure
 // is the kernel's own assertion or a deadlock. Plain build; shared variables announce their accesses
 // (corpus/programs/kernels/kernel.h).
 #include <reprise/explore.h>
+#include <reprise/go.h>
 #include <reprise/main.h>
+#include <reprise/sync.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -120,11 +125,46 @@ void print_head(const Settings& settings) {
   std::printf("\n");
 }
 
+// The body and two more, each with one critical section.
+void three_goroutines() {
+  reprise::Mutex lock;
+  reprise::WaitGroup others;
+  int sum = 0;
+  const auto add = [&] {
+    const std::lock_guard hold(lock);
+    ++sum;
+  };
+  others.add(2);
+  for (int i = 0; i < 2; ++i) {
+    reprise::go([&add, others]() mutable {
+      add();
+      others.done();
+    });
+  }
+  add();
+  others.wait();
+}
+
+int measure_speed(uint64_t schedules) {
+  for (const char* policy : {"fair", "random", "pct:3", "pos", "surw", "greybox", "portfolio"}) {
+    reprise::ExploreOptions options;
+    options.policy = policy;
+    options.schedules = schedules;
+    const auto start = std::chrono::steady_clock::now();
+    const auto result = reprise::explore(options, three_goroutines);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    std::printf("%-10s %9.0f schedules/s\n", policy, static_cast<double>(result.schedules) / took.count());
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
 int run(int argc, char** argv) {
   Settings settings;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
     if (option == "--seeds") settings.seeds = std::strtoull(argv[i + 1], nullptr, 0);
+    else if (option == "--speed") return measure_speed(std::strtoull(argv[i + 1], nullptr, 0));
     else if (option == "--cap") settings.cap = std::strtoull(argv[i + 1], nullptr, 0);
     else if (option == "--policy") settings.policies.emplace_back(argv[i + 1]);
     else if (option == "--kernel") settings.kernels.emplace_back(argv[i + 1]);
