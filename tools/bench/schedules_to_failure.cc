@@ -4,6 +4,9 @@
 //   reprise-bench-schedules [--seeds N] [--policy P]… [--kernel K]… [--cap N]
 //   reprise-bench-schedules --speed N    schedules a second of a test of three goroutines, over N of them
 //
+// After the table: where published means differ by three times or more, whether the same order is here, by a
+// Mann-Whitney test (normal approximation, ties at half).
+//
 // A seed that reaches the cap counts as the cap, and how many did is listed. Race reports are off: a failure
 // is the kernel's own assertion or a deadlock. Plain build; shared variables announce their accesses
 // (corpus/programs/kernels/kernel.h).
@@ -14,11 +17,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "corpus/programs/kernels/kernels.h"
@@ -73,10 +78,37 @@ const char* published(const char* kernel, size_t column) {
 }
 
 struct Cell {
-  double sum = 0;
+  std::vector<double> samples;
   uint64_t capped = 0;
-  uint64_t worst = 0;
+
+  double mean() const {
+    double sum = 0;
+    for (const double sample : samples) sum += sample;
+    return sum / static_cast<double>(samples.size());
+  }
+  double worst() const { return *std::max_element(samples.begin(), samples.end()); }
 };
+
+// The probability, if both were alike, of `low` being as much lower than `high` as it is.
+double mann_whitney(const Cell& low, const Cell& high) {
+  double u = 0;
+  for (const double a : low.samples) {
+    for (const double b : high.samples) u += a < b ? 1 : a == b ? 0.5 : 0;
+  }
+  const auto n = static_cast<double>(low.samples.size()), m = static_cast<double>(high.samples.size());
+  const double z = (u - n * m / 2) / std::sqrt(n * m * (n + m + 1) / 12);
+  return 0.5 * std::erfc(z / std::sqrt(2));
+}
+
+// The least and the greatest of the published means; false if there is none, or it never found the bug.
+bool range_of(const char* text, double* least, double* most) {
+  double a = 0, b = 0;
+  const int read = std::sscanf(text, "%lf / %lf", &a, &b);
+  if (read < 1) return false;
+  *least = read == 2 ? std::min(a, b) : a;
+  *most = read == 2 ? std::max(a, b) : a;
+  return true;
+}
 
 Cell measure(const Settings& settings, const kernels::Kernel& kernel, const char* policy) {
   Cell cell;
@@ -88,26 +120,44 @@ Cell measure(const Settings& settings, const kernels::Kernel& kernel, const char
     options.confirm = false;
     const auto found = reprise::explore(options, [&] { kernel.run(false); });
     if (!found.failure) ++cell.capped;
-    cell.sum += static_cast<double>(found.failure ? found.schedules : settings.cap);
-    cell.worst = std::max(cell.worst, found.schedules);
+    cell.samples.push_back(static_cast<double>(found.failure ? found.schedules : settings.cap));
   }
   return cell;
 }
 
-void print_row(const Settings& settings, const kernels::Kernel& kernel) {
+void print_order(const char* kernel, size_t low, size_t high, const std::vector<Cell>& cells) {
+  double low_least = 0, low_most = 0, high_least = 0, high_most = 0;
+  if (!range_of(published(kernel, low), &low_least, &low_most)) return;
+  if (!range_of(published(kernel, high), &high_least, &high_most)) return;
+  if (high_least < 3 * low_most || cells[low].samples.empty() || cells[high].samples.empty()) return;
+  const double p = mann_whitney(cells[low], cells[high]);
+  std::printf("%s: %s before %s, published [%s] and [%s]: %.1f and %.1f, p = %.2g%s\n", kernel,
+              kColumns[low].title, kColumns[high].title, published(kernel, low), published(kernel, high),
+              cells[low].mean(), cells[high].mean(), p, p < 0.05 ? "" : ", not so here");
+}
+
+void print_orders(const char* kernel, const std::vector<Cell>& cells) {
+  for (size_t low = 0; low < std::size(kColumns); ++low) {
+    for (size_t high = 0; high < std::size(kColumns); ++high) print_order(kernel, low, high, cells);
+  }
+}
+
+std::vector<Cell> print_row(const Settings& settings, const kernels::Kernel& kernel) {
+  std::vector<Cell> cells(std::size(kColumns));
   std::printf("| %s | %d |", kernel.name, kernel.threads);
   for (size_t i = 0; i < std::size(kColumns); ++i) {
     if (!wanted(settings.policies, kColumns[i].policy)) continue;
-    const Cell cell = measure(settings, kernel, kColumns[i].policy);
-    std::printf(" %.1f", cell.sum / static_cast<double>(settings.seeds));
+    Cell& cell = cells[i] = measure(settings, kernel, kColumns[i].policy);
+    std::printf(" %.1f", cell.mean());
     if (cell.capped != 0) std::printf(" (%lu at the cap)", cell.capped);
-    if (std::strcmp(kColumns[i].policy, "portfolio") == 0) std::printf(", at most %lu", cell.worst);
+    if (std::strcmp(kColumns[i].policy, "portfolio") == 0) std::printf(", at most %.0f", cell.worst());
     const char* paper = published(kernel.name, i);
     if (*paper != 0) std::printf(" [%s]", paper);
     std::printf(" |");
     std::fflush(stdout);
   }
   std::printf("\n");
+  return cells;
 }
 
 void print_head(const Settings& settings) {
@@ -171,9 +221,12 @@ int run(int argc, char** argv) {
     else return std::fprintf(stderr, "unknown option %s\n", argv[i]), 64;
   }
   print_head(settings);
+  std::vector<std::pair<const char*, std::vector<Cell>>> rows;
   for (const kernels::Kernel& kernel : kernels::all()) {
-    if (wanted(settings.kernels, kernel.name)) print_row(settings, kernel);
+    if (wanted(settings.kernels, kernel.name)) rows.emplace_back(kernel.name, print_row(settings, kernel));
   }
+  std::printf("\n");
+  for (const auto& [kernel, cells] : rows) print_orders(kernel, cells);
   return 0;
 }
 
