@@ -123,5 +123,49 @@ class Check(unittest.TestCase):
         run(sys.executable, "-B", CHECK, CHECK, status=2)
 
 
+class ThreadLocal(unittest.TestCase):
+    """GCC's plugin warns where the address of a thread_local is kept across a wait, and only there."""
+
+    HEAD = """
+namespace reprise { void yield(); }
+struct Pair { int a, b; };
+thread_local int here;
+thread_local Pair pair;
+extern thread_local int far;
+[[gnu::noinline]] static void deep() { reprise::yield(); }
+"""
+    KEPT = (
+        "int f() { int* p = &here; *p = 1; reprise::yield(); return *p; }",
+        "int f() { int& r = pair.b; deep(); return r; }",
+        "int f() { int& r = far; reprise::yield(); return ++r; }",
+        "int f(int n) { int& r = here; for (int i = 0; i < n; ++i) { r += i; reprise::yield(); } return n; }",
+    )
+    NOT_KEPT = (
+        "int f() { here = 1; reprise::yield(); return here; }",
+        "int f() { int& r = here; ++r; reprise::yield(); return 1; }",
+        "int f(int n) { for (int i = 0; i < n; ++i) { int& r = here; r += i; reprise::yield(); } return n; }",
+    )
+
+    def warnings(self, source, *flags):
+        result = subprocess.run(["g++", f"-fplugin={PLUGIN}", *flags, "-x", "c++", "-c", "-o", "/dev/null", "-"],
+                                input=self.HEAD + source, capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stderr.count("is kept across this call")
+
+    def test_kept_is_warned_of(self):
+        for source in self.KEPT:
+            for level in ("-O0", "-O2"):
+                with self.subTest(source, level=level):
+                    self.assertEqual(self.warnings(source, level), 1)
+
+    def test_not_kept_is_not(self):
+        for source in self.NOT_KEPT:
+            with self.subTest(source):
+                self.assertEqual(self.warnings(source, "-O2"), 0)
+
+    def test_it_can_be_turned_off(self):
+        self.assertEqual(self.warnings(self.KEPT[0], "-fplugin-arg-reprise_gcc_plugin-no-thread-local"), 0)
+
+
 if __name__ == "__main__":
     unittest.main()

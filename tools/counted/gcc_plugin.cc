@@ -40,7 +40,9 @@
 #include <diagnostic-core.h>
 
 #include <string>
+#include <string_view>
 
+#include "tools/counted/gcc_thread_local.h"
 #include "tools/counted/site.h"
 
 int plugin_is_GPL_compatible;
@@ -177,6 +179,14 @@ void register_attributes(void*, void*) {
   for (attribute_spec& attribute : attributes) register_attribute(&attribute);
 }
 
+// -fplugin-arg-NAME-…
+bool argument_given(const plugin_name_args* info, const char* key) {
+  for (int i = 0; i < info->argc; ++i) {
+    if (std::string_view(info->argv[i].key) == key) return true;
+  }
+  return false;
+}
+
 void add_pass(const char* plugin, opt_pass* pass, const char* reference, pass_positioning_ops where) {
   register_pass_info info = {pass, reference, 1, where};
   register_callback(plugin, PLUGIN_PASS_MANAGER_SETUP, nullptr, &info);
@@ -193,6 +203,9 @@ int plugin_init(plugin_name_args* info, plugin_gcc_version* version) {
   const char* const name = info->base_name;
   register_callback(name, PLUGIN_ATTRIBUTES, register_attributes, nullptr);
   add_pass(name, new MarkPass(g), "cfg", PASS_POS_INSERT_AFTER);
+  if (!argument_given(info, "no-thread-local")) {
+    add_pass(name, new_thread_local_pass(g), "ssa", PASS_POS_INSERT_AFTER);
+  }
   add_pass(name, new TickPass(g), "optimized", PASS_POS_INSERT_AFTER);
   add_pass(name, new RangePass(g), "shorten", PASS_POS_INSERT_BEFORE);
   return 0;
