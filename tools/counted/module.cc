@@ -5,8 +5,8 @@
 // constructors of its libraries, and as the first constructor of a library. (Left are ifunc resolvers:
 // mark them REPRISE_UNCOUNTED.)
 //
-// Ticks cost next to nothing where one thread counts, and far more than the work between them where
-// several Ps write the same word. Native mode needs none of them, so each site becomes a nop of the
+// Native mode needs no ticks, and there several Ps would write the same word, whose cache line then
+// moves between cores. So each site becomes a nop of the
 // same length before its code first runs, while no other thread can be in it. The text is private to
 // the process from then on, and writable for that moment; where the system forbids it (a policy that
 // does not let text be written) the sites stay, and are merely slow.
