@@ -24,6 +24,7 @@
 #include <new>
 
 #include "runtime/chan/wake.h"
+#include "runtime/sched/foreign.h"
 #include "runtime/sched/proc.h"
 
 namespace reprise::rt {
@@ -266,6 +267,11 @@ bool chansend(hchan* c, void* ep, bool block) {
     c->lock.unlock();
     return false;
   }
+  if (on_foreign_thread()) {
+    c->lock.unlock();
+    on_goroutine([=] { chansend(c, ep, true); });
+    return true;
+  }
   const bool sent = wait_on(c, &c->sendq, ep, WaitReason::chan_send);
   const bool closed = c->load_closed();
   chan_release(c);
@@ -297,6 +303,12 @@ RecvResult chanrecv(hchan* c, void* ep, bool block) {
   if (!block) {
     c->lock.unlock();
     return {false, false};
+  }
+  if (on_foreign_thread()) {
+    c->lock.unlock();
+    RecvResult result{};
+    on_goroutine([&] { result = chanrecv(c, ep, true); });
+    return result;
   }
   received = wait_on(c, &c->recvq, ep, WaitReason::chan_receive);
   chan_release(c);

@@ -19,6 +19,7 @@
 #include <memory>
 
 #include "runtime/chan/chan.h"
+#include "runtime/sched/foreign.h"
 #include "runtime/sched/proc.h"
 #include "runtime/time/timer.h"
 
@@ -274,8 +275,13 @@ SelectResult Select::run(bool block) {
     SelectResult result;
     if (fire(cases_[ready_cases[choose(ready_cases, count)]], &result)) return result;
   }
-  if (block) return wait();
+  if (block && !on_foreign_thread()) return wait();
   unlock_all();
+  if (block) {
+    SelectResult result;
+    on_goroutine([&] { result = selectgo(cases_, true); });
+    return result;
+  }
   return {kSelectDefault, false};
 }
 

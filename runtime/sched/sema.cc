@@ -21,6 +21,7 @@
 #include "runtime/boot/boot.h"
 #include "runtime/chan/sudog.h"
 #include "runtime/chan/wake.h"
+#include "runtime/sched/foreign.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/sema_protocol.h"
@@ -169,6 +170,7 @@ Sudog* SemaRoot::dequeue(const void* addr) {
 
 void semacquire1(Word* addr, bool lifo, WaitReason reason) {
   if (cansemacquire(addr)) return;
+  if (on_foreign_thread()) return on_goroutine([=] { semacquire1(addr, lifo, reason); });
   SemaRoot& root = semroot(addr);
   Sudog sg;
   sg.g = curg();
@@ -180,8 +182,9 @@ void semrelease1(Word* addr, bool handoff) {
   const auto woken = semrelease_on(semroot(addr), addr, handoff);
   if (woken.gp == nullptr) return;
   goready(woken.gp);
-  // Its turn now, as it holds what everybody waits for. A policy decides that for itself.
-  if (woken.handed_off && !seam_active) gosched();
+  // Its turn now, as it holds what everybody waits for. A policy decides that for itself, and a thread that
+  // runs no goroutine has no turn to give.
+  if (woken.handed_off && !seam_active && !on_foreign_thread()) gosched();
 }
 
 // The counters are hints: a spin too many or too few costs nanoseconds.

@@ -12,6 +12,7 @@
 #include "runtime/chan/wake.h"
 #include <reprise/sync.h>
 #include "runtime/sched/proc.h"
+#include "runtime/sched/sched.h"
 #include "runtime/sync/hashed_lock.h"
 #include "runtime/sync/object_id.h"
 
@@ -50,7 +51,7 @@ void unlink(Sudog** first, Sudog** last, Sudog* sg) {
 void CondQueue::enqueue(Waiter& waiter) {
   announce(OpKind::wait, name_, true);
   auto* sg = new (waiter.storage) Sudog;
-  sg->g = rt::curg();
+  sg->g = rt::require_goroutine("Cond::wait");
   const HashedLockGuard guard(this);
   append(&first_, &last_, sg);
 }

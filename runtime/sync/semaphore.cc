@@ -15,6 +15,7 @@
 #include "runtime/chan/wake.h"
 #include <reprise/chan.h>
 #include <reprise/context.h>
+#include "runtime/sched/foreign.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sync/hashed_lock.h"
 #include "runtime/sync/object_id.h"
@@ -66,6 +67,7 @@ void Semaphore::acquire(int64_t n) {
   announce(OpKind::acquire, name_, true);
   Sudog sg;
   sg.g = rt::curg();
+  if (sg.g == nullptr) return rt::on_goroutine([=, this] { acquire(n); });
   sg.weight = n;
   rt::Lock& lock = rt::hashed_lock(this);
   lock.lock();
@@ -91,6 +93,11 @@ bool Semaphore::withdraw(Sudog* sg) {
 bool Semaphore::acquire(const Context& ctx, int64_t n) {
   announce(OpKind::acquire, name_, true);
   if (ctx.err() != nullptr) return false;
+  if (rt::on_foreign_thread()) {
+    bool acquired = false;
+    rt::on_goroutine([&] { acquired = acquire(ctx, n); });
+    return acquired;
+  }
   const Chan<Unit> ready;
   Sudog sg;
   sg.g = rt::curg();

@@ -34,6 +34,7 @@
 #include <atomic>
 #include <vector>
 
+#include "runtime/sched/foreign.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/lock.h"
 #include "runtime/sched/native.h"
@@ -265,6 +266,7 @@ bool start_sleep(G*, void* sleep) {
 
 void time_sleep(int64_t duration_ns) {
   if (duration_ns <= 0) return;
+  if (on_foreign_thread()) return on_goroutine([=] { time_sleep(duration_ns); });
   Sleep sleep{Timer(wake_sleeper, curg()), when_after(duration_ns)};
   gopark(start_sleep, &sleep, WaitReason::sleep);
 }
