@@ -39,7 +39,9 @@ bool begin_stop() {
   take_stopped(getp());
   each_p([](P* pp) {
     PStatus expected = PStatus::syscall;
-    if (!pp->status.compare_exchange_strong(expected, PStatus::idle, std::memory_order_acq_rel)) return;
+    // Sequentially consistent where it fails, too: a status from before the call must not be read when its M
+    // has looked at gcwaiting already (syscall.cc).
+    if (!pp->status.compare_exchange_strong(expected, PStatus::idle)) return;
     pp->syscalltick.fetch_add(1, std::memory_order_relaxed);
     take_stopped(pp);
   });
