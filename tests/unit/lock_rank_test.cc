@@ -65,8 +65,8 @@ TEST(HeldLocks, many_channels_may_be_held_but_no_two_of_another_rank) {
     held.add(LockRank::chan);
   }
   HeldLocks other;
-  other.add(LockRank::timers);
-  EXPECT_NE(other.forbids(LockRank::timers), nullptr);
+  other.add(LockRank::sched);
+  EXPECT_NE(other.forbids(LockRank::sched), nullptr);
 }
 
 TEST(HeldLocks, what_is_not_held_cannot_be_released) {
