@@ -1,7 +1,7 @@
 // Records to columns.
 //
-// Invariant: order_[i] names the shape of the i-th record, and that record is the next unread entry
-// of every column of its shape. A shape is (kind, thread, number of segments): within one, the
+// Invariant: the tokens name, in order, each packed decision and the shape of each other record, and that
+// record is the next unread entry of every column of its shape. A shape is (kind, thread, number of segments): within one, the
 // fields are alike, so each column compresses; across shapes nothing is compared. Each clock has a
 // shape of its own, since differences compress only between readings of one clock.
 //
@@ -10,6 +10,7 @@
 #include "replay/chunk_builder.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "replay/wire.h"
@@ -35,21 +36,6 @@ void put_column(schema::Column::Builder to, const EncodedColumn& from, Blobs& bl
   blobs.push_back(to.asReader().getBytes());
 }
 
-// Two bits a record where there are four shapes at most, else one byte or two.
-void put_order(schema::Chunk::Builder to, std::span<const uint16_t> order, size_t shapes) {
-  if (shapes <= 4) {
-    auto bytes = to.initOrder(static_cast<unsigned>((order.size() + 3) / 4));
-    for (size_t i = 0; i < order.size(); ++i) bytes[i / 4] |= static_cast<uint8_t>(order[i] << i % 4 * 2);
-    return;
-  }
-  const size_t width = shapes > 256 ? 2 : 1;
-  auto bytes = to.initOrder(static_cast<unsigned>(order.size() * width));
-  for (size_t i = 0; i < order.size(); ++i) {
-    bytes[i * width] = static_cast<uint8_t>(order[i]);
-    if (width == 2) bytes[i * 2 + 1] = static_cast<uint8_t>(order[i] >> 8);
-  }
-}
-
 // Where in the flat message the blobs that are worth statistics of their own begin and end.
 void find_cuts(::capnp::MessageBuilder& message, const Blobs& blobs, std::vector<size_t>& cuts) {
   constexpr size_t kLarge = 4096;
@@ -69,6 +55,16 @@ void find_cuts(::capnp::MessageBuilder& message, const Blobs& blobs, std::vector
   std::ranges::sort(cuts);
 }
 
+// Behind the bytes of a message that the one before had, so that the next one of its kind still fits.
+constexpr size_t kSlackBytes = 32 << 10;
+
+// The builder takes a segment of zeros and leaves one: messages of half a megabyte made in fresh memory
+// cost more in pages than in columns.
+kj::ArrayPtr<::capnp::word> as_segment(std::vector<uint64_t>& scratch) {
+  static_assert(sizeof(::capnp::word) == sizeof(uint64_t));
+  return {reinterpret_cast<::capnp::word*>(scratch.data()), scratch.size()};
+}
+
 }  // namespace
 
 ChunkBuilder::ChunkBuilder() = default;
@@ -76,7 +72,7 @@ ChunkBuilder::~ChunkBuilder() = default;
 
 ChunkBuilder::Shape& ChunkBuilder::shape_of(const tape::Record& head) {
   const uint64_t key = key_of(head);
-  Recent& recent = recent_[(head.kind ^ head.kind >> 4 ^ head.thread << 5 ^ key >> 32) & 255];
+  Recent& recent = recent_[(head.kind ^ head.kind >> 4 ^ head.thread << 5 ^ head.segments << 3 ^ key >> 32) & 255];
   if (recent.key != key) recent = {key, find_shape(head, key)};
   Shape& shape = *recent.shape;
   if (shape.chunk != chunk_) {
@@ -97,19 +93,26 @@ ChunkBuilder::Shape* ChunkBuilder::find_shape(const tape::Record& head, uint64_t
   return slots_[slot];
 }
 
-inline void ChunkBuilder::add_number(const tape::Record& head, uint32_t check, Shape& shape) {
-  order_.push_back(shape.index);
+void ChunkBuilder::put_token(uint16_t shape) {
+  if (shape < kFirstFarShape) {
+    tokens_[token_count_++] = static_cast<uint8_t>(tape::kFirstUnpacked + shape);
+    return;
+  }
+  tokens_[token_count_] = kFarShape;
+  std::memcpy(&tokens_[token_count_ + 1], &shape, sizeof shape);
+  token_count_ += 1 + sizeof shape;
+}
+
+void ChunkBuilder::add(const tape::Record& head, const RecordView& record) {
+  Shape& shape = shape_of(head);
+  put_token(shape.index);
+  ++records_;
+  const uint32_t check = kept_check(head);
   if (check != 0 || !shape.checks.empty()) {
     shape.checks.resize(shape.values.size());
     shape.checks.push_back(check);
   }
   shape.values.push_back(head.value);
-}
-
-void ChunkBuilder::add(const RecordView& record) {
-  const tape::Record& head = record.head();
-  Shape& shape = shape_of(head);
-  add_number(head, kept_check(head), shape);
   if (head.segments == 0) return;
   record.each_segment([&](int i, Bytes bytes) {
     shape.lengths[i].push_back(static_cast<int64_t>(bytes.size()));
@@ -118,16 +121,27 @@ void ChunkBuilder::add(const RecordView& record) {
   });
 }
 
-void ChunkBuilder::add_decisions(const tape::Record& packed) {
-  const uint32_t count = std::min(packed.check, tape::kPackedDecisions);
-  for (uint32_t i = 0; i < count; ++i) {
-    const tape::Record head = tape::unpacked(packed, i);
-    add_number(head, 0, shape_of(head));
+void ChunkBuilder::add_decisions(uint8_t thread, uint64_t packed, uint32_t count) {
+  if (thread != decider_) {
+    put_token(shape_of({tape::kDecisions, 0, thread, 0, 0}).index);
+    decider_ = thread;
   }
+  static_assert(std::endian::native == std::endian::little);
+  std::memcpy(&tokens_[token_count_], &packed, sizeof packed);
+  token_count_ += count;
+  records_ += count;
 }
 
-bool ChunkBuilder::full() const {
-  return order_.size() >= kMaxRecords || used_.size() >= kMaxShapes || input_bytes_ >= kMaxInputBytes;
+ChunkBuilder::KindCounts ChunkBuilder::count_decisions() const {
+  std::array<std::array<uint32_t, 256>, 2> seen{};  // two, because runs of one token wait for their own sum
+  for (size_t i = 0; i < token_count_; ++i) {
+    const uint8_t token = tokens_[i];
+    ++seen[i & 1][token];
+    if (token == kFarShape) i += sizeof(uint16_t);
+  }
+  KindCounts counts{};
+  for (size_t token = 0; token < tape::kFirstUnpacked; ++token) counts[token >> 4] += seen[0][token] + seen[1][token];
+  return counts;
 }
 
 void ChunkBuilder::clear() {
@@ -138,8 +152,8 @@ void ChunkBuilder::clear() {
     for (auto& bytes : shape->bytes) bytes.clear();
   }
   used_.clear();
-  order_.clear();
-  input_bytes_ = 0;
+  token_count_ = records_ = input_bytes_ = 0;
+  decider_ = 0;
   ++chunk_;
   if (pool_.size() <= kMaxKeptShapes) return;
   slots_.fill(nullptr);
@@ -149,11 +163,13 @@ void ChunkBuilder::clear() {
 
 void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs,
                           std::vector<std::byte>& chunk) {
-  ::capnp::MallocMessageBuilder input_message, chunk_message;
+  if (input_scratch_.size() * 8 < input_bytes_ + kSlackBytes) input_scratch_.resize((input_bytes_ + kSlackBytes) / 8);
+  if (chunk_scratch_.size() * 8 < chunk.size() + kSlackBytes) chunk_scratch_.resize((chunk.size() + kSlackBytes) / 8);
+  ::capnp::MallocMessageBuilder input_message(as_segment(input_scratch_)), chunk_message(as_segment(chunk_scratch_));
   auto data = input_message.initRoot<schema::Inputs>().initBytes(input_bytes_);
   auto to = chunk_message.initRoot<schema::Chunk>();
   to.setFirstRecord(context.first_record);
-  to.setRecords(static_cast<uint32_t>(order_.size()));
+  to.setRecords(static_cast<uint32_t>(records_));
   to.setTapeEnd(context.tape_end);
   auto shapes = to.initShapes(static_cast<unsigned>(used_.size()));
   size_t at = 0;
@@ -179,8 +195,8 @@ void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs
       at += from.bytes[s].size();
     }
   }
-  put_order(to, order_, used_.size());
-  blobs.push_back(to.asReader().getOrder());
+  to.setTokens({tokens_.get(), token_count_});
+  blobs.push_back(to.asReader().getTokens());
   auto objects = to.initObjects(static_cast<unsigned>(context.objects.size()));
   for (unsigned i = 0; i < objects.size(); ++i) put_object(objects[i], context.objects[i]);
   flatten(input_message, inputs);

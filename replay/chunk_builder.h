@@ -24,19 +24,27 @@ class ChunkBuilder {
   ChunkBuilder();
   ~ChunkBuilder();
 
-  void add(const RecordView& record);
-  // The decisions of a tape::kDecisions record.
-  void add_decisions(const tape::Record& packed);
+  // A record with this head, which may differ from the one on the tape in kind and check, and the
+  // segments of `record`. REQUIRES: !full(); the same holds for add_decisions().
+  void add(const tape::Record& head, const RecordView& record);
+  // `count` packed decisions of a thread, the first in the lowest byte.
+  void add_decisions(uint8_t thread, uint64_t packed, uint32_t count);
 
   // Whether the chunk should be written before another record is added.
-  bool full() const;
+  bool full() const {
+    return records_ >= kMaxRecords || used_.size() >= kMaxShapes || input_bytes_ >= kMaxInputBytes;
+  }
 
-  size_t records() const { return order_.size(); }
+  size_t records() const { return records_; }
   size_t input_bytes() const { return input_bytes_; }
-  // Calls visit(kind, records) for each shape.
+  // Calls visit(kind, records) for each kind, some of them more than once.
   template <typename Visit>
-  void each_shape(Visit visit) const {
+  void each_kind(Visit visit) const {
     for (const Shape* shape : used_) visit(shape->like.kind, shape->values.size());
+    const KindCounts decisions = count_decisions();
+    for (size_t kind = 0; kind < decisions.size(); ++kind) {
+      visit(static_cast<uint16_t>(tape::kFirstDecision + kind), decisions[kind]);
+    }
   }
 
   struct Context {  // what the chunk says besides its columns
@@ -63,9 +71,12 @@ class ChunkBuilder {
     std::vector<std::vector<std::byte>> bytes;
   };
 
+  using KindCounts = std::array<uint64_t, tape::kFirstUnpacked / 16>;
+
   Shape& shape_of(const tape::Record& head);
   Shape* find_shape(const tape::Record& head, uint64_t key);
-  void add_number(const tape::Record& head, uint32_t check, Shape& shape);
+  void put_token(uint16_t shape);
+  KindCounts count_decisions() const;
   void clear();
 
   // A chunk may add kMaxShapes to what clear() leaves.
@@ -80,9 +91,16 @@ class ChunkBuilder {
   std::array<Recent, 256> recent_{};          // by kind and thread; slots_ has the truth
   uint64_t chunk_ = 1;
   std::vector<Shape*> used_;                  // in this chunk, by index
-  std::vector<uint16_t> order_;
+  // The chunk's tokens (FORMAT.md): a record takes six at most, if its thread has to be named.
+  static constexpr size_t kMaxTokens = 6 * (kMaxRecords + tape::kPackedDecisions);
+  std::unique_ptr<uint8_t[]> tokens_ = std::make_unique_for_overwrite<uint8_t[]>(kMaxTokens + 8);
+  size_t token_count_ = 0;
+  size_t records_ = 0;
+  uint8_t decider_ = 0;                       // the thread of the decision before
   size_t input_bytes_ = 0;
   std::vector<size_t> cuts_;
+  // First segments of the messages; all 0 between two chunks.
+  std::vector<uint64_t> input_scratch_, chunk_scratch_;
 };
 
 }  // namespace reprise::trace

@@ -45,15 +45,15 @@ class Decoder {
     if (out_.count > kMaxChunkRecords) return "expected at most 131072 records in a chunk";
     size_t shapes = chunk_.getShapes().size();
     if (shapes > 1u << 16) return "expected at most 65536 shapes in a chunk";
+    uint64_t sum = 0;
+    for (auto s : chunk_.getShapes()) sum += s.getCount();
+    if (chunk_.hasTokens()) return sum <= out_.count ? nullptr : "expected at least as many records as the shapes have";
+    if (sum != out_.count) return "expected the shapes' counts to add up to the records";
     bits_ = shapes > 256 ? 16 : 8;
     // Version 1 had a byte here as well; of one record both are the same.
     order_ = chunk_.getOrder();
     if (shapes <= 4 && order_.size() == (out_.count + 3) / 4) bits_ = 2;
-    if (order_.size() != (out_.count * bits_ + 7) / 8) return "expected one shape a record";
-    uint64_t sum = 0;
-    for (auto s : chunk_.getShapes()) sum += s.getCount();
-    if (sum != out_.count) return "expected the shapes' counts to add up to the records";
-    return nullptr;
+    return order_.size() == (out_.count * bits_ + 7) / 8 ? nullptr : "expected one shape a record";
   }
 
   static bool column(schema::Column::Reader from, size_t count, std::span<const int64_t> values,
@@ -102,27 +102,63 @@ class Decoder {
     return bits_ == 8 ? order_[i] : order_[i * 2] | order_[i * 2 + 1] << 8;
   }
 
-  const char* records() {
-    out_.records.clear();
-    std::vector<Bytes> segments;
+  // The next record of a shape.
+  const char* put_next(size_t index) {
+    if (index >= shapes_.size()) return "expected a shape of this chunk";
+    Shape& shape = shapes_[index];
+    if (shape.next == shape.values.size()) return "expected a record left of this shape";
+    tape::Record head = shape.like;
+    head.value = shape.values[shape.next];
+    head.check = static_cast<uint32_t>(shape.checks[shape.next]);
+    segments_.clear();
+    for (Stream& stream : shape.streams) {
+      auto length = static_cast<size_t>(stream.lengths[shape.next]);
+      segments_.push_back(inputs_.subspan(stream.at, length));
+      stream.at += length;
+    }
+    ++shape.next;
+    append_record(out_.records, head, segments_);
+    return nullptr;
+  }
+
+  // Versions 1 and 2.
+  const char* records_by_order() {
     for (size_t i = 0; i < out_.count; ++i) {
-      size_t index = shape_index(i);
-      if (index >= shapes_.size()) return "expected a shape of this chunk";
-      Shape& shape = shapes_[index];
-      if (shape.next == shape.values.size()) return "expected a record left of this shape";
-      tape::Record head = shape.like;
-      head.value = shape.values[shape.next];
-      head.check = static_cast<uint32_t>(shape.checks[shape.next]);
-      segments.clear();
-      for (Stream& stream : shape.streams) {
-        auto length = static_cast<size_t>(stream.lengths[shape.next]);
-        segments.push_back(inputs_.subspan(stream.at, length));
-        stream.at += length;
-      }
-      ++shape.next;
-      append_record(out_.records, head, segments);
+      if (const char* failed = put_next(shape_index(i))) return failed;
     }
     return nullptr;
+  }
+
+  const char* records_by_tokens() {
+    auto tokens = chunk_.getTokens();
+    size_t made = 0;
+    uint8_t thread = 0;
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      const uint8_t token = tokens[i];
+      if (token < tape::kFirstUnpacked) {
+        if (++made > out_.count) return "expected as many tokens as records";
+        append_record(out_.records, tape::unpacked(token, thread), {});
+        continue;
+      }
+      size_t index = token - tape::kFirstUnpacked;
+      if (token == kFarShape) {
+        if (tokens.size() - i < 3) return "expected two bytes behind a token";
+        index = static_cast<size_t>(tokens[i + 1] | tokens[i + 2] << 8);
+        i += 2;
+      }
+      if (index < shapes_.size() && shapes_[index].like.kind == tape::kDecisions) {
+        thread = shapes_[index].like.thread;
+        continue;
+      }
+      if (++made > out_.count) return "expected as many tokens as records";
+      if (const char* failed = put_next(index)) return failed;
+    }
+    return made == out_.count ? nullptr : "expected as many tokens as records";
+  }
+
+  const char* records() {
+    out_.records.clear();
+    return chunk_.hasTokens() ? records_by_tokens() : records_by_order();
   }
 
   schema::Chunk::Reader chunk_;
@@ -131,6 +167,7 @@ class Decoder {
   size_t bits_ = 8;  // of a record in order_
   ::capnp::Data::Reader order_;
   std::vector<Shape> shapes_;
+  std::vector<Bytes> segments_;  // of the record that is being made
 };
 
 ::capnp::ReaderOptions limits(size_t words) {

@@ -69,6 +69,11 @@ class RecordView {
 void append_record(std::vector<std::byte>& out, const tape::Record& head,
                    std::span<const Bytes> segments);
 
+// Tokens of a chunk (FORMAT.md): below tape::kFirstUnpacked a packed decision, from there up a shape, and
+// kFarShape a shape whose index follows in two bytes.
+inline constexpr uint8_t kFarShape = 0xff;
+inline constexpr uint16_t kFirstFarShape = kFarShape - tape::kFirstUnpacked;
+
 // Whether a kind is a decision of the seam.
 constexpr bool is_decision(uint16_t kind) {
   return kind >= tape::kFirstDecision && kind <= tape::kLastDecision;

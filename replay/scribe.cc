@@ -10,9 +10,10 @@
 // Replaying. Whole records are copied into the ring and `written` is published every 64 KiB; the
 // stage is woken only if it says that it waits.
 //
-// Polling. An empty ring is looked at again after 50 us, then twice as long up to 4 ms: at most 250
-// wake-ups a second for an idle server, and no system call in the program for any of them. A full
-// ring makes the program wait on read_seq, where release() wakes it.
+// Waiting. A recording scribe sleeps on written_seq until 256 KiB are on the tape, the child is
+// gone, somebody asks for its end, or 16 ms are over: some 60 wake-ups a second for an idle server and a
+// busy one. A replaying scribe, for whom a ring with room is all there is to wait for, looks again
+// after 50 us, then twice as long up to 4 ms. A full ring makes the program wait on read_seq, where release() wakes it.
 //
 // A recording scribe is a SCHED_BATCH task: it gets its share of the machine, but its waking takes no
 // core away from the program or its clients at that instant. On two cores that a server and its
@@ -40,8 +41,10 @@ namespace reprise::trace {
 namespace {
 
 constexpr int kIgnored[4] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE};
-constexpr int64_t kShortNap = 50'000, kLongNap = 4'000'000;
+constexpr int64_t kShortNap = 50'000, kLongNap = 4'000'000, kRecordNap = 16'000'000;
 constexpr uint64_t kPublishEvery = 64 << 10;
+constexpr uint64_t kBatchBytes = 256 << 10;  // lies in a cache still, and is worth waking up for
+constexpr uint64_t kPrefetchBytes = 512;  // ahead: what comes is in the other processor's cache
 constexpr uint64_t kIdleChunk = 192 << 10;  // bytes of input
 
 template <typename T>
@@ -54,8 +57,23 @@ void wake(uint32_t& word) {
   syscall(SYS_futex, &word, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
 }
 
-volatile sig_atomic_t terminate_asked = 0;
-void on_terminate(int) { terminate_asked = 1; }
+// What the handlers say, to a scribe that may be about to wait on the word.
+volatile sig_atomic_t terminate_asked = 0, child_changed = 0;
+uint32_t* volatile waits_on = nullptr;
+
+void wake_scribe() {
+  const int before = errno;
+  if (waits_on) wake(*waits_on);
+  errno = before;
+}
+void on_terminate(int) {
+  terminate_asked = 1;
+  wake_scribe();
+}
+void on_child(int) {
+  child_changed = 1;
+  wake_scribe();
+}
 
 uint64_t now_ns(clockid_t clock) {
   timespec t{};
@@ -78,14 +96,22 @@ Scribe::Scribe(TapeFile& tape) : tape_(tape) {
   for (size_t i = 0; i < 4; ++i) sigaction(kIgnored[i], &ignore, &former_[i]);
   struct sigaction pass_on {};
   pass_on.sa_handler = on_terminate;
-  sigaction(SIGTERM, &pass_on, &former_terminate_);
   terminate_asked = 0;
+  child_changed = 0;
+  waits_on = &tape_.control().written_seq;
+  sigaction(SIGTERM, &pass_on, &former_terminate_);
+  struct sigaction child {};
+  child.sa_handler = on_child;
+  child.sa_flags = SA_NOCLDSTOP | SA_RESTART;
+  sigaction(SIGCHLD, &child, &former_child_);
 }
 
 Scribe::~Scribe() {
   if (pidfd_ >= 0) close(pidfd_);
   for (size_t i = 0; i < 4; ++i) sigaction(kIgnored[i], &former_[i], nullptr);
   sigaction(SIGTERM, &former_terminate_, nullptr);
+  sigaction(SIGCHLD, &former_child_, nullptr);
+  waits_on = nullptr;
 }
 
 bool Scribe::start(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
@@ -98,6 +124,7 @@ bool Scribe::start(const std::vector<std::string>& argv, const std::vector<std::
   if (child_ == 0) {
     for (size_t i = 0; i < 4; ++i) sigaction(kIgnored[i], &former_[i], nullptr);
     sigaction(SIGTERM, &former_terminate_, nullptr);
+    sigaction(SIGCHLD, &former_child_, nullptr);
     fcntl(tape_.fd(), F_SETFD, 0);
     fcntl(report_fd, F_SETFD, 0);
     if (children_) children_->pass_on_to_stage();
@@ -147,6 +174,22 @@ bool Scribe::child_gone(int64_t nap_ns) {
   return gone_;
 }
 
+// A wake-up that comes before the wait has changed written_seq, or comes again with the next record.
+void Scribe::await_records() {
+  tape::Control& control = tape_.control();
+  const uint32_t seq = load(control.written_seq);
+  store(control.wake_at, position_ + kBatchBytes);
+  std::atomic_ref(control.consumer_waits).store(1, std::memory_order_seq_cst);
+  const bool much = load(control.written) >= position_ + kBatchBytes;
+  if (!much && !child_changed && !terminate_asked && load(control.halted) == 0) {
+    const timespec limit{0, kRecordNap};
+    syscall(SYS_futex, &control.written_seq, FUTEX_WAIT, seq, &limit, nullptr, 0);
+  }
+  store(control.consumer_waits, 0u);
+  child_changed = 0;
+  child_gone(0);
+}
+
 void Scribe::reap(RunEnd& end) {
   while (!child_gone(kLongNap)) {}
   while (waitpid(child_, &end.wait_status, 0) < 0 && errno == EINTR) {}
@@ -174,6 +217,7 @@ uint64_t Scribe::drain(TraceWriter* writer, const std::vector<std::string>& reda
       position_ = written;
       break;
     }
+    if (written - position_ > kPrefetchBytes) __builtin_prefetch(tape_.at(position_ + kPrefetchBytes));
     position_ += record.size();
     if (record.head().kind == tape::kEnd) ended_ = true;
     if (!writer) continue;
@@ -219,7 +263,6 @@ Error Scribe::put_end(TraceWriter& writer, int wait_status) {
 RunEnd Scribe::record(TraceWriter* writer, const std::vector<std::string>& redacted) {
   RunEnd end;
   uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
-  int64_t nap = kShortNap;
   const sched_param none{};
   sched_setscheduler(0, SCHED_BATCH, &none);  // refused: as before, only costlier
   for (;;) {
@@ -231,8 +274,7 @@ RunEnd Scribe::record(TraceWriter* writer, const std::vector<std::string>& redac
       if (Error e = writer->flush(); e && !end.trace_error) end.trace_error = e;
       release(writer->broken() ? position_ : writer->safe());
     }
-    nap = got > kPublishEvery ? kShortNap : std::min(2 * nap, kLongNap);
-    if (!over && got < kPublishEvery) child_gone(nap);
+    if (!over && got < kBatchBytes) await_records();
   }
   reap(end);
   if (children_) {

@@ -3,12 +3,12 @@
 //
 // Recording, it drains the ring into a TraceWriter, or, if there is none, drops what comes
 // (mode run). Replaying, it feeds the ring from a TraceReader. It never makes a system call for a
-// record: it polls, faster while there is work, and sleeps on the child's pidfd between.
+// record.
 //
 // One thread, and one more where it takes children's output. While a Scribe exists, the terminal's signals (SIGINT, SIGQUIT, SIGHUP) and SIGPIPE are
 // ignored here and have their former disposition in the child: the group gets them, and the scribe
 // finishes the trace of a program that they ended. SIGTERM, which supervisors send to one process, is
-// passed on to the child. One Scribe at a time in a process.
+// passed on to the child; SIGCHLD ends a wait. One Scribe at a time in a process.
 #pragma once
 
 #include <csignal>
@@ -74,6 +74,8 @@ class Scribe {
  private:
   // Sleeps until the child is gone or the time is over. True: gone. Passes a SIGTERM on.
   bool child_gone(int64_t nap_ns);
+  // Recording: sleeps until there is something to do, and does what child_gone() does.
+  void await_records();
   uint64_t drain(TraceWriter* writer, const std::vector<std::string>& redacted, Error& failed);
   void put_child_output(TraceWriter* writer, Error& failed);
   Error put_end(TraceWriter& writer, int wait_status);
@@ -96,7 +98,7 @@ class Scribe {
   std::deque<ChildOutput::Piece> pieces_;  // not on the trace yet
   bool ended_ = false;                     // the trace has its last record
   uint64_t position_ = 0;    // record: drained to here. replay: written to here
-  struct sigaction former_[4] {}, former_terminate_ {};
+  struct sigaction former_[4] {}, former_terminate_ {}, former_child_ {};
 };
 
 }  // namespace reprise::trace

@@ -74,9 +74,14 @@ struct Chunk {
   records @1 :UInt32;           # at most 1 << 17
   tapeEnd @2 :UInt64;           # position on the tape (Control.written) after the last record
   shapes @3 :List(Shape);       # at most 1 << 16
-  order @4 :Data;               # the shape of each record: 1 byte, or 2 if there are more than 256, or
+  order @4 :Data;               # ignored since version 3: the shape of each record: 1 byte, or 2 if there are more than 256, or
                                 # 2 bits, the first lowest, if there are at most 4 (version 1: a byte)
   objects @5 :List(ObjectFile); # mapped for the first time in this chunk
+  tokens @6 :Data;              # since version 3. Below 0xc0 a decision of the current thread, its kind above
+                                # 0x400 in the upper four bits, its value in the lower; 0xc0 to 0xfe a record
+                                # of shape 0 to 62; 0xff a record of the shape in the next two bytes. A shape
+                                # of kind 0x42d (kDecisions) makes its thread the current one, which at first
+                                # is 0; it has no columns
 }
 
 struct Inputs {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -150,9 +151,9 @@ void TraceWriter::note_object(Bytes segment) {
   totals_.objects.push_back(objects_.back());
 }
 
-void TraceWriter::note_objects(const RecordView& record) {
+void TraceWriter::note_objects(uint16_t kind, const RecordView& record) {
   constexpr uint16_t kMmap = 9;
-  int first = record.head().kind == kMmap ? 1 : record.head().kind == tape::kStart ? 2 : 0;
+  int first = kind == kMmap ? 1 : kind == tape::kStart ? 2 : 0;
   if (first == 0) return;
   record.each_segment([&](int i, Bytes segment) {
     if (i < first) note_object(segment);
@@ -165,12 +166,20 @@ void TraceWriter::count(uint16_t kind, uint64_t records) {
 }
 
 void TraceWriter::gather(const RecordView& record, uint64_t tape_end) {
-  const tape::Record& head = record.head();
+  tape::Record head = record.head();
   tape_end_ = tape_end;
   totals_.ended = head.kind == tape::kEnd;
-  if (head.kind == tape::kDecisions) return builder_.add_decisions(head);
-  note_objects(record);
-  builder_.add(record);
+  if (head.kind == tape::kDecisions) {
+    const uint32_t count = std::min(head.check, tape::kPackedDecisions);
+    return builder_.add_decisions(head.thread, static_cast<uint64_t>(head.value), count);
+  }
+  if (head.kind & tape::kWithDecisions) {
+    builder_.add_decisions(head.thread, head.check, tape::carried(head.check));
+    head.kind &= static_cast<uint16_t>(~tape::kWithDecisions);
+    head.check = 0;
+  }
+  note_objects(head.kind, record);
+  builder_.add(head, record);
 }
 
 Error TraceWriter::flush() { return builder_.records() > 0 ? write_chunk() : Error{}; }
@@ -178,7 +187,7 @@ Error TraceWriter::flush() { return builder_.records() > 0 ? write_chunk() : Err
 Error TraceWriter::write_chunk() {
   totals_.input_bytes += builder_.input_bytes();
   const uint64_t first_record = totals_.records;
-  builder_.each_shape([this](uint16_t kind, uint64_t records) { count(kind, records); });
+  builder_.each_kind([this](uint16_t kind, uint64_t records) { count(kind, records); });
   builder_.finish({first_record, tape_end_, objects_}, inputs_message_, chunk_message_);
   uint64_t start = frames_->bytes();
   Error failed = write(FrameKind::inputs, inputs_message_);

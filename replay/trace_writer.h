@@ -92,7 +92,7 @@ class TraceWriter {
               std::span<const size_t> cuts = {});
   Error rename_into_place();
   Error count_chunks(TraceReader& reader);
-  void note_objects(const RecordView& record);
+  void note_objects(uint16_t kind, const RecordView& record);
   void note_object(Bytes segment);
   void count(uint16_t kind, uint64_t records);
 

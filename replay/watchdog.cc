@@ -52,12 +52,13 @@ void Watchdog::look() {
   next_look_ns_ = now + kLookEveryNs;
   // Relaxed: a number that grows; nothing is read because of it.
   const uint64_t events = std::atomic_ref(control_->events).load(std::memory_order_relaxed);
-  if (events != events_ || cpu_ns_.empty()) {
+  if (events != events_) {
     events_ = events;
-    cpu_ns_ = cpu_times(child_);
+    cpu_ns_.clear();
     return;
   }
-  ask_spinning_thread();
+  if (!cpu_ns_.empty()) return ask_spinning_thread();
+  cpu_ns_ = cpu_times(child_);
 }
 
 void Watchdog::ask_spinning_thread() {

@@ -9,8 +9,9 @@
 // Thread safety: one producer and one consumer. The producer alone stores `written`, the consumer
 // alone stores `read`; each publishes with release and reads the other's with acquire. Inside the
 // program the baton makes the stage one producer whatever the number of threads. Whole records are
-// published. A waiting consumer is woken when an eighth of the ring is unread and at the end, and
-// the producer does not fence before it looks for waiters: wait with a limit (the stage: 100 ms).
+// published. A waiting scribe is woken when `wake_at` is reached, the ring is full, and at the end; the
+// stage does not fence before it looks for waiters, so wait with a limit, and takes `consumer_waits`
+// back when it wakes. A waiting stage is woken by whatever comes, and waits 100 ms at most.
 //
 // This header is read by freestanding code: nothing but fixed-size types.
 #pragma once
@@ -21,7 +22,7 @@
 namespace reprise::tape {
 
 inline constexpr uint64_t kMagic = 0x3145'5041'545a'5052;  // "RPZTAPE1"
-inline constexpr uint32_t kVersion = 2;
+inline constexpr uint32_t kVersion = 3;
 
 // Everything of ours lies from 0x7e80'0000'0000 up; everything of the program's below.
 inline constexpr uint64_t kProgramEnd = 0x7e80'0000'0000;
@@ -89,16 +90,28 @@ static_assert(sizeof(Record) == 16);
 // Most decisions are small numbers, and records of 16 bytes that go through two processors' caches
 // would be most of what they cost. So a recording packs those below 16, a byte each.
 inline constexpr uint32_t kPackedDecisions = 8;
+inline constexpr uint8_t kFirstUnpacked = 0xc0;  // no packed decision's byte is this or above
 constexpr bool packable(uint16_t kind, int64_t value) {
-  return kind >= kFirstDecision && kind < kFirstDecision + 16 && value >= 0 && value < 16;
+  return kind >= kFirstDecision && kind < kFirstDecision + (kFirstUnpacked >> 4) && value >= 0 && value < 16;
 }
 constexpr uint8_t packed(uint16_t kind, int64_t value) {
   return static_cast<uint8_t>((kind - kFirstDecision) << 4 | value);
 }
-// The i-th of a kDecisions record, without its check.
-constexpr Record unpacked(const Record& pack, uint32_t i) {
-  const auto byte = static_cast<uint8_t>(static_cast<uint64_t>(pack.value) >> 8 * i);
-  return {static_cast<uint16_t>(kFirstDecision + (byte >> 4)), 0, pack.thread, 0, byte & 15};
+// The decision that a byte stands for, without its check.
+constexpr Record unpacked(uint8_t byte, uint8_t thread) {
+  return {static_cast<uint16_t>(kFirstDecision + (byte >> 4)), 0, thread, 0, byte & 15};
+}
+
+// A server decides once or twice between two system calls, so up to four decisions of `thread` ride on
+// its next call's record: the kind has this bit, and in place of the check, which nobody keeps, stand
+// their bytes, the first lowest, kNoDecision above the last. Only where the check is none that is kept.
+inline constexpr uint16_t kWithDecisions = 0x8000;
+inline constexpr uint32_t kCarriedDecisions = 4;
+inline constexpr uint8_t kNoDecision = 0xff;
+constexpr uint32_t carried(uint32_t bytes) {
+  uint32_t count = 0;
+  while (count < kCarriedDecisions && (bytes >> 8 * count & 0xff) != kNoDecision) ++count;
+  return count;
 }
 
 // Checks are hashes and do not compress: kept in the trace they would be most of it. So the trace
@@ -159,6 +172,7 @@ struct Control {
   uint32_t written_seq;              // futex word, bumped by the producer if `consumer_waits`
   uint32_t consumer_waits;
   uint32_t finished;                 // producer: nothing more will come
+  uint64_t wake_at;                  // recording: how much has to be written; scribe stores
   alignas(64) uint64_t read;         // bytes ever consumed; atomic, consumer stores
   uint32_t read_seq;                 // futex word, bumped by the consumer if `producer_waits`
   uint32_t producer_waits;

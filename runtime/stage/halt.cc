@@ -33,6 +33,7 @@ namespace {
   control->goroutines = reinterpret_cast<uint64_t>(goroutines);
   put_registers(control->halt_registers);
   __atomic_store_n(&control->halted, 1, __ATOMIC_RELEASE);
+  if (live()) wake_other_side(&control->written_seq);
   while (__atomic_load_n(&control->halted, __ATOMIC_ACQUIRE) && scribe_alive()) {
     wait_for_other_side(&control->halted, 1);
   }

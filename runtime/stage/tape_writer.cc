@@ -3,9 +3,10 @@
 // Invariants: whole records only are published, with one release store of `written`; a record is
 // at most kMaxRecordBytes, what is longer goes on in kContinue records; every kCheckpointEvents
 // records a kCheckpoint carries the fingerprint of all before it. Decisions that can be packed wait
-// in control->packed until eight make a record or another record comes: the ring has all in order.
+// in control->packed until eight make a record or another record comes, which carries them if it can:
+// the ring has all in order.
 //
-// A waiting scribe is woken when an eighth of the ring is unread, and at the end. Rejected: waking
+// A waiting scribe is woken where it wants to be, when the ring is full, and at the end. Rejected: waking
 // at every record (a futex call each, and the scribe's cache traffic, doubled the cost of a
 // record), and a fence between storing `written` and looking at `consumer_waits`: the scribe waits
 // with a limit instead, so a wake that is lost costs it milliseconds and the program nothing.
@@ -19,6 +20,7 @@ namespace reprise::stage {
 namespace {
 
 constexpr int kStallTenths = 300;  // 30 s
+constexpr uint64_t kPrefetchBytes = 256;
 
 uint64_t written = 0;  // our copy of control->written; both under the baton
 bool attached = false;
@@ -65,11 +67,15 @@ bool reserve(uint64_t size) {
   return true;
 }
 
+// The ring's next lines are in the scribe's cache or nowhere near: asked for in time, a store finds them.
 void publish(uint64_t size) {
   written += size;
+  asm volatile("prefetchw %0" : : "m"(*ring_at(written + kPrefetchBytes)));
   __atomic_store_n(&control->written, written, __ATOMIC_RELEASE);
   if (__atomic_load_n(&control->consumer_waits, __ATOMIC_RELAXED) &&
-      room() < control->ring_bytes / 8 * 7) {
+      written >= __atomic_load_n(&control->wake_at, __ATOMIC_RELAXED)) {
+    // By us: until the scribe has a processor, every record would wake it again.
+    __atomic_store_n(&control->consumer_waits, 0, __ATOMIC_RELAXED);
     wake_other_side(&control->written_seq);
   }
 }
@@ -103,9 +109,27 @@ void flush_decisions() {
   control->packed.check = 0;
 }
 
+bool can_carry(const Record& head) {
+  const Record& pack = control->packed;
+  return head.kind < tape::kFirstDecision && head.check >= tape::kKeptCheck &&
+         pack.check <= tape::kCarriedDecisions && pack.thread == head.thread;
+}
+
 bool append(const Record& head, const Segment* segments, int count) {
-  if (control->packed.check != 0) flush_decisions();
-  return append_now(head, segments, count);
+  Record& pack = control->packed;
+  if (pack.check == 0) return append_now(head, segments, count);
+  if (!can_carry(head)) {
+    flush_decisions();
+    return append_now(head, segments, count);
+  }
+  static_assert(tape::kCarriedDecisions == sizeof head.check);
+  const uint64_t none = ~0ull << 8 * pack.check;
+  Record carrier = head;
+  carrier.kind |= tape::kWithDecisions;
+  carrier.check = static_cast<uint32_t>(static_cast<uint64_t>(pack.value) | none);
+  const bool appended = append_now(carrier, segments, count);
+  pack.check = 0;
+  return appended;
 }
 
 // `check` comes last: whoever reads what a killed program left finds whole decisions.

@@ -59,6 +59,31 @@ TEST(Trace, holds_packed_decisions_one_by_one) {
   EXPECT_EQ(error, "");
 }
 
+TEST(Trace, holds_decisions_that_a_call_carried_before_it) {
+  test::TemporaryFolder folder;
+  std::vector<std::byte> carried, apart;
+  const std::string text = "GET a";
+  const Bytes segment = std::as_bytes(std::span(text));
+  for (uint32_t i = 0; i < 1000; ++i) {
+    const auto thread = static_cast<uint8_t>(i / 3 % 2);
+    const std::span<const Bytes> segments{&segment, i % 2};
+    tape::Record call{static_cast<uint16_t>(i % 7), static_cast<uint8_t>(i % 2), thread, ~0u, i};
+    for (uint32_t n = 0; n < i % 5; ++n) {
+      const auto kind = static_cast<uint16_t>(tape::kFirstDecision + (i + n) % 12);
+      const int64_t value = (i * 5 + n) % 16;
+      call.kind |= tape::kWithDecisions;
+      call.check = (call.check & ~(0xffu << 8 * n)) | uint32_t{tape::packed(kind, value)} << 8 * n;
+      append_record(apart, {kind, 0, thread, 0, value}, {});
+    }
+    append_record(carried, call, segments);
+    append_record(apart, {static_cast<uint16_t>(i % 7), call.segments, thread, 0, i}, segments);
+  }
+  write_trace(folder / "t.rpz", carried, 130);
+  std::string error;
+  EXPECT_EQ(read_trace(folder / "t.rpz", &error), apart);
+  EXPECT_EQ(error, "");
+}
+
 TEST(Trace, survives_segments_of_many_mebibytes) {
   test::TemporaryFolder folder;
   std::vector<std::byte> big(9u << 20, std::byte{42}), records;
@@ -187,7 +212,7 @@ TEST_F(DamagedTrace, of_another_version_says_so) {
   test::write_file(path(), bytes_);
   std::string error;
   read_trace(path(), &error);
-  EXPECT_EQ(error, path() + ": byte 6: expected format version 1 to 2, found 9");
+  EXPECT_EQ(error, path() + ": byte 6: expected format version 1 to 3, found 9");
 }
 
 TEST_F(DamagedTrace, empty_missing_or_a_folder_says_so) {
