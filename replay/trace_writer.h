@@ -103,7 +103,7 @@ class TraceWriter {
   std::vector<ObjectFile> objects_;    // of the chunk being gathered
   std::set<std::string> object_paths_;
   std::vector<std::byte> inputs_message_, chunk_message_;
-  static constexpr size_t kKinds = 0x430;
+  static constexpr size_t kKinds = 0x440;
   std::array<uint64_t, kKinds> kind_counts_{};  // unknown kinds are counted as 0
   Footer totals_;
   uint64_t tape_end_ = 0;

@@ -69,6 +69,8 @@ enum Kind : uint16_t {
                           // recording only: the parent takes them apart, a trace holds none
   kMemory = 0x42e,        // value: address. What the program's call before wrote to a file appears there,
                           // in a shared mapping of that file
+  kCpuid = 0x431,         // check: leaf and subleaf; value: two registers, eax and ebx of an execution of
+                          // cpuid in one record, ecx and edx in the next (Option::kStrict)
   kEnd = 0x42f,           // value: wait status as waitpid gives it. Followed by nothing. The stage
                           // puts it and sets `finished`; where a signal ended the program before
                           // it could (`finished` is 0), the parent puts it
@@ -138,6 +140,7 @@ enum Option : uint32_t {
   kReplayQuiet = 4,   // replay writes nothing to stdout and stderr
   kStrictClock = 8,   // trap rdtsc for ever, not only until clocks are read often
   kOtherFiles = 16,   // replay: map files though they are not the recorded ones
+  kStrict = 32,       // trap cpuid, and let it deny what cannot be repeated; needs cpuid faulting
 };
 
 // Why the stage ended a run by itself; the parent turns it into a message and a status.

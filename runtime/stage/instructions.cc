@@ -5,8 +5,12 @@
 // this library is searched, and only a match that is followed by a use of the carry flag counts:
 // rdrand without looking at it is useless, and the same bytes inside another instruction are then
 // very unlikely. Hole: rdrand elsewhere (OpenSSL seeds from it) is not seen.
+//
+// With Option::kStrict cpuid traps too, by cpuid faulting. Its answers are recorded, and say that this
+// processor has no rdrand: a program that asks, as it must, does not use it. (That reaches OpenSSL.)
 #include "runtime/stage/instructions.h"
 
+#include <asm/prctl.h>
 #include <linux/prctl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -72,6 +76,48 @@ bool emulate_counter(Thread& t, ucontext_t* context, const uint8_t* code) {
   return true;
 }
 
+struct Leaf {
+  uint32_t eax, ebx, ecx, edx;
+};
+
+// Instructions whose result no replay can repeat and no trap can see are not there: rdrand, rdseed, rdpid,
+// transactions (they abort at a whim).
+void deny(uint32_t leaf, uint32_t subleaf, Leaf& answer) {
+  constexpr uint32_t kRdrand = 1u << 30;
+  constexpr uint32_t kHle = 1u << 4, kRtm = 1u << 11, kRdseed = 1u << 18;
+  constexpr uint32_t kRdpid = 1u << 22;
+  if (leaf == 1) answer.ecx &= ~kRdrand;
+  if (leaf != 7 || subleaf != 0) return;
+  answer.ebx &= ~(kHle | kRtm | kRdseed);
+  answer.ecx &= ~kRdpid;
+}
+
+Leaf read_cpuid(uint32_t leaf, uint32_t subleaf) {
+  Leaf answer;
+  set_cpuid_trap(false);
+  asm volatile("cpuid" : "=a"(answer.eax), "=b"(answer.ebx), "=c"(answer.ecx), "=d"(answer.edx)
+                       : "a"(leaf), "c"(subleaf));
+  set_cpuid_trap(true);
+  deny(leaf, subleaf, answer);
+  return answer;
+}
+
+bool emulate_cpuid(Thread& t, ucontext_t* context, const uint8_t* code) {
+  if (code[0] != 0x0f || code[1] != 0xa2 || !option(tape::kStrict)) return false;
+  greg_t* g = context->uc_mcontext.gregs;
+  const auto leaf = static_cast<uint32_t>(g[REG_RAX]), subleaf = static_cast<uint32_t>(g[REG_RCX]);
+  const Leaf now = live() ? read_cpuid(leaf, subleaf) : Leaf{};
+  const uint32_t check = leaf ^ subleaf << 16;
+  const uint64_t first = note(t, tape::kCpuid, check, static_cast<int64_t>(uint64_t{now.ebx} << 32 | now.eax));
+  const uint64_t second = note(t, tape::kCpuid, check, static_cast<int64_t>(uint64_t{now.edx} << 32 | now.ecx));
+  g[REG_RAX] = static_cast<uint32_t>(first);
+  g[REG_RBX] = first >> 32;
+  g[REG_RCX] = static_cast<uint32_t>(second);
+  g[REG_RDX] = second >> 32;
+  g[REG_RIP] += 2;
+  return true;
+}
+
 // [66] [rex] 0f 0b /6 or /7 with a register: ours, since ud2 has no third byte that matters.
 bool emulate_random(Thread& t, ucontext_t* context, const uint8_t* code) {
   greg_t* g = context->uc_mcontext.gregs;
@@ -127,10 +173,12 @@ bool emulate_instruction(Thread& t, int signal, ucontext_t* context) {
   const auto* at = reinterpret_cast<const uint8_t*>(context->uc_mcontext.gregs[REG_RIP]);
   // An instruction may end at the end of a mapping.
   if (!guarded([&] { for (int i = 0; i < 16; ++i) code[i] = at[i]; }) && !code[0]) return false;
-  if (signal == SIGSEGV) return emulate_counter(t, context, code);
+  if (signal == SIGSEGV) return emulate_counter(t, context, code) || emulate_cpuid(t, context, code);
   if (signal != SIGILL) return false;
   return emulate_random(t, context, at);
 }
+
+void set_cpuid_trap(bool trap) { raw(SYS_arch_prctl, ARCH_SET_CPUID, !trap); }
 
 bool counter_is_free(Thread& t) {
   if (t.counter_free) return true;

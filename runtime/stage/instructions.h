@@ -1,4 +1,4 @@
-// Instructions that read what a replay cannot repeat: rdtsc, rdtscp, rdrand, rdseed.
+// Instructions that read what a replay cannot repeat: rdtsc, rdtscp, rdrand, rdseed, cpuid.
 #pragma once
 
 #include <ucontext.h>
@@ -16,6 +16,9 @@ bool emulate_instruction(Thread& t, int signal, ucontext_t* context);
 // replay traps always, so that a reading of the counter that was not recorded is named there.
 inline constexpr uint32_t kReadingsUntilFree = 1000;
 bool counter_is_free(Thread& t);
+
+// cpuid of this thread traps, or works. REQUIRES: the kernel has it, which the parent has tried.
+void set_cpuid_trap(bool trap);
 
 // Makes rdrand and rdseed of a library's code trap. REQUIRES: just mapped, before it runs.
 void trap_random_instructions(const char* path, uint64_t at, uint64_t size, long protection);

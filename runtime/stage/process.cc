@@ -17,6 +17,7 @@
 
 #include "runtime/stage/child_output.h"
 #include "runtime/stage/events.h"
+#include "runtime/stage/instructions.h"
 #include "runtime/stage/layout.h"
 #include "runtime/stage/memory.h"
 #include "runtime/stage/raw.h"
@@ -54,6 +55,7 @@ void leave_tape(Thread& t, ucontext_t* context) {
   mode = Mode::off;
   raw(SYS_close, tape_fd);
   raw(SYS_prctl, PR_SET_TSC, PR_TSC_ENABLE);
+  if (option(tape::kStrict)) set_cpuid_trap(false);
   only_thread();
   unpin();
   shut_gate(t);
@@ -224,6 +226,7 @@ void arm(Thread& t) {
                           etext - __executable_start, &block_all);
   if (result) fail(Verdict::bad_start, "this kernel has no Syscall User Dispatch (Linux 5.11, x86-64)");
   raw(SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV);
+  if (option(tape::kStrict)) set_cpuid_trap(true);
 }
 
 const char* program_path() { return start_state().executable; }

@@ -100,6 +100,7 @@ const char* kind_name(uint32_t kind) {
     case tape::kClock: return "(clock)";
     case tape::kRdtsc: return "(rdtsc)";
     case tape::kRdrand: return "(rdrand)";
+    case tape::kCpuid: return "(cpuid)";
     case tape::kCheckpoint: return "(checkpoint)";
     case tape::kGoroutine: return "(goroutine)";
     case tape::kMark: return "(mark)";

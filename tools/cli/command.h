@@ -27,6 +27,7 @@ struct RunOptions {
   std::optional<uint64_t> seed;  // nothing: a random one
   bool hash_memory = false;
   bool strict_clock = false;
+  bool strict = false;
   double watchdog_s = kWatchdogSeconds;
   bool verbose = false;
   std::string status_file;

@@ -1,71 +1,23 @@
 // `reprise doctor`: what this machine supports, each line tried and not guessed.
 //
-// Trials that change the process run in a forked child.
-#include <fcntl.h>
+// What is needed and missing makes it end with 1; what is liked and missing costs what its line says.
 #include <fmt/format.h>
-#include <linux/prctl.h>
-#include <linux/seccomp.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <functional>
+#include <string>
 
-#include "runtime/seam/tape.h"
 #include "tools/cli/command.h"
 #include "tools/cli/launch.h"
 #include "tools/cli/outcome.h"
+#include "tools/cli/probes.h"
 
 namespace reprise::cli {
 namespace {
-
-constexpr int kSetSyscallUserDispatch = 59;  // PR_SET_SYSCALL_USER_DISPATCH
-constexpr int kGuardInstall = 102;           // MADV_GUARD_INSTALL
-constexpr int kArchCpuid = 0x1012;           // ARCH_SET_CPUID
-
-// Whether `trial` returns 0 in a child of its own; else its errno-like number.
-int in_child(const std::function<int()>& trial) {
-  pid_t pid = fork();
-  if (pid < 0) return errno;
-  if (pid == 0) _exit(trial());
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-  return WIFEXITED(status) ? WEXITSTATUS(status) : EFAULT;
-}
-
-int try_dispatch() {
-  static volatile char selector = 0;  // SYSCALL_DISPATCH_FILTER_ALLOW
-  return prctl(kSetSyscallUserDispatch, 1, 0, 0, &selector) == 0 ? 0 : errno;
-}
-
-int try_tsc() { return prctl(PR_SET_TSC, PR_TSC_SIGSEGV) == 0 ? 0 : errno; }
-int try_cpuid() { return syscall(SYS_arch_prctl, kArchCpuid, 0) == 0 ? 0 : errno; }
-
-int try_guard() {
-  void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return errno;
-  return madvise(page, 4096, kGuardInstall) == 0 ? 0 : errno;
-}
-
-int try_addresses() {
-  for (uint64_t at : {tape::kStageBase, tape::kTapeBase, tape::kThreadBase, tape::kRuntimeArena,
-                      tape::kProgramArena, tape::kStackArena}) {
-    void* p = mmap(reinterpret_cast<void*>(at), 1 << 20, PROT_NONE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (p != reinterpret_cast<void*>(at)) return errno ? errno : EEXIST;
-  }
-  return 0;
-}
-
-int try_pidfd() { return syscall(SYS_pidfd_open, getpid(), 0) >= 0 ? 0 : errno; }
-int try_memfd() { return memfd_create("reprise-doctor", MFD_CLOEXEC) >= 0 ? 0 : errno; }
 
 class Report {
  public:
@@ -116,30 +68,76 @@ void seccomp(Report& report) {
 
 }  // namespace
 
+namespace {
+
+void kernel_needs(Report& report) {
+  report.need("syscall user dispatch", failure_of(try_dispatch),
+              "system calls of a program can be trapped in the program itself",
+              "run, record and replay cannot work; Linux 5.11 with CONFIG_GENERIC_ENTRY has it");
+  report.need("fixed addresses", failure_of(try_addresses), "the stage's and the runtime's places are free",
+              "something lies where the runtime must; a sanitizer or a limit on address space?");
+  report.need("pidfd", failure_of(try_pidfd), "the end of a program is seen at once", "Linux 5.3 has it");
+  report.need("memfd", failure_of(try_memfd), "replays need no file for their tape", "replay cannot work");
+  report.need("signal frames", failure_of(try_signal_stack),
+              fmt::format("vector state of {} bytes fits the stage", grouped(xsave_bytes())),
+              fmt::format("this processor's {} bytes of vector state do not fit the stage", grouped(xsave_bytes())));
+}
+
+void instructions(Report& report) {
+  report.like("rdtsc trap", failure_of(try_tsc), "rdtsc is recorded",
+              "a program that reads the time-stamp counter may diverge");
+  report.like("cpuid faulting", failure_of(try_cpuid), "--strict records cpuid, and hides rdrand from programs",
+              "--strict cannot record cpuid nor hide rdrand: a replay wants a CPU with the same features, and a "
+              "program that uses rdrand by itself may diverge");
+}
+
+void conveniences(Report& report) {
+  report.like("MADV_GUARD_INSTALL", failure_of(try_guard), "stack guards cost no mapping",
+              "guards use mprotect, up to vm.max_map_count; Linux 6.13 has it");
+  report.like("timer_create", failure_of(try_timer), "time slices of counted code can be timed",
+              "counted code is preempted by ticks only");
+  report.like("hardware breakpoints", failure_of(try_breakpoint), "perf_event_open gives them",
+              "not needed: a replay plants one-byte traps instead");
+  report.like("ptrace", failure_of(try_ptrace), "a debugger may follow a program", "replay --gdb cannot work");
+  report.like("gdb", access("/usr/bin/gdb", X_OK) == 0 ? 0 : ENOENT, "replay --gdb works",
+              "replay --gdb needs it");
+}
+
+void limits(Report& report) {
+  constexpr rlim_t kStageDescriptors = 910;  // the stage's own lie from 900 up
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  report.need("descriptor limit", files.rlim_max >= kStageDescriptors ? 0 : EMFILE,
+              fmt::format("{} (hard {})", files.rlim_cur, files.rlim_max),
+              fmt::format("hard limit {}: the stage keeps its descriptors from 900 up; ulimit -n", files.rlim_max));
+  constexpr uint64_t kFewMaps = 65530;  // the kernel's default
+  const std::string maps = first_line("/proc/sys/vm/max_map_count");
+  const uint64_t count = maps.empty() ? 0 : std::stoull(maps);
+  report.line("map count", count >= kFewMaps,
+              count >= kFewMaps ? fmt::format("vm.max_map_count is {}", count)
+                                : fmt::format("vm.max_map_count is {}: stacks beyond {} have no guard but a canary, "
+                                              "unless MADV_GUARD_INSTALL is there", count, count / 4));
+  rlimit pending{};
+  getrlimit(RLIMIT_SIGPENDING, &pending);
+  report.line("queued signals", pending.rlim_cur >= 64,
+              fmt::format("{} real-time signals may wait", pending.rlim_cur));
+}
+
+}  // namespace
+
 int doctor() {
   Report report;
   std::string why;
   std::string stage = find_stage(&why);
   report.need("stage", stage.empty() ? ENOENT : 0, stage, why);
-  report.need("syscall user dispatch", in_child(try_dispatch),
-              "system calls of a program can be trapped in the program itself",
-              "run, record and replay cannot work; Linux 5.11 with CONFIG_GENERIC_ENTRY has it");
-  report.need("fixed addresses", in_child(try_addresses), "the stage's and the runtime's places are free",
-              "something lies where the runtime must; a sanitizer or a limit on address space?");
-  report.need("pidfd", in_child(try_pidfd), "the end of a program is seen at once", "Linux 5.3 has it");
-  report.need("memfd", in_child(try_memfd), "replays need no file for their tape", "replay cannot work");
-  report.like("rdtsc trap", in_child(try_tsc), "rdtsc is recorded",
-              "a program that reads the time-stamp counter may diverge");
-  report.like("cpuid faulting", in_child(try_cpuid), "cpuid can be recorded",
-              "not needed: replays must run on a CPU with the same features, and are refused otherwise");
-  report.like("MADV_GUARD_INSTALL", in_child(try_guard), "stack guards cost no mapping",
-              "guards use mprotect, up to vm.max_map_count; Linux 6.13 has it");
+  kernel_needs(report);
+  instructions(report);
+  conveniences(report);
   seccomp(report);
   report.line("perf counters", true, "not needed (perf_event_paranoid is " +
               first_line("/proc/sys/kernel/perf_event_paranoid") + ")");
+  limits(report);
   disk(report);
-  report.like("gdb", access("/usr/bin/gdb", X_OK) == 0 ? 0 : ENOENT, "replay --gdb works",
-              "replay --gdb needs it");
   return report.healthy() ? kOk : 1;
 }
 

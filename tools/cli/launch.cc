@@ -27,6 +27,8 @@
 #include "runtime/seam/catalog.h"
 #include "runtime/stage/abi.h"
 #include "tools/cli/elf_probe.h"
+#include "tools/cli/outcome.h"
+#include "tools/cli/probes.h"
 
 namespace reprise::cli {
 namespace {
@@ -200,8 +202,8 @@ std::string cpu() {
 
 }  // namespace
 
-trace::Header header_for(const Target& target, const RunOptions& options, uint64_t seed,
-                         const std::vector<std::string>& redacted) {
+trace::Header header_for(const Target& target, const RunOptions& options, uint32_t control_options,
+                         uint64_t seed, const std::vector<std::string>& redacted) {
   trace::Header header;
   header.format_version = trace::kFormatVersion;
   header.tape_version = tape::kVersion;
@@ -220,12 +222,24 @@ trace::Header header_for(const Target& target, const RunOptions& options, uint64
   header.policy = options.policy;
   header.seed = seed;
   header.flavour = "plain";
-  header.options = option(tape::kHashMemory, options.hash_memory);
+  header.options = control_options;
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   header.started_unix_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
   return header;
 }
+
+namespace {
+
+// What --strict stands for on this machine.
+uint32_t strict_options(const RunOptions& options) {
+  if (!options.strict) return 0;
+  const bool cpuid = failure_of(try_cpuid) == 0;
+  if (!cpuid) say("warning: --strict without cpuid faulting: cpuid is not recorded, rdrand not hidden (reprise doctor)");
+  return tape::kStrictClock | option(tape::kStrict, cpuid);
+}
+
+}  // namespace
 
 bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& options, uint64_t seed,
                  std::string* why) {
@@ -238,7 +252,7 @@ bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& opti
   control.seed = seed;
   control.options = option(tape::kHashMemory, options.hash_memory) |
                     option(tape::kVerbose, options.verbose) |
-                    option(tape::kStrictClock, options.strict_clock);
+                    option(tape::kStrictClock, options.strict_clock) | strict_options(options);
   return true;
 }
 

@@ -40,8 +40,9 @@ constexpr uint64_t nanoseconds(double seconds) { return static_cast<uint64_t>(se
 std::vector<std::string> environment();
 uint64_t random_seed();
 
-trace::Header header_for(const Target& target, const RunOptions& options, uint64_t seed,
-                         const std::vector<std::string>& redacted);
+// `control_options`: those that set_control() chose.
+trace::Header header_for(const Target& target, const RunOptions& options, uint32_t control_options,
+                         uint64_t seed, const std::vector<std::string>& redacted);
 
 // Fills policy, seed, mode and options of a fresh tape. False and *why if the policy is unknown.
 bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& options, uint64_t seed,

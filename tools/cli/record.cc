@@ -94,7 +94,7 @@ Recorded record_once(const RecordOptions& options, const Plan& plan, uint64_t se
     return result;
   };
   if (!set_control(tape.control(), tape::Mode::record, options, seed, &why)) return give_up();
-  trace::Error header_error = writer.begin(header_for(plan.target, options, seed, options.redact));
+  trace::Error header_error = writer.begin(header_for(plan.target, options, tape.control().options, seed, options.redact));
   trace::Scribe scribe(tape);
   scribe.watch(nanoseconds(options.watchdog_s));
   std::string goroutines;

@@ -13,6 +13,7 @@
 #include "tools/cli/gdb.h"
 #include "tools/cli/launch.h"
 #include "tools/cli/outcome.h"
+#include "tools/cli/probes.h"
 #include "tools/cli/trace_files.h"
 
 namespace reprise::cli {
@@ -27,7 +28,7 @@ void set_replay_control(tape::Control& control, const trace::Header& header,
   control.until_event = options.until.value_or(~uint64_t{0});
   control.options = option(tape::kHashMemory, options.hash_memory) |
                     option(tape::kVerbose, options.verbose) | option(tape::kReplayQuiet, quiet) |
-                    option(tape::kOtherFiles, options.force);
+                    option(tape::kOtherFiles, options.force) | (header.options & tape::kStrict);
 }
 
 // What differs from the recording; empty if nothing does.
@@ -183,6 +184,9 @@ int replay(const ReplayOptions& options) {
     wrong = {};
   }
   if (wrong && !options.force) return say(wrong.text() + " (--force replays all the same)"), kBadTrace;
+  if (reader.header().options & tape::kStrict && failure_of(try_cpuid) != 0) {
+    return say("this trace was recorded with --strict: its replay needs cpuid faulting (reprise doctor)"), kUsage;
+  }
   Replay runs(options, reader, stage, pack_root);
   Replayed last;
   for (uint64_t run = 0; run < options.times; ++run) {

@@ -61,6 +61,9 @@ void add_run_options(CLI::App& sub, RunOptions& options) {
                "Hash all writable memory of the program at its end");
   sub.add_flag("--strict-clock", options.strict_clock,
                "Record every rdtsc, however often the program reads clocks (slower clocks)");
+  sub.add_flag("--strict", options.strict,
+               "Record every rdtsc and cpuid, and tell the program that this CPU has no rdrand, rdseed,\n"
+               "rdpid and transactions, whose results could not be replayed (slower start)");
   add_watchdog(sub, options.watchdog_s);
   add_status_file(sub, options.status_file);
   sub.add_flag("--verbose", options.verbose, "Let the stage say what it does");
