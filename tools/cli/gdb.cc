@@ -3,7 +3,8 @@
 // at the address where the stage has put it; gdb finds the libraries through the program's own
 // r_debug from there.
 //
-// SIGSYS is the stage's trap, SIGSEGV and SIGILL it uses for rdtsc and rdrand: passed on silently.
+// SIGSYS is the stage's trap, SIGSEGV and SIGILL it uses for rdtsc and rdrand: passed on silently. When the
+// program is about to die of a fault the stage calls at_death, and gdb (reprise-gdb.py) stops at the next.
 #include "tools/cli/gdb.h"
 
 #include <elf.h>
@@ -46,7 +47,7 @@ std::vector<std::string> gdb_argv(const std::vector<std::string>& stage_argv,
   std::vector<std::string> commands{
       "set confirm off", "set pagination off", "set startup-with-shell off",
       "set disable-randomization off", "handle SIGSYS SIGSEGV SIGILL nostop noprint pass",
-      "tbreak at_jump", "run"};
+      "tbreak at_jump", "set $reprise_at_death = (unsigned long)&at_death", "run"};
   if (!pack_root.empty()) commands.push_back("set sysroot " + pack_root);
   commands.push_back("file " + executable);
   commands.push_back(fmt::format("symbol-file {} -o {:#x}", executable, load_bias(executable)));

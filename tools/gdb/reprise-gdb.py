@@ -25,6 +25,21 @@ def loaded(value):
     return value["_M_i"]
 
 
+class Death(gdb.Breakpoint):
+    """The stage says that the program dies of the instruction it executes next: gdb is to stop there."""
+
+    def stop(self):
+        gdb.execute("handle SIGSEGV SIGILL stop print", to_string=True)
+        return False
+
+
+def watch_for_death():
+    """`replay --gdb` notes where the stage says so, before it loads the program's symbols."""
+    at_death = gdb.convenience_variable("reprise_at_death")
+    if at_death is not None:
+        Death(f"*{int(at_death):#x}", internal=True)
+
+
 class Goroutine:
     """What a G says. REQUIRES: the program is stopped."""
 
@@ -204,3 +219,4 @@ class InGoroutine(gdb.Command):
 
 InfoGoroutines()
 InGoroutine()
+watch_for_death()
