@@ -3,7 +3,8 @@
 
   tools/bench/record_cost.py [--pairs N] [--requests N] [--cores] [ROW...]
 
-Rows: kvd (under redis-benchmark), fair and random (the channel program). `reprise run` and `reprise
+Rows: kvd (under redis-benchmark), requests (kvd's records without a second process), fair and random (the
+channel program). `reprise run` and `reprise
 record` alternate, N times each; both get the same seeds. CPU is user and system time of the program with
 its stage, and of the scribe, told apart; a decision is a decision of the seam. What the program pays is
 the difference of two runs, so the table gives the median over the pairs. --cores puts server, client and
@@ -61,11 +62,11 @@ def kvd(mode, seed, trace, requests):
         return run
 
 
-def channels(policy):
+def alone(name, policy):
     def row(mode, seed, trace, requests):
         output = tempfile.TemporaryFile("w+")
         start = time.monotonic()
-        program = os.path.join(BUILD, "tools", "reprise-bench-channels")
+        program = os.path.join(BUILD, "tools", name)
         process = subprocess.Popen([*command(mode, seed, trace, policy), program, str(requests)],
                                    stdout=output, stderr=subprocess.STDOUT)
         run = Run(process, output)
@@ -74,7 +75,8 @@ def channels(policy):
     return row
 
 
-ROWS = {"kvd": kvd, "fair": channels("fair"), "random": channels("random")}
+ROWS = {"kvd": kvd, "requests": alone("reprise-bench-requests", "fair"),
+        "fair": alone("reprise-bench-channels", "fair"), "random": alone("reprise-bench-channels", "random")}
 
 
 def shown(trace):
