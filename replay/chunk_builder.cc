@@ -122,6 +122,7 @@ void ChunkBuilder::add(const tape::Record& head, const RecordView& record) {
 }
 
 void ChunkBuilder::add_decisions(uint8_t thread, uint64_t packed, uint32_t count) {
+  if (count == 0) return;  // of a damaged tape: its tokens would be counted by no record
   if (thread != decider_) {
     put_token(shape_of({tape::kDecisions, 0, thread, 0, 0}).index);
     decider_ = thread;
