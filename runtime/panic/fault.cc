@@ -1,5 +1,6 @@
-// Fault signals: a touched guard is a stack overflow with the goroutine's name, anything else is told
-// and then left to kill the process as it would have. SIGQUIT is quit.cc's.
+// Fault signals: a touched guard is a stack overflow with the goroutine's name, a nil dereference or a
+// division by zero of the program's a panic (signal/sigpanic.cc), anything else is told and then left
+// to kill the process as it would have. SIGQUIT is quit.cc's.
 //
 // The handlers run on a stack of their own, one a thread, since the goroutine's may be what is full.
 // They look up symbols and so use the heap, which the signal may have interrupted: an alarm ends a
@@ -19,6 +20,7 @@
 #include "runtime/panic/quit.h"
 #include "runtime/panic/report.h"
 #include "runtime/sched/sched.h"
+#include "runtime/signal/sigpanic.h"
 
 namespace reprise::rt {
 
@@ -59,6 +61,7 @@ void on_fault(int signal, siginfo_t* info, void* raw_context) {
   const auto& context = *static_cast<const ucontext_t*>(raw_context);
   G* gp = getg();
   const bool on_goroutine = gp != nullptr && gp == curg();
+  if (prepare_sigpanic(signal, *info, static_cast<ucontext_t*>(raw_context))) return;
   if (on_goroutine) ++gp->no_preempt;  // the report takes locks: nobody else may run in its place
   const Registers registers = registers_of(context);
   if (signal == SIGSEGV && on_goroutine && in_guard(gp, reinterpret_cast<uint64_t>(info->si_addr))) {

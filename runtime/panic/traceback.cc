@@ -21,7 +21,9 @@ int collect(Dwfl_Frame* frame, void* arg) {
   Dwarf_Addr pc = 0;
   bool exact = false;
   if (out.count == out.pcs.size() || !dwfl_frame_pc(frame, &pc, &exact)) return DWARF_CB_ABORT;
-  out.pcs[out.count++] = pc;
+  // Behind a signal's frame (sigpanic) the instruction itself is meant: readers take one off.
+  out.pcs[out.count] = pc + (exact && out.count != 0);
+  ++out.count;
   return DWARF_CB_OK;
 }
 

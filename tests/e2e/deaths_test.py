@@ -67,6 +67,32 @@ class Deaths(unittest.TestCase):
         self.assertIn("goroutine 2 [running]:\n", run.stderr)
         self.assert_frame(run.stderr, "recurse(int)", "deaths.cc")
 
+    def test_nil_dereference_is_a_panic_at_the_instruction(self):
+        run = die("nil")
+        self.assertEqual(run.returncode, PANIC_STATUS, run.stderr)
+        self.assertRegex(run.stderr, r"^panic: runtime error: invalid memory address or nil pointer dereference\n"
+                         r"\[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x[0-9a-f]+\]\n\n"
+                         r"goroutine 2 \[running\]:\n")
+        self.assert_frame(run.stderr, "writes_null(", "deaths.cc")
+
+    def test_call_of_a_nil_function_is_a_panic_of_the_caller(self):
+        run = die("nil_call")
+        self.assertEqual(run.returncode, PANIC_STATUS, run.stderr)
+        self.assertRegex(run.stderr, r"^panic: runtime error: invalid memory address or nil pointer dereference\n"
+                         r"\[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x0\]\n")
+        self.assert_frame(run.stderr, "calls(", "deaths.cc")
+
+    def test_division_by_zero_is_a_panic(self):
+        run = die("divide")
+        self.assertEqual(run.returncode, PANIC_STATUS, run.stderr)
+        self.assertRegex(run.stderr, r"^panic: runtime error: integer divide by zero\n\[signal SIGFPE code=0x1 ")
+        self.assert_frame(run.stderr, "divides(int)", "deaths.cc")
+
+    def test_fault_in_a_library_is_a_crash(self):
+        run = die("nil_in_libc")
+        self.assertEqual(run.returncode, -signal.SIGSEGV, run.stderr)
+        self.assertIn("fatal error: unexpected signal\n", run.stderr)
+
     def test_segmentation_fault_reports_and_dies_of_the_signal(self):
         run = die("segv")
         self.assertEqual(run.returncode, -signal.SIGSEGV)

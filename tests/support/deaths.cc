@@ -66,8 +66,41 @@ void overflow() {
 
 [[gnu::noinline]] void writes_null(volatile int* pointer) { *pointer = 1; }
 
-void segv() {
+void nil() {
   go([] { writes_null(nullptr); });
+  park_for_ever();
+}
+
+// Not a nil pointer, but a wrong one.
+void segv() {
+  static volatile uintptr_t nowhere = 0x5aa5'0000'1230;
+  go([] { writes_null(reinterpret_cast<volatile int*>(nowhere)); });
+  park_for_ever();
+}
+
+[[gnu::noinline]] int divides(int by) { return 42 / by; }
+
+void divide() {
+  static volatile int zero = 0;
+  go([] { std::printf("%d\n", divides(zero)); });
+  park_for_ever();
+}
+
+[[gnu::noinline]] void calls(void (*function)()) {
+  function();
+  std::puts("called");
+}
+
+void nil_call() {
+  static void (*volatile nothing)() = nullptr;
+  go([] { calls(nothing); });
+  park_for_ever();
+}
+
+// In libc, which does not expect to be left in the middle.
+void nil_in_libc() {
+  static const char* volatile nothing = nullptr;
+  go([] { std::printf("%zu\n", std::strlen(nothing)); });
   park_for_ever();
 }
 
@@ -217,6 +250,8 @@ constexpr struct {
     {"panic_on_goroutine", panic_on_goroutine},
     {"exception", exception},   {"overflow", overflow},
     {"segv", segv},             {"main_goexit", main_goexit},
+    {"nil", nil},               {"divide", divide},
+    {"nil_call", nil_call},     {"nil_in_libc", nil_in_libc},
     {"swallowed_goexit", swallowed_goexit},
     {"recursive_static", recursive_static},
     {"quit", quit},
