@@ -75,6 +75,8 @@ struct TickPage {
   void* stack;                  // top of the stack on which the slow path decides
   CountedModule* modules;       // atomic; written under the dynamic linker's lock
   uint64_t module_count;        // ever linked
+  uint64_t before;              // ticks until the counter was set last; whoever sets it keeps these two
+  int64_t loaded;               // what it was set to: before + (loaded - counter) ticks have passed
 };
 static_assert(offsetof(TickPage, counter) == TICK_COUNTER - TICK_PAGE);
 static_assert(offsetof(TickPage, slow) == TICK_SLOW - TICK_PAGE);

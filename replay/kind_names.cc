@@ -119,6 +119,7 @@ const char* tape_kind(uint16_t kind) {
     case tape::kChildOutput: return "(output of a child)";
     case tape::kDecisions: return "(decisions)";
     case tape::kMemory: return "(memory of a mapped file)";
+    case tape::kPreempt: return "(preemption)";
     case tape::kEnd: return "(end)";
     default: return nullptr;
   }

@@ -48,6 +48,8 @@ uint64_t RecordingPolicy::draw(const seam::Decision& decision) {
     const seam::PolicyMemory memory;
     value = inner_->draw(decision);
   }
+  // Where a computation is preempted is recorded when it happens.
+  if (decision.kind == seam::DecisionKind::interrupt) return value;
   table_.note(record_kind(decision.kind), decision_check(decision), static_cast<int64_t>(value));
   return value;
 }

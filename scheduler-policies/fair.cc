@@ -10,6 +10,7 @@ size_t FairPolicy::choose(const Decision& decision) {
 }
 
 uint64_t FairPolicy::draw(const Decision& decision) {
+  if (decision.kind == DecisionKind::interrupt) return kUnbounded;
   if (decision.kind != DecisionKind::preempt) return rng_.next();
   return 1 + rng_.below(kMaxTicks);
 }

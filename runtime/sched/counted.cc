@@ -1,7 +1,7 @@
 // Ticks, the counter that expires, and the look-up of counted text.
 //
 // Elapsed ticks are not counted anywhere: they follow from the counter and from what it was armed with.
-// `armed_ - counter` ticks have passed since arming, and the n-th one finds the counter at -1.
+// `loaded - counter` ticks have passed since arming, and the n-th one finds the counter at -1.
 //
 // An expired counter is a scheduling point at an instruction of the program's: the goroutine goes back
 // into the ready set, and the policy says who runs. The length of a slice is the policy's draw, as
@@ -22,6 +22,7 @@
 
 #include "asm/asm.h"
 #include "runtime/boot/boot.h"
+#include "runtime/sched/exact.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
 
@@ -51,8 +52,6 @@ constexpr uint64_t kHeadroomBytes = 4096;
 
 struct Counted {
   bool ready = false;      // the page is there and the slow path in place
-  uint64_t before = 0;     // ticks up to the last arming
-  uint64_t armed = 0;      // what the counter was set to then
   uint64_t retry = 1;
 };
 constinit Counted counted;
@@ -122,12 +121,14 @@ uint64_t next_slice() {
 bool counted_program() { return counted.ready && tick_page()->modules != nullptr; }
 
 uint64_t ticks_elapsed() {
-  return counted.ready ? counted.before + (counted.armed - static_cast<uint64_t>(counter())) : 0;
+  if (!counted.ready) return 0;
+  const TickPage& page = *tick_page();
+  return page.before + static_cast<uint64_t>(page.loaded - counter());
 }
 
 void ticks_arm(uint64_t n) {
-  counted.before = ticks_elapsed();
-  counted.armed = n - 1;
+  tick_page()->before = ticks_elapsed();
+  tick_page()->loaded = static_cast<int64_t>(n - 1);
   *const_cast<volatile int64_t*>(&tick_page()->counter) = static_cast<int64_t>(n - 1);
 }
 
@@ -167,9 +168,10 @@ void countedinit() {
   // Above the frame of pushed registers lies the rest of TickFrame.
   page->stack = static_cast<char*>(std::aligned_alloc(64, kTickStackBytes)) + kTickStackBytes - 64;
   page->slow = reprise_tick_slow;
-  counted.armed = static_cast<uint64_t>(page->counter);
+  page->loaded = page->counter;
   counted.ready = true;
   ticks_arm(1);
+  if (const stage::Table* table = stage_table()) exact_install(*table);
 }
 
 LibcCallback::LibcCallback() : gp_(curg()) {
@@ -188,10 +190,5 @@ int reprise_tick_expired(reprise::rt::TickFrame* frame, const void* xsave) {
 }
 
 void reprise_tick_gives_way() {
-  using namespace reprise::rt;
-  G* gp = getg();
-  gp->op = reprise::seam::OpKind::yield;
-  gp->op_site = 0;
-  gp->access_count = 0;
-  gosched_announced();
+  reprise::rt::seam_preempted();
 }

@@ -9,6 +9,7 @@
 #include "asm/preempt.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/native.h"
+#include "runtime/sched/seam.h"
 
 namespace reprise::rt {
 
@@ -44,6 +45,6 @@ void preempt_requests_served() {
 // On the goroutine, at an instruction that made no call: everything that is live is saved already.
 extern "C" void reprise_async_preempt2() {
   using namespace reprise::rt;
-  if (seam_active) return gosched_announced();
+  if (seam_active) return seam_preempted();
   mcall(gopreempt_m);
 }

@@ -263,6 +263,22 @@ void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses) {
   gosched_announced();
 }
 
+// With nobody ready there is a timer or the poller to be looked at, or the stage would not have preempted.
+void seam_preempted() {
+  G* gp = getg();
+  ++state.step;
+  announce(gp, seam::OpKind::resume, {}, 0);
+  if (state.wants_events) {
+    tell({seam::Event::Kind::step, gp->name, {}, state.step, seam::OpKind::resume, 0, {}});
+  }
+  if (state.ready.empty()) sched.poll_soon = true;
+  gosched_announced();
+}
+
+uint64_t seam_draw_interrupt() {
+  return state.policy->draw(decision_of(seam::DecisionKind::interrupt, {}));
+}
+
 size_t seam_ask(seam::DecisionKind kind, const seam::Candidates& candidates) {
   return on_g0([&] { return ask_choice(decision_of(kind, candidates)); });
 }

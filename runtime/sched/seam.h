@@ -42,6 +42,12 @@ void seam_note_exit(G* gp);
 void seam_note_block(G* gp);
 void seam_note_wake(G* gp);
 
+// The goroutine that runs counted code was preempted (exact.h). Gives way; on its stack.
+void seam_preempted();
+// When to preempt counted code next: 64 random bits of the policy's, or Policy::kUnbounded. Not logged:
+// what comes of it is. With a policy only; any stack, outside the runtime.
+uint64_t seam_draw_interrupt();
+
 // Steps of the run so far: scheduling points, run decisions, and goroutines that became ready.
 uint64_t seam_step();
 

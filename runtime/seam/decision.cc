@@ -5,7 +5,8 @@ namespace reprise::seam {
 
 const char* name_of(DecisionKind kind) {
   static constexpr const char* kNames[kDecisionKinds] = {
-      "run", "preempt", "select", "wake", "timer", "signal", "poll", "gc", "fault", "draw"};
+      "run", "preempt", "select", "wake", "timer", "signal", "poll", "gc", "fault", "draw",
+      "interrupt"};
   const auto index = static_cast<size_t>(kind);
   return index < kDecisionKinds ? kNames[index] : "unknown";
 }

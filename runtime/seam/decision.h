@@ -25,8 +25,11 @@ enum class DecisionKind : uint8_t {
   gc,       // whether a cycle starts, which worker runs, assist or queue
   fault,    // whether this system call fails or comes up short, and how
   draw,     // 64 random bits: map seeds, iteration starts, the program's own randomness
+  interrupt,  // counted flavour: where the computation that runs is preempted next. draw(): 64 random
+              // bits, which the runtime turns into ticks and instructions, or kUnbounded: a matter of
+              // time. Not logged: what comes of it is (tape::kPreempt)
 };
-inline constexpr size_t kDecisionKinds = 10;
+inline constexpr size_t kDecisionKinds = 11;
 const char* name_of(DecisionKind kind);
 
 // What a goroutine is about to do. The accesses say to what.

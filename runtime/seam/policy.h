@@ -43,6 +43,8 @@ class Policy {
   // preemption. A tick is a scheduling point at which another goroutine is ready, whoever comes to
   // it: a goroutine that blocks leaves the rest to the next. kUnbounded: decision.chooser runs until
   // it blocks, and the next one's first tick asks again.
+  // DecisionKind::interrupt: 64 random bits, or kUnbounded: goroutines that compute are preempted when
+  // their time slice is over.
   virtual uint64_t draw(const Decision& decision) = 0;
 
   // Every step, spawn, block, wake and exit, in order. Called only if wants_events().

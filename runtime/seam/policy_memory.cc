@@ -5,5 +5,6 @@
 namespace reprise::seam {
 
 constinit uint32_t policy_memory_depth = 0;
+constinit volatile int64_t* policy_ticks = nullptr;
 
 }  // namespace reprise::seam

@@ -69,6 +69,9 @@ enum Kind : uint16_t {
                           // recording only: the parent takes them apart, a trace holds none
   kMemory = 0x42e,        // value: address. What the program's call before wrote to a file appears there,
                           // in a shared mapping of that file
+  kPreempt = 0x430,       // a goroutine was preempted between two instructions of counted code. value: ticks
+                          // of counted code so far; segment: PreemptKey. Between the records of what
+                          // the program did before and after
   kCpuid = 0x431,         // check: leaf and subleaf; value: two registers, eax and ebx of an execution of
                           // cpuid in one record, ecx and edx in the next (Option::kStrict)
   kEnd = 0x42f,           // value: wait status as waitpid gives it. Followed by nothing. The stage
@@ -122,6 +125,17 @@ constexpr uint32_t carried(uint32_t bytes) {
 // fingerprint, as always. The next kCheckpoint then finds a wrong argument or output byte; a wrong
 // kind, thread or small check is found at its record.
 inline constexpr uint32_t kKeptCheck = 256;
+
+// Where exactly a preemption falls: at this instruction, in the stretch of code between two ticks that
+// the record's value names. Within it an instruction is executed once, but for recursion (another sp),
+// iterations of a `rep` (another rcx) and cycles that no tick divides, such as those of `lock cmpxchg`
+// (other registers).
+struct PreemptKey {
+  uint64_t pc, sp, rcx;
+  uint64_t flags;      // arithmetic ones. Imposed, not compared: after a tick they depend on its counter,
+                       // and nothing of the program reads them then
+  uint64_t registers;  // hash of all others, vector registers included
+};
 
 // How the segment starts that names a mapped file (the first of an mmap that maps one, and the first
 // two of kStart); the path follows, up to a NUL or the segment's end. The parent reads it to learn
@@ -224,6 +238,9 @@ struct Control {
   uint64_t halt_registers[17];  // of the stage's frame, by DWARF number: 3 rbx, 6 rbp, 7 rsp, 12 to
                                 // 15, 16 rip; call frame information leads on into the program
   uint64_t goroutines;          // address of the program's seam::GoroutineList, 0 if it has none
+
+  uint64_t slice_ns;  // live, set by the parent: how long a goroutine runs counted code before it is
+                      // preempted, under policies that leave that to time
 };
 static_assert(sizeof(Control) <= kControlBytes);
 

@@ -21,6 +21,31 @@ namespace reprise::stage {
 inline constexpr unsigned long kAuxTable = 0x5250'5a01;  // auxiliary vector type of the table
 inline constexpr uint32_t kAbiVersion = 2;
 
+// What the runtime tells of a program that has counted code (runtime/sched/counted.h), so that the stage
+// can preempt it between any two instructions (stage/preempt.h). The functions are called in signal
+// handlers, on the stage's stack, at an instruction of counted code; they make no system call, and what
+// they write the program never sees.
+struct CountedCode {
+  const volatile uint32_t* policy_depth;  // not 0: a policy runs, which does not count
+  bool (*in_text)(uint64_t pc);
+  uint64_t (*branch_end)(uint64_t pc);  // behind the branch of a tick if pc is there, else pc
+
+  // Live: whether the goroutine that runs, whose stack pointer is `sp`, can be preempted here.
+  enum class Place : uint32_t { no, yes, pointless };  // pointless: nobody would run in its place
+  Place (*place)(uint64_t sp);
+
+  // Live: the policy's answer how far away the next preemption is.
+  struct Distance {
+    uint64_t ticks;  // 0: it is a matter of time (Control::slice_ns)
+    uint32_t steps;  // and so many instructions behind the tick
+  };
+  Distance (*next)();
+
+  void (*preempt)();           // goes on in place of the interrupted code, whose address was pushed below
+                               // the red zone; returns there with every register as it was
+  uint32_t (*slices)();        // how often a goroutine has started to run
+};
+
 struct Table {
   uint32_t abi_version;
   uint32_t reserved;
@@ -53,6 +78,10 @@ struct Table {
 
   // Ends the run as diverged or broken, with this text for the parent. Does not return.
   void (*fail)(tape::Verdict verdict, const char* message);
+
+  // Counted code is preempted from now on. `code` lives for ever. At most once in an image; on the thread
+  // that runs the goroutines.
+  void (*counted)(const CountedCode* code);
 };
 
 }  // namespace reprise::stage

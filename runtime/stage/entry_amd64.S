@@ -122,6 +122,12 @@ FUNCTION(stage_jump)
         ret
 END(stage_jump)
 
+// Where a tick of counted code leads when the counter is used up: rax says where the program goes on, its
+// own rax is in the tick page (preempt.cc).
+FUNCTION(stage_tick)
+        ud2
+END(stage_tick)
+
 // bool stage_guarded(void (*fn)(void*), void* arg, Guard* guard)
 // Calls fn(arg); true if it came back. The fault handler resumes at stage_guard_failed with the
 // registers of `guard`, as if this function had returned false.

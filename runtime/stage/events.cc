@@ -11,6 +11,7 @@
 #include "runtime/stage/maps.h"
 #include "runtime/stage/model.h"
 #include "runtime/stage/outputs.h"
+#include "runtime/stage/preempt.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
 #include "runtime/stage/shared_files.h"
@@ -26,6 +27,7 @@ namespace reprise::stage {
 namespace {
 
 void final_hashes(int wait_status) {
+  preempt_settle();
   if (option(tape::kHashMemory)) control->memory_hash = hash_memory();
   const bool exited = (wait_status & 0x7f) == 0;
   control->exit_status = exited ? wait_status >> 8 & 0xff : -1;
@@ -66,7 +68,10 @@ bool counts_as_not_entered(Thread& t, const Call& call, long result) {
 long ask_kernel(Thread& t, const Call& call, const long* a, bool keeps_baton) {
   t.own_mask = brings_own_mask(call);
   const bool left = !keeps_baton && baton_leave();
-  const long result = stage_interruptible(call.nr, a[0], a[1], a[2], a[3], a[4], a[5], &t.pending);
+  long result;
+  do {
+    result = stage_interruptible(call.nr, a[0], a[1], a[2], a[3], a[4], a[5], &t.pending);
+  } while (slice_interrupted() && result == -EINTR && !t.pending);
   if (left) baton_take();
   t.own_mask = false;
   return result;

@@ -8,6 +8,7 @@
 
 #include "runtime/stage/events.h"
 #include "runtime/stage/instructions.h"
+#include "runtime/stage/preempt.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
 #include "runtime/stage/signals.h"
@@ -75,11 +76,13 @@ void on_fault(int signal, siginfo_t* info, void* v) {
   const greg_t ip = context->uc_mcontext.gregs[REG_RIP];
   const bool sent = info->si_code <= 0;
   if (sent && signal != SIGSYS) return live() ? on_signal(signal, info, v) : void();
+  if (signal == SIGILL && preempt_illegal(t, context)) return;
   if (in_stage(ip)) {
     if (!t.guard) stage_is_broken(signal, info, ip);
     return leave_guard(*t.guard, context);
   }
-  if (emulate_instruction(t, signal, context)) return;
+  if (signal == SIGTRAP && preempt_step(t, info, context)) return;
+  if (emulate_instruction(t, signal, context)) return preempt_before_program(t);
   const bool caught = actions[signal].handler > 1 && !(t.mask & signal_bit(signal));
   if (caught) return deliver(t, context, signal, *info);
   if (option(tape::kVerbose)) say_fault(signal, info, ip);

@@ -14,6 +14,8 @@
 #include "runtime/stage/halt.h"
 #include "runtime/stage/instructions.h"
 #include "runtime/stage/layout.h"
+#include "runtime/stage/preempt.h"
+#include "runtime/stage/preempt_key.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
 #include "runtime/stage/rewrite.h"
@@ -26,6 +28,7 @@ reprise::tape::Mode stage_entry_mode();
 int64_t stage_entry_note(uint32_t kind, uint32_t check, int64_t value);
 void stage_entry_note_bytes(uint32_t kind, uint32_t check, int64_t value, const void* bytes,
                             uint32_t size);
+void stage_entry_counted(const reprise::stage::CountedCode* code);
 void stage_entry_fail(reprise::tape::Verdict verdict, const char* message);
 int64_t stage_entry_clock(int clock_id);
 long stage_entry_syscall(long, long, long, long, long, long, long);
@@ -40,6 +43,7 @@ namespace {
 Table& table() { return *reinterpret_cast<Table*>(table_address()); }
 
 Gate::Leave leave_after_event(Thread& t) {
+  preempt_before_program(t);
   return t.gate.leave = signal_due_after(t) ? Gate::Leave::deliver : Gate::Leave::back;
 }
 
@@ -54,12 +58,17 @@ int64_t native_clock(int clock_id) { return real_clock(clock_id, true); }
 extern "C" tape::Mode stage_do_mode() { return mode; }
 
 extern "C" int64_t stage_do_note(uint32_t kind, uint32_t check, int64_t value) {
-  return note(self(), static_cast<uint16_t>(kind), check, value);
+  Thread& t = self();
+  value = note(t, static_cast<uint16_t>(kind), check, value);
+  preempt_before_program(t);
+  return value;
 }
 
 extern "C" void stage_do_note_bytes(uint32_t kind, uint32_t check, int64_t value,
                                     const void* bytes, uint32_t size) {
-  note_bytes(self(), static_cast<uint16_t>(kind), check, value, bytes, size);
+  Thread& t = self();
+  note_bytes(t, static_cast<uint16_t>(kind), check, value, bytes, size);
+  preempt_before_program(t);
 }
 
 extern "C" int64_t stage_do_clock(int clock_id) {
@@ -92,7 +101,7 @@ extern "C" Gate::Leave stage_do_hot(HotFrame* frame) {
   Thread& t = self();
   Gate& gate = t.gate;
   gate.resume_rcx = frame->site->ip_after;
-  gate.resume_r11 = frame->flags;
+  gate.resume_r11 = frame->flags & ~kProgramFlags;  // as after a trap
   Call call = {frame->nr,
                {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9},
                nullptr, frame->site->ip_after - 2, frame->user_sp};
@@ -149,7 +158,8 @@ bool make_table() {
              .clock = stage_entry_clock,
              .runnable = &runnable_goroutines,
              .goroutines = &goroutines,
-             .fail = stage_entry_fail};
+             .fail = stage_entry_fail,
+             .counted = stage_entry_counted};
   return true;
 }
 

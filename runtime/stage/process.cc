@@ -20,6 +20,7 @@
 #include "runtime/stage/instructions.h"
 #include "runtime/stage/layout.h"
 #include "runtime/stage/memory.h"
+#include "runtime/stage/preempt.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
 #include "runtime/stage/shared_files.h"
@@ -60,6 +61,7 @@ void leave_tape(Thread& t, ucontext_t* context) {
   unpin();
   shut_gate(t);
   redirect_child_streams(nullptr);
+  preempt_leave();
   restore_program_handlers();
   context->uc_stack = t.alternate;  // rt_sigreturn installs it
 }
@@ -270,5 +272,6 @@ void stage_thread_main(reprise::stage::Thread* t) {
   }
   t->tid = note(*t, reprise::tape::kThreadStart, 0, t->tid);
   store_tid(t->set_tid, t->tid);
+  preempt_before_program(*t);
   stage_resume(&t->start);
 }

@@ -108,6 +108,7 @@ const char* kind_name(uint32_t kind) {
     case tape::kContinue: return "(continuation)";
     case tape::kChildOutput: return "(output of a child)";
     case tape::kMemory: return "(memory of a mapped file)";
+    case tape::kPreempt: return "(preemption)";
     case tape::kEnd: return "(end)";
     default: break;
   }

@@ -11,6 +11,8 @@
 #include "runtime/stage/events.h"
 #include "runtime/stage/memory.h"
 #include "runtime/stage/model.h"
+#include "runtime/stage/preempt.h"
+#include "runtime/stage/preempt_key.h"
 #include "runtime/stage/process.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
@@ -105,8 +107,11 @@ Call call_of(ucontext_t* context) {
           static_cast<uint64_t>(g[REG_RIP]), static_cast<uint64_t>(g[REG_RSP])};
 }
 
-// What follows the instruction may have been rewritten, by this trap or during it.
-void go_on(ucontext_t* context) {
+// What follows the instruction may have been rewritten, by this trap or during it. The flags that the
+// instruction leaves in r11 may be those of a tick of counted code, which differ in a replay.
+void go_on(Thread& t, ucontext_t* context) {
+  context->uc_mcontext.gregs[REG_R11] &= ~static_cast<greg_t>(kProgramFlags);
+  preempt_before_program(t);
   greg_t& ip = context->uc_mcontext.gregs[REG_RIP];
   ip = static_cast<greg_t>(resume_address(ip));
 }
@@ -131,7 +136,7 @@ void on_trap(int, siginfo_t* info, void* v) {
   auto* context = static_cast<ucontext_t*>(v);
   if (is_gate_trap(context->uc_mcontext.gregs[REG_RIP]) && leave_by_trap(t, context)) {
     take_signal(t, context, When::after, 0);
-    return go_on(context);
+    return go_on(t, context);
   }
   Call call = call_of(context);
   if (info->si_arch != kAuditArchX86_64) unmodelled(t, call, "a 32-bit call");
@@ -141,7 +146,7 @@ void on_trap(int, siginfo_t* info, void* v) {
   if (mode == Mode::off) return;
   if (!needs_trap(call.nr)) count_trap(call.ip, call.nr);
   if (call.nr != SYS_rt_sigreturn && signal_due_after(t)) take_signal(t, context, When::after, call.nr);
-  go_on(context);
+  go_on(t, context);
 }
 
 }  // namespace reprise::stage

@@ -7,6 +7,7 @@
 
 #include "runtime/stage/call.h"
 #include "runtime/stage/events.h"
+#include "runtime/stage/preempt.h"
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
 #include "runtime/stage/signals.h"
@@ -37,6 +38,7 @@ bool kept_waiting(Line& who) {
 }  // namespace
 
 void on_watchdog(int signal, siginfo_t* info, void* v) {
+  if (on_slice(self(), info, static_cast<ucontext_t*>(v))) return;
   if (!__atomic_exchange_n(&control->watchdog_asks, 0, __ATOMIC_ACQ_REL)) {
     if (live()) on_signal(signal, info, v);
     return;

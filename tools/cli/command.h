@@ -18,6 +18,7 @@ enum Status : int {
 };
 
 inline constexpr double kWatchdogSeconds = 10;
+inline constexpr uint64_t kSliceMicroseconds = 10'000;  // the reference's
 
 // What comes after `--`, or after the last option.
 using Program = std::vector<std::string>;
@@ -29,6 +30,7 @@ struct RunOptions {
   bool strict_clock = false;
   bool strict = false;
   double watchdog_s = kWatchdogSeconds;
+  uint64_t slice_us = kSliceMicroseconds;
   bool verbose = false;
   std::string status_file;
 };

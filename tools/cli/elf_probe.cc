@@ -13,6 +13,7 @@ namespace reprise::cli {
 namespace {
 
 constexpr const char* kMarker = "reprise_rt0_go";
+constexpr const char* kCountedSection = "reprise_text";
 
 bool defines_marker(Elf* elf) {
   for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf, section)) != nullptr;) {
@@ -27,6 +28,18 @@ bool defines_marker(Elf* elf) {
       const char* name = elf_strptr(elf, header.sh_link, symbol.st_name);
       if (name && std::strcmp(name, kMarker) == 0) return true;
     }
+  }
+  return false;
+}
+
+bool has_section(Elf* elf, const char* wanted) {
+  size_t names = 0;
+  if (elf_getshdrstrndx(elf, &names) != 0) return false;
+  for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf, section)) != nullptr;) {
+    GElf_Shdr header;
+    if (!gelf_getshdr(section, &header)) continue;
+    const char* name = elf_strptr(elf, names, header.sh_name);
+    if (name && std::strcmp(name, wanted) == 0) return true;
   }
   return false;
 }
@@ -55,6 +68,7 @@ const char* refuse(Elf* elf, ElfProbe& out, int fd) {
   if (header.e_type != ET_EXEC && header.e_type != ET_DYN) return "is not an executable";
   out.interpreter = interpreter_of(elf, fd);
   out.links_reprise = defines_marker(elf);
+  out.counted = has_section(elf, kCountedSection);
   return nullptr;
 }
 

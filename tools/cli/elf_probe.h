@@ -8,6 +8,7 @@ namespace reprise::cli {
 struct ElfProbe {
   std::string interpreter;     // empty: static
   bool links_reprise = false;  // defines the runtime's entry point
+  bool counted = false;        // has a table of counted text (tools/counted/site.h)
 };
 
 // False and *why (one line, with the path) if the stage could not load it.

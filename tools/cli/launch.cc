@@ -112,6 +112,7 @@ bool resolve(const std::vector<std::string>& program, Target& out, std::string* 
   ElfProbe probe;
   if (!probe_elf(path, probe, why)) return false;
   out.links_reprise = probe.links_reprise;
+  out.counted = probe.counted;
   out.path = real(path);
   out.argv.insert(out.argv.begin(), path);
   return true;
@@ -221,7 +222,7 @@ trace::Header header_for(const Target& target, const RunOptions& options, uint32
   header.kernel = fmt::format("{} {} {}", name.sysname, name.release, name.version);
   header.policy = options.policy;
   header.seed = seed;
-  header.flavour = "plain";
+  header.flavour = target.counted ? "counted" : "plain";
   header.options = control_options;
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -250,6 +251,7 @@ bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& opti
   std::strcpy(control.policy, policy.c_str());
   control.mode = mode;
   control.seed = seed;
+  control.slice_ns = options.slice_us * 1000;
   control.options = option(tape::kHashMemory, options.hash_memory) |
                     option(tape::kVerbose, options.verbose) |
                     option(tape::kStrictClock, options.strict_clock) | strict_options(options);

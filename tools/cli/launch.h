@@ -17,6 +17,7 @@ struct Target {
   std::string path;                // absolute, links resolved
   std::vector<std::string> argv;   // what the stage is given: path as found, and arguments
   bool links_reprise = false;
+  bool counted = false;            // the executable itself has counted code
 };
 
 // Finds `program` as a shell would, follows a #! line, and refuses what the stage cannot load

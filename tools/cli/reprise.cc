@@ -64,6 +64,11 @@ void add_run_options(CLI::App& sub, RunOptions& options) {
   sub.add_flag("--strict", options.strict,
                "Record every rdtsc and cpuid, and tell the program that this CPU has no rdrand, rdseed,\n"
                "rdpid and transactions, whose results could not be replayed (slower start)");
+  sub.add_option("--slice-us", options.slice_us,
+                 "Counted code under a policy that preempts by time (fair): microseconds after which\n"
+                 "a goroutine that computes gives way to others")
+      ->check(CLI::Range(20, 1'000'000'000))
+      ->capture_default_str();
   add_watchdog(sub, options.watchdog_s);
   add_status_file(sub, options.status_file);
   sub.add_flag("--verbose", options.verbose, "Let the stage say what it does");

@@ -57,6 +57,9 @@ class Wired final : public Policy {
     });
   }
   uint64_t draw(const Decision& decision) override {
+    // Asked in a signal handler, on a stack that is not the program's either. To leave that would tell
+    // the kernel that it is free for the next signal.
+    if (decision.kind == DecisionKind::interrupt) return active_->draw(decision);
     return apart_([&] { return active_->draw(decision); });
   }
   void executed(const Event& event) override {

@@ -1,0 +1,394 @@
+// Ticks, slices, planted bytes. Two halves share the counter: live_*() places preemptions and records
+// them, replay_*() meets them again.
+//
+// Invariants:
+//  - `before + (loaded - counter)` of the tick page is the number of ticks so far in both modes, whatever the
+//    counter was loaded with. Only load() writes the counter.
+//  - Code that runs live only (a policy) does not count: the counter is set aside meanwhile.
+//  - Live, `due` says that the goroutine is to be preempted as soon as it can be. It is not taken
+//    back by what runs meanwhile.
+//  - Replay: `next.set` says that the next record is the kPreempt in `next`. Ticks before it do not trap,
+//    its own and the one behind it do, so that what does not happen is found out.
+//
+// In the middle of a `rep` the same address is reached once an iteration. Stepping through them would
+// cost two signals each; instead rcx is lowered to what the recording had done, and the byte is planted
+// behind the instruction.
+#include "runtime/stage/preempt.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "asm/tick_page.h"
+#include "runtime/stage/events.h"
+#include "runtime/stage/preempt_key.h"
+#include "runtime/stage/raw.h"
+#include "runtime/stage/report.h"
+#include "runtime/stage/signals.h"
+#include "runtime/stage/text.h"
+
+extern "C" {
+extern const char stage_interruptible_begin[], stage_interruptible_out[];
+void stage_tick();
+void stage_do_counted(const reprise::stage::CountedCode* code);
+}
+
+namespace reprise::stage {
+
+volatile bool preempt_attention = false;
+
+namespace {
+
+constexpr int64_t kFar = int64_t{1} << 62;
+constexpr int64_t kRetryTicks = 64;  // where preemption is not possible for some time
+constexpr uint64_t kRedZone = 128;
+constexpr greg_t kTrapFlag = 0x100;
+constexpr uint8_t kIllegal = 0x06;   // raises SIGILL; debuggers use int3
+constexpr uint32_t kMaxOpened = 4096;
+constexpr uint64_t kDefaultSliceNs = 10'000'000;  // the reference's
+constexpr int kTraceTrap = 2;        // TRAP_TRACE
+
+const CountedCode* code = nullptr;
+
+// ---- live ----
+bool due = false;
+bool timed = false;          // preemptions are a matter of time
+uint32_t steps = 0;          // still to be made behind the tick
+bool stepping = false;
+volatile bool planning = false;  // the policy is being asked; nothing counts
+uint32_t slice_began = 0;    // code->slices() when the timer last ran out
+int slice_timer = -1;
+volatile bool slice_in_stage = false, slice_in_call = false;
+
+// ---- replay ----
+struct Next {
+  bool set;
+  uint64_t tick;
+  tape::PreemptKey key;
+  uint64_t planted;          // where a byte is, 0 nowhere
+  uint8_t saved;             // what was there
+  bool rest_of_repeat;       // it is behind a `rep` whose recorded iterations are being done
+  bool stepping_over;
+  tape::PreemptKey seen;     // what came by and was not it
+} next;
+uint64_t opened[kMaxOpened];  // pages of text that were made writable
+uint32_t opened_count = 0;
+
+int64_t counter() { return *static_cast<volatile int64_t*>(&asm_::tick_page()->counter); }
+void set_counter(int64_t n) { *static_cast<volatile int64_t*>(&asm_::tick_page()->counter) = n; }
+
+uint64_t ticks() {
+  const asm_::TickPage& page = *asm_::tick_page();
+  return page.before + static_cast<uint64_t>(page.loaded - counter());
+}
+
+void load(int64_t n) {
+  asm_::TickPage& page = *asm_::tick_page();
+  page.before = ticks();
+  page.loaded = n;
+  set_counter(n);
+}
+
+greg_t& reg(ucontext_t* context, int which) { return context->uc_mcontext.gregs[which]; }
+
+void inject(ucontext_t* context, uint64_t pc) {
+  reg(context, REG_RSP) -= static_cast<greg_t>(kRedZone + sizeof pc);
+  __builtin_memcpy(reinterpret_cast<void*>(reg(context, REG_RSP)), &pc, sizeof pc);
+  reg(context, REG_RIP) = reinterpret_cast<greg_t>(code->preempt);
+  reg(context, REG_EFL) &= ~kTrapFlag;
+}
+
+// ---- live ----
+
+void start_slice() {
+  itimerspec when{};
+  const uint64_t ns = control->slice_ns ? control->slice_ns : kDefaultSliceNs;
+  when.it_value = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+  raw(SYS_timer_settime, slice_timer, 0, &when, nullptr);
+}
+
+// One-shot, so that a call that waits for long is interrupted once.
+void begin_slices() {
+  if (slice_timer >= 0) return;
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = tape::kWatchdogSignal;
+  event.sigev_value.sival_ptr = &slice_timer;
+  event._sigev_un._tid = static_cast<pid_t>(raw(SYS_gettid));
+  if (raw(SYS_timer_create, CLOCK_MONOTONIC, &event, &slice_timer) < 0) {
+    fail(Verdict::broken, "no timer for time slices");
+  }
+  start_slice();
+}
+
+// Asks the policy for the next preemption.
+void live_plan() {
+  planning = true;
+  const int64_t kept = counter();
+  set_counter(kFar);
+  const CountedCode::Distance distance = code->next();
+  set_counter(kept);
+  planning = false;
+  timed = distance.ticks == 0;
+  due = !timed;
+  steps = distance.steps;
+  if (timed) {
+    load(kFar);
+    begin_slices();
+  } else {
+    load(static_cast<int64_t>(distance.ticks - 1));
+  }
+}
+
+void live_preempt(Thread& t, ucontext_t* context, uint64_t pc) {
+  const tape::PreemptKey key = key_of(context, pc);
+  const Segment segment = {reinterpret_cast<uint64_t>(&key), sizeof key};
+  put(t, tape::kPreempt, 0, static_cast<int64_t>(ticks()), &segment, 1);
+  inject(context, pc);
+  slice_began = code->slices() + 1;  // the one that begins now
+  live_plan();
+}
+
+// The goroutine is at `pc`, in counted code.
+void live_attempt(Thread& t, ucontext_t* context, uint64_t pc) {
+  // A handler of the program's lies on some goroutine's stack, its vector state in a stack of ours.
+  const auto place = t.vectors_used ? CountedCode::Place::no
+                                    : code->place(static_cast<uint64_t>(reg(context, REG_RSP)));
+  if (place == CountedCode::Place::no) return load(kRetryTicks);
+  if (place == CountedCode::Place::pointless) return live_plan();
+  if (steps == 0) return live_preempt(t, context, pc);
+  stepping = true;
+  reg(context, REG_EFL) |= kTrapFlag;
+}
+
+void live_tick(Thread& t, ucontext_t* context, uint64_t pc) {
+  load(kFar);
+  if (stepping) return;
+  if (due) return live_attempt(t, context, pc);
+  live_plan();
+}
+
+// Single-stepped, pushf would push our trap flag and popf lose it.
+bool handles_flags(uint64_t pc) {
+  const uint8_t b = *reinterpret_cast<const uint8_t*>(pc);
+  return b == 0x9c || b == 0x9d;
+}
+
+void live_step(Thread& t, ucontext_t* context) {
+  auto pc = static_cast<uint64_t>(reg(context, REG_RIP));
+  const bool inside = code->in_text(pc);
+  if (inside && --steps != 0 && !handles_flags(pc)) return;
+  stepping = false;
+  steps = 0;
+  reg(context, REG_EFL) &= ~kTrapFlag;
+  if (!inside) return load(0);
+  live_attempt(t, context, code->branch_end(pc));
+}
+
+void live_slice_over(Thread& t, ucontext_t* context) {
+  if (!timed || stepping) return;
+  if (code->slices() != slice_began) {
+    slice_began = code->slices();
+    return;
+  }
+  due = true;
+  const auto pc = static_cast<uint64_t>(reg(context, REG_RIP));
+  if (counter() < 0) return;  // on its way into the trap
+  code->in_text(pc) ? live_attempt(t, context, code->branch_end(pc)) : load(0);
+}
+
+// ---- replay ----
+
+void store_byte(uint64_t at, uint8_t byte) { *reinterpret_cast<volatile uint8_t*>(at) = byte; }
+
+// Text is made writable when the first byte is planted in it.
+void plant(uint64_t at) {
+  next.saved = *reinterpret_cast<const uint8_t*>(at);
+  next.planted = at;
+  if (guarded([&] { store_byte(at, kIllegal); })) return;
+  const uint64_t page = page_down(at);
+  if (opened_count == kMaxOpened || raw(SYS_mprotect, page, kPage, PROT_READ | PROT_WRITE | PROT_EXEC) < 0) {
+    fail(Verdict::broken, "counted code cannot be made writable");
+  }
+  opened[opened_count++] = page;
+  store_byte(at, kIllegal);
+}
+
+void take_out() {
+  store_byte(next.planted, next.saved);
+  next.planted = 0;
+}
+
+void write_key(Text& out, const tape::PreemptKey& key) {
+  out << "instruction ";
+  out.hex(key.pc) << ", stack pointer ";
+  out.hex(key.sp) << ", rcx ";
+  out.hex(key.rcx) << ", registers ";
+  out.hex(key.registers);
+}
+
+[[noreturn]] void replay_missed(const Thread& t, const char* actual) {
+  Line line;
+  line << "divergence at event " << control->events << ", thread " << t.index
+       << "\n  expected: a preemption at tick " << next.tick << ", ";
+  write_key(line, next.key);
+  line << "\n  actual:   tick " << ticks() << ", " << actual;
+  if (next.seen.pc) {
+    line << "; last seen ";
+    write_key(line, next.seen);
+  }
+  fail(Verdict::divergence, line.text);
+}
+
+// Looks at the tape's next record.
+void replay_prepare(Thread& t) {
+  if (next.set) return;
+  const Record* record = peek();
+  if (record->kind != tape::kPreempt) return;
+  const Bytes bytes = segment(record, 0);
+  if (record->segments != 1 || bytes.size != sizeof next.key) {
+    fail(Verdict::broken, "a preemption record of the tape is malformed");
+  }
+  next = {.set = true, .tick = static_cast<uint64_t>(record->value)};
+  __builtin_memcpy(&next.key, bytes.at, sizeof next.key);
+  const uint64_t now = ticks();
+  if (next.tick < now) replay_missed(t, "already");
+  load(next.tick > now ? static_cast<int64_t>(next.tick - now - 1) : 0);
+  if (next.tick == now) plant(next.key.pc);
+}
+
+void replay_preempt(Thread& t, ucontext_t* context) {
+  expect(t, tape::kPreempt, 0);
+  advance(0);
+  const uint64_t pc = next.key.pc;
+  reg(context, REG_EFL) = (reg(context, REG_EFL) & ~static_cast<greg_t>(kProgramFlags)) |
+                          static_cast<greg_t>(next.key.flags);
+  next.set = false;
+  load(kFar);
+  inject(context, pc);
+  replay_prepare(t);
+}
+
+void replay_tick(Thread& t, ucontext_t* context, uint64_t pc) {
+  if (!next.set || ticks() < next.tick) fail(Verdict::broken, "a tick of counted code trapped too soon");
+  if (ticks() > next.tick) replay_missed(t, "the instruction was not reached");
+  load(0);
+  if (pc == next.key.pc && same_key(key_of(context, pc), next.key)) return replay_preempt(t, context);
+  plant(next.key.pc);
+}
+
+// The recorded iterations of a `rep` are done.
+void replay_inside_repeat(Thread& t, ucontext_t* context) {
+  take_out();
+  next.rest_of_repeat = false;
+  reg(context, REG_RIP) = static_cast<greg_t>(next.key.pc);
+  reg(context, REG_RCX) = static_cast<greg_t>(next.key.rcx);
+  next.seen = key_of(context, next.key.pc);
+  if (!same_key(next.seen, next.key)) replay_missed(t, "other registers inside a repeated instruction");
+  replay_preempt(t, context);
+}
+
+void replay_planted(Thread& t, ucontext_t* context) {
+  if (next.rest_of_repeat) return replay_inside_repeat(t, context);
+  const tape::PreemptKey& key = next.key;
+  const tape::PreemptKey here = key_of(context, key.pc);
+  take_out();
+  if (same_key(here, key)) return replay_preempt(t, context);
+  next.seen = here;
+  const uint32_t repeated = repeated_string_bytes(reinterpret_cast<const uint8_t*>(key.pc));
+  if (repeated && here.sp == key.sp && here.rcx > key.rcx) {
+    reg(context, REG_RCX) -= static_cast<greg_t>(key.rcx);
+    next.rest_of_repeat = true;
+    return plant(key.pc + repeated);
+  }
+  next.stepping_over = true;
+  reg(context, REG_EFL) |= kTrapFlag;
+}
+
+}  // namespace
+
+bool preempt_illegal(Thread& t, ucontext_t* context) {
+  if (!code) return false;
+  const auto pc = static_cast<uint64_t>(reg(context, REG_RIP));
+  if (next.planted && pc == next.planted) return replay_planted(t, context), true;
+  if (pc != reinterpret_cast<uint64_t>(&stage_tick)) return false;
+  const greg_t resume = reg(context, REG_RIP) = reg(context, REG_RAX);
+  reg(context, REG_RAX) = static_cast<greg_t>(asm_::tick_page()->saved_rax);
+  const auto at = static_cast<uint64_t>(resume);
+  live() ? live_tick(t, context, at) : replay_tick(t, context, at);
+  return true;
+}
+
+bool preempt_step(Thread& t, const siginfo_t* info, ucontext_t* context) {
+  if (info->si_code != kTraceTrap) return false;
+  if (stepping) return live_step(t, context), true;
+  if (!next.stepping_over) return false;
+  next.stepping_over = false;
+  reg(context, REG_EFL) &= ~kTrapFlag;
+  plant(next.key.pc);
+  return true;
+}
+
+bool on_slice(Thread& t, const siginfo_t* info, ucontext_t* context) {
+  if (info->si_code != SI_TIMER || info->si_value.sival_ptr != &slice_timer) return false;
+  const auto block = reinterpret_cast<uint64_t>(&t);
+  const auto sp = static_cast<uint64_t>(reg(context, REG_RSP));
+  if (sp - block < kThreadBytes) {
+    const auto at = reinterpret_cast<const char*>(reg(context, REG_RIP));
+    (at >= stage_interruptible_begin && at <= stage_interruptible_out ? slice_in_call : slice_in_stage) = true;
+    preempt_attention = true;
+    return true;
+  }
+  start_slice();
+  if (!planning && *code->policy_depth == 0) live_slice_over(t, context);
+  return true;
+}
+
+bool slice_interrupted() {
+  const bool interrupted = slice_in_call;
+  slice_in_call = false;
+  return interrupted;
+}
+
+void preempt_before_program_slow(Thread& t) {
+  if (!live()) return replay_prepare(t);
+  preempt_attention = false;
+  start_slice();
+  if (slice_in_stage && timed && !stepping && code->slices() == slice_began) {
+    due = true;
+    load(0);
+  }
+  slice_began = code->slices();
+  slice_in_stage = false;
+  slice_in_call = false;
+}
+
+void preempt_settle() {
+  if (!code) return;
+  asm_::TickPage& page = *asm_::tick_page();
+  page.before = ticks();
+  page.counter = page.loaded = 0;
+  page.saved_rax = page.saved_rsp = page.resume = 0;
+  while (opened_count) raw(SYS_mprotect, opened[--opened_count], kPage, PROT_READ | PROT_EXEC);
+}
+
+void preempt_leave() {
+  if (!code) return;
+  set_counter(kFar);
+  code = nullptr;
+  preempt_attention = false;
+}
+
+}  // namespace reprise::stage
+
+// Nothing is asked of the policy here: the first tick does that, where the registers that a policy
+// leaves behind are put back.
+void stage_do_counted(const reprise::stage::CountedCode* counted) {
+  using namespace reprise::stage;
+  code = counted;
+  reprise::asm_::tick_page()->slow = stage_tick;
+  if (live()) return load(0);
+  load(kFar);
+  preempt_attention = true;
+  replay_prepare(self());
+}
