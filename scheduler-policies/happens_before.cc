@@ -120,16 +120,4 @@ std::vector<HappensBefore::Race> HappensBefore::races() const {
   return races;
 }
 
-uint64_t HappensBefore::digest() const {
-  uint64_t sum = 0;
-  for (const Step& step : steps_) {
-    uint64_t hash = digest_of(actors_[step.actor], step.number, step.operation.op);
-    for (size_t a = 0; a < step.clock.size(); ++a) {
-      if (step.clock[a] != 0) hash ^= digest_of(actors_[a], step.clock[a], OpKind::stop) * 3;
-    }
-    sum += hash * 0x9e3779b97f4a7c15;
-  }
-  return sum;
-}
-
 }  // namespace reprise::seam

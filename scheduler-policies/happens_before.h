@@ -38,8 +38,6 @@ class HappensBefore {
   // `child` starts, or goes on, because of what the running operation did.
   void enables(GoId child);
   std::vector<Race> races() const;
-  // A digest of the order of conflicting operations: runs with equal digests behave alike.
-  uint64_t digest() const;
 
  private:
   using Clock = std::vector<uint32_t>;  // by goroutine: how many of its operations come before

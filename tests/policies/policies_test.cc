@@ -7,9 +7,13 @@
 
 #include "runtime/seam/catalog.h"
 #include "runtime/seam/default_choice.h"
+#include "scheduler-policies/delay_bounded.h"
 #include "scheduler-policies/fair.h"
+#include "scheduler-policies/fair_suffix.h"
+#include "scheduler-policies/happens_before.h"
 #include "scheduler-policies/pct.h"
 #include "scheduler-policies/pos.h"
+#include "scheduler-policies/preemption_bounded.h"
 #include "scheduler-policies/random.h"
 #include "scheduler-policies/rng.h"
 #include "tests/policies/toy_program.h"
@@ -216,6 +220,92 @@ TEST(Pos, reaches_every_interleaving) {
   std::set<std::vector<size_t>> seen;
   for (uint64_t run = 0; run < 20000; ++run) seen.insert(toy.run(policy, {5, run}));
   EXPECT_EQ(seen.size(), 20u);
+}
+
+size_t switches_in(const std::vector<size_t>& trace) {
+  size_t switches = 0;
+  for (size_t i = 1; i < trace.size(); ++i) switches += trace[i] != trace[i - 1];
+  return switches;
+}
+
+TEST(Preemption, switches_no_more_often_than_its_bound) {
+  PreemptionBoundedPolicy policy(0);
+  ToyProgram toy{.workers = 2, .steps_each = 40};
+  std::set<size_t> seen;
+  for (uint64_t run = 0; run < 500; ++run) {
+    const size_t switches = switches_in(toy.run(policy, {0, run, 80}));
+    // The preemptions, and one switch where the first worker ends.
+    EXPECT_LE(switches, run % (PreemptionBoundedPolicy::kMaxPreemptions + 1) + 1) << run;
+    seen.insert(switches);
+  }
+  EXPECT_EQ(seen.size(), PreemptionBoundedPolicy::kMaxPreemptions + 1);
+}
+
+TEST(Delay, without_delays_runs_one_worker_after_the_other) {
+  DelayBoundedPolicy policy(0);
+  ToyProgram toy{.workers = 3, .steps_each = 2};
+  EXPECT_EQ(toy.run(policy, {0, 0}), (std::vector<size_t>{0, 0, 1, 1, 2, 2}));
+}
+
+TEST(Delay, switches_no_more_often_than_its_bound) {
+  DelayBoundedPolicy policy(0);
+  ToyProgram toy{.workers = 2, .steps_each = 40};
+  std::set<size_t> seen;
+  for (uint64_t run = 0; run < 500; ++run) {
+    const size_t switches = switches_in(toy.run(policy, {0, run, 80}));
+    EXPECT_LE(switches, run % (DelayBoundedPolicy::kMaxDelays + 1) + 1) << run;
+    seen.insert(switches);
+  }
+  EXPECT_GT(seen.size(), 2u);
+}
+
+TEST(FairSuffix, asks_its_inner_policy_up_to_the_step_and_not_after) {
+  FairSuffixPolicy policy(std::make_unique<PctPolicy>(1), 10);
+  policy.begin_run({1, 0});
+  std::vector<Candidate> candidates(3);
+  for (size_t i = 0; i < 3; ++i) candidates[i].goroutine = {1, i};
+  EXPECT_LT(policy.choose({DecisionKind::run, {}, 9, 0, candidates}), 3u);
+  EXPECT_EQ(policy.choose({DecisionKind::run, {}, 10, 0, candidates}), Policy::kDefault);
+  EXPECT_EQ(policy.draw({DecisionKind::preempt, {}, 10, 0, {}}), 1u);
+}
+
+Operation write_of(uint64_t object) {
+  Operation operation{OpKind::memory_write, 1, {}};
+  operation.accesses[0] = {{object, 0}, true};
+  return operation;
+}
+
+TEST(HappensBefore, conflicting_operations_with_nothing_in_between_race) {
+  const GoId a{1, 1}, b{1, 2};
+  HappensBefore order;
+  order.begin(a, write_of(7), 0);
+  order.begin(b, write_of(8), 1);
+  order.begin(b, write_of(7), 2);
+  const auto races = order.races();
+  ASSERT_EQ(races.size(), 1u);
+  EXPECT_EQ(races[0].node, 0u);
+  EXPECT_EQ(races[0].preferred, b);
+  EXPECT_EQ(races[0].initials, std::vector<GoId>{b});
+}
+
+TEST(HappensBefore, what_a_third_operation_orders_does_not_race) {
+  const GoId a{1, 1}, b{1, 2};
+  HappensBefore order;
+  order.begin(a, write_of(7), 0);
+  order.begin(a, write_of(8), 1);
+  order.begin(b, write_of(8), 2);
+  order.begin(b, write_of(7), 3);
+  ASSERT_EQ(order.races().size(), 1u);
+  EXPECT_EQ(order.races()[0].node, 1u);
+}
+
+TEST(HappensBefore, who_is_started_by_an_operation_does_not_race_with_it) {
+  const GoId a{1, 1}, b{1, 2};
+  HappensBefore order;
+  order.begin(a, write_of(7), 0);
+  order.enables(b);
+  order.begin(b, write_of(7), 1);
+  EXPECT_TRUE(order.races().empty());
 }
 
 TEST(DefaultChoice, codes_round_trip_for_every_candidate) {

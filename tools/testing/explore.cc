@@ -181,7 +181,9 @@ void keep(const ExploreOptions& options, const std::vector<Answer>& answers, Fai
   std::string error;
   const std::string origin = "policy " + options.policy + " seed " + std::to_string(options.seed) +
                              " run " + std::to_string(failure->run);
-  const std::string path = folder + "/" + options.name + ".schedule";
+  std::string file_name = options.name;
+  std::replace(file_name.begin(), file_name.end(), '/', '.');  // of tests with parameters
+  const std::string path = folder + "/" + file_name + ".schedule";
   if (!testing::write_schedule(path, {options.name, origin, answers}, &error)) {
     failure->report += error + "\n";
     return;
