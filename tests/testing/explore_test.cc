@@ -109,6 +109,13 @@ TEST(Explore, a_loop_that_waits_for_another_goroutine_is_no_livelock) {
 
 TEST(Explore, a_crash_is_found) {
   expect_found(FailureKind::crash, random_walk(3), [] {
+    auto* volatile nowhere = reinterpret_cast<volatile int*>(0x1'0000'0000);
+    *nowhere = 1;
+  });
+}
+
+TEST(Explore, a_nil_dereference_is_a_panic) {
+  expect_found(FailureKind::panic, random_walk(3), [] {
     volatile int* nowhere = nullptr;
     *nowhere = 1;
   });
