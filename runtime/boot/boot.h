@@ -29,7 +29,8 @@ uint64_t page_bytes();
 // REPRISE_DEBUG, parsed: name=value pairs separated by commas.
 struct DebugVars {
   int32_t schedtrace_ms = 0;      // schedtrace=N: a line about the scheduler every N ms
-  bool asyncpreemptoff = false;   // asyncpreemptoff=1; there is no asynchronous preemption yet
+  bool asyncpreemptoff = false;   // asyncpreemptoff=1: goroutines give way at scheduling points only
+  int32_t slice_us = 0;           // slice_us=N: sysmon's 10 ms, for tests; 0: as they are
 };
 const DebugVars& debug_vars();
 

@@ -39,7 +39,7 @@ bool parse_int(std::string_view text, int32_t low, int32_t high, int32_t* value)
 [[noreturn]] void bad_debug(std::string_view item) {
   std::string text = "REPRISE_DEBUG: cannot parse \"";
   text.append(item);
-  text += "\"; known are schedtrace=MS, asyncpreemptoff=0|1, cpu.FEATURE=off";
+  text += "\"; known are schedtrace=MS, asyncpreemptoff=0|1, slice_us=US, cpu.FEATURE=off";
   boot_usage_error(text);
 }
 
@@ -98,6 +98,8 @@ void parsedebugvars() {
       boot_state.debug.schedtrace_ms = number;
     } else if (name == "asyncpreemptoff" && parse_int(value, 0, 1, &number)) {
       boot_state.debug.asyncpreemptoff = number != 0;
+    } else if (name == "slice_us" && parse_int(value, 20, 10'000'000, &number)) {
+      boot_state.debug.slice_us = number;
     } else {
       bad_debug(item);
     }

@@ -10,6 +10,7 @@
 #include "runtime/sched/locals.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/seam.h"
+#include "runtime/signal/sigpreempt.h"
 
 namespace reprise::rt {
 
@@ -28,6 +29,7 @@ constexpr int64_t kQuiesceNs = 20'000'000;
 // thread gets that one for the program's main.
 void native_main_started() {
   lock_os_thread();
+  sigpreempt_init();
   install_fork_handlers();
   const int32_t procs = sched.gomaxprocs.load(std::memory_order_relaxed);
   if (procs != 1) {

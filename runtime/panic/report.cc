@@ -77,7 +77,7 @@ static void report_header(const G* gp, std::string_view state) {
   char line[160];
   std::snprintf(line, sizeof line, "\ngoroutine %llu [%.*s]%s:\n",
                 static_cast<unsigned long long>(gp->goid), static_cast<int>(state.size()),
-                state.data(), gp->locked_m != nullptr ? ", locked to thread" : "");
+                state.data(), gp->locked_count != 0 ? ", locked to thread" : "");
   report_text(line);
 }
 

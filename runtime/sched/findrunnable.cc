@@ -48,14 +48,18 @@ G* poll_now() {
   return runqget(getp()).gp;
 }
 
+// The poller's ready goroutines to the queue, if nobody waits for them.
+void queue_what_is_ready() {
+  if (!netpollinited() || !netpoll_waiting() || sched.lastpoll.load(std::memory_order_relaxed) == 0) return;
+  GQueue ready;
+  ready.head = netpoll_collect(0);
+  injectglist(&ready);
+}
+
 // So that nothing starves behind a busy ring.
 G* take_turns(P* pp) {
   if (timers_pending()) timers_run_due();
-  if (netpollinited() && netpoll_waiting() && sched.lastpoll.load(std::memory_order_relaxed) != 0) {
-    GQueue ready;
-    ready.head = netpoll_collect(0);
-    injectglist(&ready);
-  }
+  queue_what_is_ready();
   return take_global(pp, 1);
 }
 
@@ -175,6 +179,13 @@ G* go_idle(M* mp, P* pp) {
 
 }  // namespace
 
+bool others_wait(P* pp) {
+  if (sched.gcwaiting.load(std::memory_order_relaxed)) return true;
+  check_timers(pp);
+  queue_what_is_ready();
+  return !runqempty(pp) || sched.global_size.load(std::memory_order_relaxed) != 0;
+}
+
 Found findrunnable() {
   M* mp = getm();
   for (;;) {
@@ -197,7 +208,9 @@ void schedule_native() {
   if (mp->exiting) mexit();
   if (mp->locked_g != nullptr) {
     stoplockedm();
-    execute(mp->locked_g);
+    G* const gp = mp->locked_g;
+    let_go_of_m(mp);
+    execute(gp);
   }
   for (;;) {
     const Found found = findrunnable();

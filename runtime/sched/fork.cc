@@ -96,6 +96,20 @@ P* keep_one_p() {
   return mine;
 }
 
+// A goroutine that another thread held when it was preempted (M::held) cannot go on without that thread.
+// REQUIRES: the locks.
+void drop_held(P* pp) {
+  GQueue keep;
+  const M* const mp = getm();
+  const auto sift = [&](G* gp) {
+    if (gp->locked_m == nullptr || gp->locked_m == mp || !gp->locked_m->held) keep.push(gp);
+  };
+  while (G* gp = runqget(pp).gp) sift(gp);
+  while (G* gp = globrunqget(sched, pp, 1)) sift(gp);
+  while (G* gp = keep.pop()) globrunqput(sched, gp);
+  no_held_ms();
+}
+
 uint64_t queued(const P* pp) {
   uint64_t count = pp->runqtail.load(std::memory_order_relaxed) - pp->runqhead.load(std::memory_order_relaxed);
   if (pp->runnext.load(std::memory_order_relaxed) != nullptr) ++count;
@@ -104,6 +118,7 @@ uint64_t queued(const P* pp) {
 
 // Goroutines that the child has: the one that called, those queued with it, those that wait.
 void count_survivors(P* pp) {
+  drop_held(pp);
   uint64_t alive = queued(pp) + (curg() != nullptr ? 1 : 0);
   const M* mp = getm();
   G* gp = sched.allgs.load(std::memory_order_relaxed);

@@ -87,7 +87,7 @@ struct G {
 
   G* schedlink = nullptr;        // next on whatever queue holds it; that queue's lock
   std::atomic<G*> alllink{nullptr};  // allgs, append only
-  M* locked_m = nullptr;         // lock_os_thread
+  M* locked_m = nullptr;         // lock_os_thread, or until it goes on: preempted at an instruction
   uint32_t locked_count = 0;
 
   WaitReason wait_reason = WaitReason::none;
@@ -130,6 +130,8 @@ struct M {
   P* nextp = nullptr;            // handed over by whoever sets `park`
   P* oldp = nullptr;             // the P it had before the system call; owner
   G* locked_g = nullptr;
+  bool held = false;             // locked_g was preempted at an instruction: this thread waits for it; owner
+  std::atomic<uint32_t> signal_pending{0};  // a preemption signal was sent and has not come yet
   int32_t locks = 0;             // runtime locks held; >0 forbids preemption
   int32_t mallocing = 0;
   bool spinning = false;         // counted in sched.wakeup.nmspinning; owner, or whoever wakes it
@@ -155,6 +157,7 @@ struct SysmonTick {
   uint32_t schedtick = 0;
   uint32_t syscalltick = 0;
   int64_t schedwhen_ns = 0;
+  int64_t askedwhen_ns = 0;
   int64_t syscallwhen_ns = 0;
 };
 

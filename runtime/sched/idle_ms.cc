@@ -147,6 +147,12 @@ void stopm() {
 }
 
 void handoffp(P* pp) {
+  if (sched.gcwaiting.load(std::memory_order_relaxed)) {
+    sched.lock.lock();
+    const bool stopped = world_stops_here(pp);
+    sched.lock.unlock();
+    if (stopped) return;
+  }
   if (!runqempty(pp) || sched.global_size.load(std::memory_order_relaxed) != 0) {
     return startm(pp, false);
   }

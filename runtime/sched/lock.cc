@@ -67,8 +67,8 @@ __attribute__((no_sanitize("thread"))) void count_held(int32_t delta) {
 }  // namespace
 
 void Lock::lock() {
+  count_held(1);  // first: nobody runs in this one's place while the ranks are noted
   note_acquired(rank_);
-  count_held(1);
   Kernel kernel;
   lock_word(word_, kernel);
 }
@@ -78,8 +78,8 @@ void Lock::unlock() {
   const LockRank rank = rank_;
   Kernel kernel;
   if (!unlock_word(word_, kernel)) throw_("unlock of unlocked runtime lock");
-  count_held(-1);
   note_released(rank);
+  count_held(-1);
 }
 
 }  // namespace reprise::rt

@@ -124,7 +124,7 @@ M* allocm() {
 // May this thread's state be inherited by a new one?
 bool clean_thread() {
   const M* mp = getm();
-  return mp != nullptr && mp->locked_g == nullptr && !mp->exiting;
+  return mp != nullptr && (mp->locked_g == nullptr || mp->held) && !mp->exiting;
 }
 
 }  // namespace
@@ -221,6 +221,7 @@ void mcommoninit(M* mp) {
 }
 
 void minit(M* mp) {
+  mp->signal_pending.store(0, std::memory_order_relaxed);  // what was sent to the M's thread before
   mp->tid = static_cast<uint64_t>(syscall(SYS_gettid));
   mp->errno_location = &errno;
   errno_is_swapped();

@@ -21,6 +21,14 @@ struct Found {
 // ---- proc.cc ----
 // Behind everybody who waits, not only behind those of this P. On g0, from mcall.
 void gopreempt_m(G* gp);
+// The same for a goroutine that was interrupted between two instructions: it goes on only on this M, which
+// meanwhile runs nothing else. Resumes it at once if nobody else wants the P. On g0, from mcall.
+void async_preempt_m(G* gp);
+void let_go_of_m(M* mp);        // the goroutine that was so preempted goes on
+// Ms that are held by preempted goroutines; beyond kMaxHeldMs nobody is preempted so but to stop the world.
+inline constexpr int32_t kMaxHeldMs = 1000;
+int32_t held_ms();
+void no_held_ms();              // in the child of a fork
 
 // ---- findrunnable.cc, steal.cc ----
 [[noreturn]] void schedule_native();
@@ -29,6 +37,8 @@ Found findrunnable();
 // Work of another P's: a goroutine, or one that a timer made ready. Null: none, or *ran_timer.
 G* steal_work(P* pp, bool* ran_timer);
 bool any_runq_work();           // any thread; of some moment during the call
+// Whether somebody waits for pp: queued, due by a timer or the poller, or to stop the world. Queues what is due.
+bool others_wait(P* pp);
 // Fires what is due in pp's own heap; cheap if it was looked at a moment ago.
 void check_timers(P* pp);
 
@@ -81,7 +91,8 @@ void quiesce(int64_t limit_ns);
 void gcstopm();                 // stops this M for whoever stops the world
 
 // ---- preempt.cc ----
-// Asks running goroutines to give way at their next scheduling point. Any thread.
+// Asks running goroutines to give way at their next scheduling point or, where that is on, at their next
+// instruction of the program's (runtime/signal/sigpreempt.h). Any thread.
 void preemptall();
 void preemptone(P* pp);
 void preempt_requests_served();  // sysmon: takes the bit back when no request is open

@@ -1,15 +1,18 @@
-// Requests to give way, cooperatively: who asks, and how a scheduling point notices.
+// Requests to give way: who asks, and how the goroutine that runs notices.
 //
 // A request is P::preempt. So that scheduling points stay one branch, they look at one byte,
 // `seam_attention`; its kAttendPreempt bit says that some P has a request open, and sends every
-// point on every P into the slow path until it is served. sysmon takes the bit back.
+// point on every P into the slow path until it is served. sysmon takes the bit back. A goroutine that
+// passes no point is interrupted by a signal to its M's thread, whose handler serves the same request.
 //
 // Order: the request is stored before the bit, the bit is taken back by a look at all requests. A
-// point that misses a fresh request sees it when sysmon or the stopper asks again; both do.
+// point that misses a fresh request sees it when sysmon or the stopper asks again; both do, and the
+// signal is sent again then, for one that came where nothing may be interrupted.
 #include "asm/preempt.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/seam.h"
+#include "runtime/signal/sigpreempt.h"
 
 namespace reprise::rt {
 
@@ -19,6 +22,8 @@ void preemptone(P* pp) {
   pp->preempt.store(true, std::memory_order_relaxed);
   // Release: a point that sees the bit sees the request.
   seam_attention.fetch_or(kAttendPreempt, std::memory_order_release);
+  // A hint: the P may have moved on, and then the signal's handler finds nothing to do.
+  if (M* mp = pp->m.load(std::memory_order_relaxed)) signal_preempt(mp);
 }
 
 void preemptall() {
@@ -46,5 +51,5 @@ void preempt_requests_served() {
 extern "C" void reprise_async_preempt2() {
   using namespace reprise::rt;
   if (seam_active) return seam_preempted();
-  mcall(gopreempt_m);
+  mcall(async_preempt_m);
 }

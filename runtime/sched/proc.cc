@@ -63,6 +63,19 @@ void gosched_m(G* gp) {
   reprise_schedule();
 }
 
+std::atomic<int32_t> held{0};  // Ms with M::held; a limit that need not be exact: relaxed
+
+// Between any two instructions a goroutine may keep addresses of this thread's variables, be inside a
+// sequence on one of them, or hold a lock that the kernel knows by the thread. So the thread stays its
+// own, as that of a goroutine that is locked to one; the rest follows from what is true of those.
+void hold_m(M* mp, G* gp) {
+  if (gp->locked_m != nullptr) return;  // by its own wish
+  gp->locked_m = mp;
+  mp->locked_g = gp;
+  mp->held = true;
+  held.fetch_add(1, std::memory_order_relaxed);
+}
+
 bool unlock_commit(G*, void* lock) {
   static_cast<Lock*>(lock)->unlock();
   return true;
@@ -78,6 +91,29 @@ void gopreempt_m(G* gp) {
   globrunqput(gp);
   reprise_schedule();
 }
+
+void async_preempt_m(G* gp) {
+  check_canary(gp);
+  M* mp = getm();
+  dropg(gp);
+  casgstatus(gp, GStatus::running, GStatus::runnable);
+  if (!others_wait(mp->p)) execute(gp);
+  hold_m(mp, gp);
+  globrunqput(gp);
+  reprise_schedule();
+}
+
+void let_go_of_m(M* mp) {
+  if (!mp->held) return;
+  mp->held = false;
+  mp->locked_g->locked_m = nullptr;
+  mp->locked_g = nullptr;
+  held.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void no_held_ms() { held.store(0, std::memory_order_relaxed); }
+
+int32_t held_ms() { return held.load(std::memory_order_relaxed); }
 
 void dropg(G* gp) {
   save_thread_state(gp);

@@ -1,8 +1,8 @@
 // Stopping the world, and asking running goroutines to give way.
 //
 // The request is cooperative: P::preempt says which P, a bit in `seam_attention` makes the one branch
-// of every scheduling point look at it (proc.h). A goroutine that computes without passing one stops
-// nobody but itself from giving way; asynchronous preemption will use the same request.
+// of every scheduling point look at it (proc.h). A goroutine that passes none is interrupted by a signal
+// (preempt.cc); one that computes in code where that is not allowed holds the stop up.
 //
 // Invariants: one stopper at a time (worldsema); stopwait counts the Ps that still run; the last P to
 // stop sets stopnote. A P in a system call is taken by compare-and-swap and its M finds it gone.

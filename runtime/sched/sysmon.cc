@@ -30,11 +30,18 @@ constexpr int64_t kShortNs = 20'000;
 constexpr int64_t kLongNs = 10'000'000;
 constexpr int kPatience = 50;                    // idle rounds before it sleeps longer
 constexpr int64_t kForcePreemptNs = 10'000'000;  // the reference's slice
+constexpr int64_t kAskAgainNs = 100'000;  // a signal may come where nothing can be interrupted
 constexpr int64_t kPollNs = 10'000'000;
 constexpr int64_t kDeepNs = 60'000'000'000;
 
 std::atomic<bool> started{false};
 std::atomic<bool> passing{false};
+
+// How long a goroutine may run while others wait; REPRISE_DEBUG=slice_us=N for tests.
+int64_t slice_ns() {
+  const int32_t us = debug_vars().slice_us;
+  return us != 0 ? int64_t{us} * 1000 : kForcePreemptNs;
+}
 
 // One more M seems to run than does, so that checkdead() keeps quiet.
 class Alive {
@@ -90,7 +97,8 @@ bool retake(int64_t now) {
       if (seen.schedtick != tick) {
         seen.schedtick = tick;
         seen.schedwhen_ns = now;
-      } else if (now - seen.schedwhen_ns >= kForcePreemptNs) {
+      } else if (now - seen.schedwhen_ns >= slice_ns() && now - seen.askedwhen_ns >= std::min(kAskAgainNs, slice_ns())) {
+        seen.askedwhen_ns = now;
         preemptone(pp);
       }
     } else if (status == PStatus::syscall) {
@@ -156,7 +164,7 @@ void* sysmon(void*) {
   int idle = 0;
   int64_t delay = kShortNs;
   for (;;) {
-    delay = idle == 0 ? kShortNs : idle > kPatience ? std::min(delay * 2, kLongNs) : delay;
+    delay = idle == 0 ? kShortNs : idle > kPatience ? std::min({delay * 2, kLongNs, slice_ns()}) : delay;
     note_sleep_for(&sched.sysmonnote, seam_active ? kDeepNs : delay);
     create_pending_threads();
     if (seam_active || sched.dying.load(std::memory_order_relaxed)) continue;
