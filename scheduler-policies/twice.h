@@ -2,9 +2,9 @@
 //
 // A decorator. The first run of each pair asks the inner policy and notes what it was asked; the
 // second gives the same answers without asking, and checks that it is asked the same: kind, chooser,
-// step, site, and each candidate's name, operation, site and accesses. A program whose two runs
-// differ reads something that does not pass through the seam, and neither replay nor shrinking will
-// hold for it. The report names the first difference.
+// step, site (if the policy inside wants events), and each candidate's name, operation, site and
+// accesses. A program whose two runs differ reads something that does not pass through the seam, and
+// neither replay nor shrinking will hold for it. The report names the first difference.
 //
 // Thread safety: Policy's. Owns its inner policy. After Shuttle's uncontrolled-nondeterminism check.
 #pragma once

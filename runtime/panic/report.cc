@@ -11,7 +11,7 @@
 
 #include "runtime/panic/traceback.h"
 #include "runtime/sched/sched.h"
-#include "runtime/seam/names.h"
+#include "runtime/sched/site.h"
 
 namespace reprise::rt {
 
@@ -60,7 +60,7 @@ void print_stack(const Registers& start, StackBounds bounds) {
 void print_creator(const G* gp) {
   if (gp->spawn_site == 0 || gp->parent_goid == 0) return;
   Printer printer{.first_only = true, .created_by = gp->parent_goid};
-  each_source_frame(seam::pc_of(gp->spawn_site), false, print_frame, &printer);
+  each_source_frame(pc_of(gp->spawn_site), false, print_frame, &printer);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "runtime/sched/sched.h"
-#include "runtime/seam/names.h"
+#include "runtime/sched/site.h"
 
 namespace reprise::rt {
 
@@ -53,7 +53,7 @@ seam::GoroutineList described() {
   static_assert(kReasons <= sizeof list.reason_texts / sizeof list.reason_texts[0]);
   put_offsets(list);
   list.first = reinterpret_cast<uint64_t>(&sched.allgs);
-  list.site_base = seam::pc_of(1) - 1;
+  list.site_base = pc_of(1) - 1;
   for (uint32_t i = 0; i < kStatuses; ++i) {
     std::snprintf(list.status_texts[i], sizeof list.status_texts[i], "%s",
                   status_text(static_cast<GStatus>(i)));

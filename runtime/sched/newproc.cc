@@ -132,7 +132,7 @@ G* newproc_begin(size_t bytes, size_t align, SpawnOptions options) {
   fiber_about_to_start(gp);
   reset(gp);
   // Here, not in newproc_start(), which a caller may leave to at its end without being on the stack.
-  gp->spawn_site = seam::site_of(__builtin_return_address(0));
+  gp->spawn_site = REPRISE_PROGRAM_SITE();
   gp->system = options.system;
   gp->named = options.maker != nullptr;
   if (gp->named) {
@@ -156,7 +156,7 @@ void newproc_abandon(G* gp) { gfput(gp); }
 G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*), SpawnOptions options) {
   G* gp = newproc_begin(0, 16, options);
   gp->entry_arg = arg;
-  gp->spawn_site = seam::site_of(__builtin_return_address(0));
+  gp->spawn_site = REPRISE_PROGRAM_SITE();
   start(gp, fn, drop);
   return gp;
 }

@@ -25,7 +25,6 @@
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
-#include "runtime/seam/names.h"
 
 namespace reprise::rt {
 
@@ -156,7 +155,7 @@ void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
   mp->wait_unlock_f = unlockf;
   mp->wait_lock = lock;
   gp->wait_reason = reason;
-  gp->wait_site = seam::site_of(__builtin_return_address(0));
+  gp->wait_site = seam_active ? REPRISE_SEAM_SITE() : REPRISE_PROGRAM_SITE(Libraries::stop_at);
   mcall(park_m);
 }
 
@@ -172,7 +171,7 @@ void goready(G* gp) {
 void gosched() {
   G* gp = require_goroutine("yield");
   gp->op = seam::OpKind::yield;
-  gp->op_site = seam::site_of(__builtin_return_address(0));
+  gp->op_site = REPRISE_SEAM_SITE();
   gp->access_count = 0;
   gosched_announced();
 }

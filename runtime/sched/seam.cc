@@ -239,6 +239,8 @@ uint64_t seam_draw_slice() {
   return ticks;
 }
 
+bool seam_wants_events() { return state.wants_events; }
+
 size_t ready_size() { return state.ready.size(); }
 
 uint64_t seam_step() { return state.step; }
@@ -248,7 +250,7 @@ void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses) {
   G* gp = getg();
   if (gp == nullptr || gp != curg()) return;  // g0 and foreign threads decide nothing
   count_step();
-  announce(gp, op, accesses, seam::site_of(__builtin_return_address(0)));
+  announce(gp, op, accesses, REPRISE_SEAM_SITE());
   if (state.wants_events) {
     tell({seam::Event::Kind::step, gp->name, {}, state.step, op, gp->op_site, accesses});
   }

@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "runtime/sched/g_m_p.h"
+#include "runtime/sched/site.h"
 #include "runtime/seam/policy.h"
 
 namespace reprise::rt {
@@ -47,6 +48,12 @@ void seam_preempted();
 // When to preempt counted code next: 64 random bits of the policy's, or Policy::kUnbounded. Not logged:
 // what comes of it is. With a policy only; any stack, outside the runtime.
 uint64_t seam_draw_interrupt();
+
+// The place from which the function that says so was called, for a policy that wants events; else 0, since
+// finding it is a twentieth of what a scheduling point costs.
+#define REPRISE_SEAM_SITE() \
+  (::reprise::rt::seam_wants_events() ? REPRISE_PROGRAM_SITE() : ::reprise::seam::Site{0})
+bool seam_wants_events();
 
 // Steps of the run so far: scheduling points, run decisions, and goroutines that became ready.
 uint64_t seam_step();

@@ -68,7 +68,9 @@ struct Access {
   bool write = false;
 };
 
-// A place in the program: offset of an instruction in its executable or library, 0 if unknown.
+// A place in the program: offset in its executable of where an operation returns to. The program's own code, not a
+// library's or the runtime's. 0: unknown, or not looked for: of operations and waits only policies
+// that want events are told (Policy::wants_events).
 using Site = uint64_t;
 
 struct Candidate {

@@ -1,6 +1,6 @@
-// Names that survive other schedules, and sites: how they are made.
+// Names that survive other schedules: how they are made.
 //
-// Thread safety: pure functions, but for site_of(), which reads what boot wrote.
+// Thread safety: pure functions.
 #pragma once
 
 #include <cstdint>
@@ -30,10 +30,5 @@ constexpr GoId child_name(GoId parent, uint64_t index) {
 constexpr ObjectId object_name(GoId maker, uint64_t index) {
   return {mix(maker.hi ^ mix(maker.lo + 0x9e3779b97f4a7c15 * (index + 1))), 0};
 }
-
-// Where an instruction lies: its offset in the executable, 0 if it is not in the executable.
-Site site_of(const void* pc);
-// The address of a site in this process; 0 for 0.
-uint64_t pc_of(Site site);
 
 }  // namespace reprise::seam
