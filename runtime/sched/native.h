@@ -21,13 +21,14 @@ struct Found {
 // ---- proc.cc ----
 // Behind everybody who waits, not only behind those of this P. On g0, from mcall.
 void gopreempt_m(G* gp);
-// The same for a goroutine that was interrupted between two instructions: it goes on only on this M, which
+// The same for a goroutine that was interrupted between two instructions, or in a library: it goes on only on this M, which
 // meanwhile runs nothing else. Resumes it at once if nobody else wants the P. On g0, from mcall.
 void async_preempt_m(G* gp);
 void let_go_of_m(M* mp);        // the goroutine that was so preempted goes on
 // Ms that are held by preempted goroutines; beyond kMaxHeldMs nobody is preempted so but to stop the world.
 inline constexpr int32_t kMaxHeldMs = 1000;
 int32_t held_ms();
+bool may_hold_m(const G* gp);
 void no_held_ms();              // in the child of a fork
 
 // ---- findrunnable.cc, steal.cc ----

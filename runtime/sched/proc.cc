@@ -110,6 +110,10 @@ void let_go_of_m(M* mp) {
   held.fetch_sub(1, std::memory_order_relaxed);
 }
 
+bool may_hold_m(const G* gp) {
+  return gp->locked_m != nullptr || held_ms() < kMaxHeldMs || sched.gcwaiting.load(std::memory_order_relaxed);
+}
+
 void no_held_ms() { held.store(0, std::memory_order_relaxed); }
 
 int32_t held_ms() { return held.load(std::memory_order_relaxed); }
@@ -178,15 +182,27 @@ void gosched() {
 
 void gosched_announced() { mcall(gosched_m); }
 
-void preempt_point() {
+namespace {
+
+bool asked_to_give_way() {
   G* gp = getg();
-  if (gp == nullptr || gp != curg() || gp->no_preempt != 0 || gp->ctx.m->locks != 0) return;
+  if (gp == nullptr || gp != curg() || gp->no_preempt != 0 || gp->ctx.m->locks != 0) return false;
   // A signal's handler on a stack of its own may use libc's locks; it cannot give way, least of all
   // while it reports a fatal error.
   const auto here = reinterpret_cast<uint64_t>(__builtin_frame_address(0));
-  if (here < gp->ctx.stack_lo || here >= gp->ctx.stack_hi) return;
-  if (sched.dying.load(std::memory_order_relaxed)) return;
-  if (getp()->preempt.load(std::memory_order_relaxed)) mcall(gopreempt_m);
+  if (here < gp->ctx.stack_lo || here >= gp->ctx.stack_hi) return false;
+  if (sched.dying.load(std::memory_order_relaxed)) return false;
+  return getp()->preempt.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void preempt_point() {
+  if (asked_to_give_way()) mcall(gopreempt_m);
+}
+
+void preempt_point_on_thread() {
+  if (asked_to_give_way() && may_hold_m(getg())) mcall(async_preempt_m);
 }
 
 int gomaxprocs(int n) {

@@ -73,6 +73,9 @@ inline bool seam_attends() {
 
 // Native mode's slow path: gives way if that was asked for. Does nothing on g0 and foreign threads.
 void preempt_point();
+// The same where a library may be the caller (locks of libc's): goes on on this thread, as after a signal,
+// because the caller may be in the middle of something on a thread_local and knows of no scheduling point.
+void preempt_point_on_thread();
 
 inline void seam_point(seam::OpKind op, std::span<const seam::Access> accesses) {
   if (seam_attends()) seam_point_slow(op, accesses);

@@ -45,6 +45,12 @@ namespace reprise::rt {
 
 namespace {
 
+#ifdef REPRISE_SANITIZED
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 constexpr uint32_t kFxsaveMagic = 0x46505853;  // FP_XSTATE_MAGIC1: an XSAVE header follows
 constexpr size_t kFxsaveMagicAt = 464, kXsaveHeaderAt = 512;
 
@@ -89,7 +95,7 @@ bool want_async_preempt(const G* gp, const M* mp) {
   const P* pp = mp->p;
   if (pp == nullptr || gp != mp->ctx.curg || !pp->preempt.load(std::memory_order_relaxed)) return false;
   if (seam_active || sched.dying.load(std::memory_order_relaxed)) return false;
-  return gp->locked_m != nullptr || held_ms() < kMaxHeldMs || sched.gcwaiting.load(std::memory_order_relaxed);
+  return may_hold_m(gp);
 }
 
 // The reference's isAsyncSafePoint.
@@ -146,8 +152,7 @@ void remember(const struct sigaction& action) {
 }  // namespace
 
 void sigpreempt_init() {
-#ifndef REPRISE_SANITIZED
-  if (debug_vars().asyncpreemptoff || sigismember(&initial_sigmask(), SIGURG) == 1 || !user_text_init()) return;
+  if (kSanitized || debug_vars().asyncpreemptoff || sigismember(&initial_sigmask(), SIGURG) == 1 || !user_text_init()) return;
   std::memcpy(&normal_mask, &initial_sigmask(), sizeof normal_mask);
   struct sigaction action {}, before{};
   action.sa_sigaction = on_urgent;
@@ -157,7 +162,6 @@ void sigpreempt_init() {
   if (sigaction(SIGURG, &action, &before) != 0) return;
   remember(before);  // a static constructor's
   on = true;
-#endif
 }
 
 bool async_preempt_on() { return on; }

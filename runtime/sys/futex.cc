@@ -62,7 +62,7 @@ long futex_wait(long word, long op, long value, long time) {
 }
 
 long futex_wake(long word, long op, long value) {
-  seam_point(seam::OpKind::signal, {});
+  announce_call(seam::OpKind::signal);
   const auto wanted = static_cast<size_t>(value < 0 ? INT_MAX : value);
   const size_t woken = unpark(reinterpret_cast<const void*>(word), wanted);
   if (woken == wanted) return static_cast<long>(woken);

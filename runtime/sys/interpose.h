@@ -40,8 +40,15 @@ inline seam::ObjectId name_of_object(uint64_t* word) {
 // Announces an operation on such an object. A scheduling point, if on a goroutine.
 inline void announce_object(seam::OpKind op, uint64_t* word, bool write) {
   if (!seam_attends()) return;
-  if (!seam_active) return preempt_point();
+  if (!seam_active) return preempt_point_on_thread();
   if (on_goroutine()) seam_point(op, name_of_object(word), write);
+}
+
+// The same for an operation that names no object.
+inline void announce_call(seam::OpKind op) {
+  if (!seam_attends()) return;
+  if (!seam_active) return preempt_point_on_thread();
+  seam_point(op, {});
 }
 
 // Who holds a lock, as it is written in the lock: never 0, differs between goroutines and threads.

@@ -85,7 +85,7 @@ int pthread_once(pthread_once_t* once, void (*function)()) {
   for (;;) {
     int seen = word.load(std::memory_order_acquire);
     if (seen == kDone) return 0;
-    seam_point(reprise::seam::OpKind::once, {});
+    announce_call(reprise::seam::OpKind::once);
     seen = kIdle;
     if (word.compare_exchange_strong(seen, kRunning, std::memory_order_acquire)) {
       put_std_once(std_once);

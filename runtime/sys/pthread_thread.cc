@@ -200,7 +200,7 @@ int pthread_create(pthread_t* out, const pthread_attr_t* attr, void* (*function)
                    void* arg) noexcept {
   static const auto libc_create = libc_function<Create>("pthread_create");
   if (on_g0()) return libc_create(out, attr, function, arg);
-  seam_point(reprise::seam::OpKind::spawn, {});
+  announce_call(reprise::seam::OpKind::spawn);
   return create(libc_create, out, attr, function, arg);
 }
 

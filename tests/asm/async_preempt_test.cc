@@ -17,9 +17,9 @@
 
 #include "asm/asm.h"
 #include "asm/preempt.h"
-#include "runtime/panic/traceback.h"
 #include "runtime/sched/g_m_p.h"
 #include "runtime/sched/proc.h"
+#include "tests/support/frames.h"
 #include "tests/support/procs.h"
 
 struct alignas(64) RegisterImage {
@@ -155,21 +155,7 @@ TEST_F(AsyncPreempt, the_area_is_as_large_as_the_processor_says) {
   asm volatile("int3");
 }
 
-// The frames of a goroutine that was preempted, from what the scheduler knows of it.
-std::vector<std::string> frames_of(const G* gp) {
-  uint64_t pcs[32];
-  const size_t count = unwind(registers_of(gp->ctx.sched), {gp->ctx.stack_lo, gp->ctx.stack_hi}, pcs);
-  std::vector<std::string> names;
-  for (size_t i = 0; i < count; ++i) {
-    each_source_frame(pcs[i], i == 0, [](const SourceFrame& frame, void* arg) {
-      static_cast<std::vector<std::string>*>(arg)->push_back(frame.function);
-    }, &names);
-  }
-  return names;
-}
-
-// Disabled: about one run in a hundred ends with "libdw: Cannot allocate memory", cause not found.
-TEST_F(AsyncPreempt, DISABLED_a_preempted_goroutine_is_traced_through_it) {
+TEST_F(AsyncPreempt, a_preempted_goroutine_is_traced_through_it) {
   const test::Procs one(1);
   G* preempted = nullptr;
   std::vector<std::string> names;
@@ -180,7 +166,7 @@ TEST_F(AsyncPreempt, DISABLED_a_preempted_goroutine_is_traced_through_it) {
   });
   go([&] {
     while (preempted == nullptr) gosched();
-    names = frames_of(preempted);
+    names = test::frames_of(preempted);
   });
   while (num_goroutine() > 1) gosched();
   std::string all;

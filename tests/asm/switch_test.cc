@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "asm/asm.h"
-#include "runtime/panic/traceback.h"
 #include "runtime/sched/g_m_p.h"
 #include "runtime/sched/proc.h"
+#include "tests/support/frames.h"
 
 struct CallerSaved {
   uint64_t general[8];
@@ -168,15 +168,7 @@ TEST(Unwind, a_parked_goroutine_is_traced_from_its_saved_context) {
   });
   while (running == nullptr || running.load()->status.load() != GStatus::waiting) gosched();
   G* const parked = running;
-  uint64_t pcs[32];
-  const size_t count = unwind(registers_of(parked->ctx.sched),
-                              {parked->ctx.stack_lo, parked->ctx.stack_hi}, pcs);
-  std::vector<std::string> names;
-  for (size_t i = 0; i < count; ++i) {
-    each_source_frame(pcs[i], i == 0, [](const SourceFrame& frame, void* arg) {
-      static_cast<std::vector<std::string>*>(arg)->push_back(frame.function);
-    }, &names);
-  }
+  const std::vector<std::string> names = test::frames_of(parked);
   EXPECT_TRUE(traces_to(names, "reprise_mcall"));
   EXPECT_TRUE(traces_to(names, "parks_here"));
   EXPECT_TRUE(traces_to(names, "reprise_gostart"));

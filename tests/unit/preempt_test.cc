@@ -137,6 +137,36 @@ TEST_P(Preempt, who_is_preempted_goes_on_on_its_own_thread_which_runs_nobody_els
   EXPECT_EQ(held_ms(), 0);
 }
 
+// The same for scheduling points that a library's code has without knowing: locks of libc's that are free.
+[[gnu::noinline]] bool counts_alone_under_a_lock(uint64_t rounds) {
+  pthread_mutex_t own = PTHREAD_MUTEX_INITIALIZER;
+  volatile uint64_t* const mine = &of_the_thread;
+  const uint64_t thread = thread_pointer(), before = *mine;
+  for (uint64_t i = 0; i < rounds; ++i) {
+    pthread_mutex_lock(&own);
+    *mine = *mine + 1;
+    pthread_mutex_unlock(&own);
+    if (thread_pointer() != thread) return false;
+  }
+  return *mine == before + rounds;
+}
+
+TEST_P(Preempt, who_gives_way_at_a_free_lock_goes_on_on_its_own_thread_which_runs_nobody_else) {
+  const Procs procs(GetParam());
+  WaitGroup done;
+  std::atomic<int> wrong{0};
+  for (int i = 0; i < 3 * GetParam(); ++i) {
+    done.add(1);
+    go([&wrong, done]() mutable {
+      if (!counts_alone_under_a_lock(1'000'000)) ++wrong;
+      done.done();
+    });
+  }
+  done.wait();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(held_ms(), 0);
+}
+
 TEST_P(Preempt, many_more_hogs_than_ps_all_end) {
   const Procs procs(GetParam());
   std::atomic<int> left{64};
