@@ -9,6 +9,7 @@
 // from a counted unit) its ticks are those of nobody.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace reprise::seam {
@@ -23,12 +24,15 @@ class PolicyMemory {
  public:
   PolicyMemory() {
     ++policy_memory_depth;
+    // A time slice that ends looks at the depth before it touches the counter.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
     if (policy_ticks == nullptr) return;
     ticks_ = *policy_ticks;
     *policy_ticks = INT64_MAX;
   }
   ~PolicyMemory() {
     if (policy_ticks != nullptr) *policy_ticks = ticks_;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
     --policy_memory_depth;
   }
   PolicyMemory(const PolicyMemory&) = delete;

@@ -17,9 +17,9 @@
 //
 // SIGURG, because debuggers pass it on, libc does not use it, it is ignored by default, and who uses it
 // for urgent data must be ready for it to come for nothing. The program's own handler is kept
-// (urgent_action): signals that did not come from here go to it, with its mask taken as full. Ours are known by
-// their value. One of the program's that is sent to a thread where ours is pending, which is for
-// microseconds, coalesces with it.
+// (urgent_action) and called, with its mask taken as full, for every SIGURG as in the reference: one of the
+// program's that is sent to a thread where ours is pending coalesces with it, and is to be seen all the same.
+// signal::notify() is such a handler.
 //
 // SA_RESTART: a read that a signal interrupts goes on. What the kernel never restarts (epoll_wait,
 // nanosleep, poll) ends with EINTR, if a goroutine makes such a call by itself and keeps its P in it.
@@ -66,8 +66,6 @@ struct Urgent {
   struct sigaction action {};
 };
 Urgent urgent;
-
-const void* cookie() { return &urgent; }
 
 bool tiles_in_use(const ucontext_t& context) {
   const auto* state = reinterpret_cast<const unsigned char*>(context.uc_mcontext.fpregs);
@@ -139,7 +137,7 @@ void on_urgent(int signal, siginfo_t* info, void* raw) {
       do_sig_preempt(gp, mp, *static_cast<ucontext_t*>(raw));
     }
   }
-  if (info->si_code != SI_QUEUE || info->si_value.sival_ptr != cookie()) forward(signal, info, raw);
+  forward(signal, info, raw);
   errno = saved_errno;
 }
 
@@ -172,7 +170,6 @@ void signal_preempt(M* mp) {
   info.si_signo = SIGURG;
   info.si_code = SI_QUEUE;
   info.si_pid = static_cast<pid_t>(sys::call(SYS_getpid));
-  info.si_value.sival_ptr = const_cast<void*>(cookie());
   // A thread that has ended meanwhile is no error: its M has gone with it, or begins anew.
   sys::call(SYS_rt_tgsigqueueinfo, info.si_pid, static_cast<pid_t>(mp->tid), SIGURG, &info);
   sent.fetch_add(1, std::memory_order_relaxed);

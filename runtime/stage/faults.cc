@@ -12,6 +12,7 @@
 #include "runtime/stage/raw.h"
 #include "runtime/stage/report.h"
 #include "runtime/stage/signals.h"
+#include "runtime/stage/tape_reader.h"
 #include "runtime/stage/text.h"
 
 extern "C" {
@@ -86,6 +87,9 @@ void on_fault(int signal, siginfo_t* info, void* v) {
   const bool caught = actions[signal].handler > 1 && !(t.mask & signal_bit(signal));
   if (caught) return deliver(t, context, signal, *info);
   if (option(tape::kVerbose)) say_fault(signal, info, ip);
+  if (!live() && !t.vforked && peek()->kind != tape::kEnd) {
+    diverge(t, signal, info, static_cast<uint64_t>(ip), peek());
+  }
   die_of_fault(t, signal);
 }
 

@@ -352,6 +352,8 @@ bool slice_interrupted() {
 
 void preempt_before_program_slow(Thread& t) {
   if (!live()) return replay_prepare(t);
+  // A policy's own call: the counter is set aside, and whoever set it aside would put the old one back.
+  if (planning || *code->policy_depth != 0) return;
   preempt_attention = false;
   start_slice();
   if (slice_in_stage && timed && !stepping && code->slices() == slice_began) {

@@ -4,7 +4,10 @@
 // the same in another run.
 #include "runtime/stage/report.h"
 
+#include <stddef.h>
+
 #include "runtime/stage/halt.h"
+#include "runtime/stage/hash.h"
 #include "runtime/stage/maps.h"
 #include "runtime/stage/model.h"
 #include "runtime/stage/raw.h"
@@ -53,12 +56,20 @@ void describe(Text& out, const Call& call) {
   place(out, call.ip);
 }
 
+void describe_preemption(Text& out, const Record& record) {
+  const Bytes key = segment(&record, 0);
+  if (record.segments != 1 || key.size != sizeof(tape::PreemptKey)) return;
+  out << " at ";
+  place(out, load64(key.at + offsetof(tape::PreemptKey, pc)));
+}
+
 void describe(Text& out, const Record& record) {
   if (record.kind == tape::kEnd) {
     out << "the end of the recording";
     return;
   }
   out << kind_name(record.kind) << " of thread " << uint32_t{record.thread} << " = " << record.value;
+  if (record.kind == tape::kPreempt) describe_preemption(out, record);
   if (record.check == 0) return;  // the trace did not keep it
   out << " [check ";
   out.hex(record.check) << "]";
@@ -146,6 +157,23 @@ void diverge(const Thread& t, uint16_t kind, uint32_t check, const Record* expec
                  out.hex(record->check) << "]";
                },
                &actual);
+}
+
+void diverge(const Thread& t, int signal, const siginfo_t* info, uint64_t ip, const Record* expected) {
+  struct Fault {
+    int signal;
+    const siginfo_t* info;
+    uint64_t ip;
+  } fault = {signal, info, ip};
+  diverge_with(t, expected,
+               [](Text& out, const void* what) {
+                 auto* f = static_cast<const Fault*>(what);
+                 out << "the program faults: signal " << f->signal << " (" << f->info->si_code << ") at ";
+                 place(out, f->ip);
+                 out << ", address ";
+                 out.hex(reinterpret_cast<uint64_t>(f->info->si_addr));
+               },
+               &fault);
 }
 
 void unmodelled(const Thread& t, const Call& call, const char* detail) {

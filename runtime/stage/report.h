@@ -2,6 +2,8 @@
 // parent turns them into a line and a status.
 #pragma once
 
+#include <signal.h>
+
 #include "runtime/stage/call.h"
 #include "runtime/stage/stage.h"
 
@@ -14,6 +16,8 @@ namespace reprise::stage {
 [[noreturn]] void diverge(const Thread& t, const Call& call, const Record* expected);
 // The same for an event that is not a system call.
 [[noreturn]] void diverge(const Thread& t, uint16_t kind, uint32_t check, const Record* expected);
+// The same for a fault that ends the program at `ip`.
+[[noreturn]] void diverge(const Thread& t, int signal, const siginfo_t* info, uint64_t ip, const Record* expected);
 
 // A call, or a use of one, that the World does not model. `detail` says which use, or is null.
 [[noreturn]] void unmodelled(const Thread& t, const Call& call, const char* detail);

@@ -241,14 +241,45 @@ TEST_F(Signals, the_programs_own_handler_is_called_and_preemption_goes_on) {
   WaitGroup hogs = start_hogs(4, &stop);
   go([&stop] { stop = true; });
   hogs.wait();
-  EXPECT_EQ(urgent_seen, 1);
   struct sigaction now {};
   sigaction(SIGURG, nullptr, &now);
   EXPECT_EQ(now.sa_handler, see_urgent);
   EXPECT_EQ(::signal(SIGURG, before), see_urgent);
+  const int seen = urgent_seen;
   kill(getpid(), SIGURG);
   gosched();
-  EXPECT_EQ(urgent_seen, 1);
+  EXPECT_EQ(urgent_seen, seen);
+}
+
+TEST_F(Signals, notify_hears_of_urgent_data_while_goroutines_are_preempted) {
+  const Procs procs(2);
+  Chan<signal::Signal> urgent(1);
+  signal::notify(urgent, SIGURG);
+  std::atomic<bool> stop{false};
+  WaitGroup hogs = start_hogs(4, &stop);
+  kill(getpid(), SIGURG);
+  EXPECT_EQ(urgent.recv()->number, SIGURG);
+  signal::stop(urgent);
+  stop = true;
+  hogs.wait();
+}
+
+// The runtime's own signal to the thread is pending already: the kernel keeps one of the two.
+TEST_F(Signals, notify_hears_of_urgent_data_that_coalesced_with_a_preemption) {
+  const Procs procs(1);
+  Chan<signal::Signal> urgent(1);
+  signal::notify(urgent, SIGURG);
+  sigset_t set, before;
+  sigemptyset(&set);
+  sigaddset(&set, SIGURG);
+  lock_os_thread();
+  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &set, &before), 0);
+  signal_preempt(getm());
+  ASSERT_EQ(tgkill(getpid(), gettid(), SIGURG), 0);
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);
+  unlock_os_thread();
+  EXPECT_EQ(urgent.recv()->number, SIGURG);
+  signal::stop(urgent);
 }
 
 TEST_F(Signals, one_that_is_to_be_reset_is_called_once) {

@@ -8,7 +8,8 @@
 //
 // SIGKILL and SIGSTOP cannot be had, nor those that report a fault of the program itself (SIGSEGV, SIGBUS,
 // SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGSTKFLT), nor the two that libc keeps for itself: asking for them
-// does nothing. A handler that the program installs by sigaction() for a signal that it also asks for
+// does nothing. SIGURG comes for nothing too, as in the reference: started directly, the runtime preempts
+// goroutines by it. A handler that the program installs by sigaction() for a signal that it also asks for
 // here takes it away from the channels.
 //
 // In a controlled run, which signal is delivered, to which channel first, and whether now or later, are
