@@ -3,6 +3,7 @@
 Every recording takes the kernel's choice of a port. The numbers of requests are small here;
 tools/soak runs the same with more.
 """
+import json
 import os
 import re
 import shutil
@@ -155,6 +156,51 @@ class RecordedServer(unittest.TestCase):
                 self.assertLess(time.monotonic(), deadline)
             self.assertEqual(kvd.wait(), 0)
             self.assert_replays(kvd.output(), 2)
+
+
+@unittest.skipUnless(os.path.exists(program("kvd_counted")), "no compiler plugin was built")
+class CountedServer(unittest.TestCase):
+    """Preempted between any two instructions of its own, and ended by a signal from outside."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.trace = os.path.join(self.folder.name, "incr.rpz")
+
+    def assert_some_preemptions(self):
+        shown = json.loads(reprise("show", "--json", self.trace).stdout)
+        self.assertGreater(shown["other_events"].get("(preemption)", 0), 0)
+
+    def end_by_sigterm(self, *record_options):
+        """Under load, which must not wait for answers for ever; the output."""
+        wrapper = (REPRISE, "record", "-o", self.trace, *record_options, "--")
+        with Kvd("kvd_counted", wrapper=wrapper) as kvd:
+            kvd.benchmark("-c", "50", "-n", str(REQUESTS), "-t", "incr")
+            served = int(kvd.cli("get", KEY))
+            load = subprocess.Popen(["redis-benchmark", "-p", str(kvd.port), "-q", "-c", "50", "-n", "100000000",
+                                     "-t", "incr"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                while int(kvd.cli("get", KEY)) <= served:
+                    pass
+                program_pid = int(subprocess.run(["pgrep", "-P", str(kvd.process.pid)], check=True,
+                                                 capture_output=True, text=True).stdout)
+                os.kill(program_pid, signal.SIGTERM)
+                self.status = kvd.wait()
+            finally:
+                load.kill()
+                load.wait()
+            return kvd.output()
+
+    def test_it_replays_up_to_the_signal_however_it_is_preempted(self):
+        for how in (("--slice-us", "50"), ("--policy", "random", "--seed", "5")):
+            with self.subTest(how=how):
+                output = self.end_by_sigterm(*how)
+                self.assert_some_preemptions()
+                done = reprise("replay", self.trace, "--times", str(REPLAYS))
+                same = len(re.findall(r"^run \d+ of \d+: .* same$", done.stdout, re.M))
+                self.assertEqual((done.returncode, same), (self.status, REPLAYS), done.stdout + done.stderr)
+                self.assertTrue(done.stdout.startswith(of_the_server(output)), done.stdout)
+                os.remove(self.trace)
 
 
 class RecordedWordCount(unittest.TestCase):

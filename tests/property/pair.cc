@@ -120,9 +120,8 @@ std::string Run::end() const {
   return output.find("all end") != std::string::npos ? "ran to its end" : "exited early";
 }
 
-Pairs::Pairs(std::string reprise, std::string program)
+Pairs::Pairs(std::string reprise)
     : reprise_(std::move(reprise)),
-      program_(std::move(program)),
       output_(file_in_memory("output")),
       errors_(file_in_memory("errors")) {
   std::string pattern = (std::filesystem::temp_directory_path() / "reprise-pair-XXXXXX").string();
@@ -140,9 +139,10 @@ Pairs::~Pairs() {
 
 std::vector<std::string> Pairs::record_words(const Case& c) const {
   std::vector<std::string> words{reprise_, "record", "--policy", c.policy, "--seed",
-                                 std::to_string(c.seed), "-o", trace()};
+                                 std::to_string(c.seed), "--slice-us",
+                                 std::to_string(c.slice_us), "-o", trace()};
   if (c.hash_memory) words.push_back("--hash-memory");
-  words.insert(words.end(), {"--", program_, c.script});
+  words.insert(words.end(), {"--", c.program, c.script});
   return words;
 }
 
@@ -172,9 +172,10 @@ Run Pairs::record(const Case& c) {
     cli::RecordOptions options;
     options.policy = c.policy;
     options.seed = c.seed;
+    options.slice_us = c.slice_us;
     options.hash_memory = c.hash_memory;
     options.output = trace();
-    return cli::record(options, {program_, c.script});
+    return cli::record(options, {c.program, c.script});
   });
 }
 

@@ -24,16 +24,18 @@ inline constexpr int kLimitSeconds = 60;
 
 // What to run: everything that a pair depends on.
 struct Case {
+  std::string program;     // takes the script as its argument
   std::string policy;
   uint64_t seed = 0;
+  uint64_t slice_us = 10'000;  // of `fair`, in counted code
   bool hash_memory = true;
   std::string script;
 };
 
 class Pairs {
  public:
-  // The `reprise` command and the program that takes scripts.
-  Pairs(std::string reprise, std::string program);
+  // `reprise`: the command.
+  explicit Pairs(std::string reprise);
   ~Pairs();
   Pairs(const Pairs&) = delete;
   Pairs& operator=(const Pairs&) = delete;
@@ -57,7 +59,7 @@ class Pairs {
   std::vector<std::string> record_words(const Case& c) const;
   std::vector<std::string> replay_words(const Case& c) const;
 
-  std::string reprise_, program_, folder_;
+  std::string reprise_, folder_;
   int output_ = -1, errors_ = -1;  // what a run writes; files in memory
   uint64_t count_ = 0;
   Run recorded_;

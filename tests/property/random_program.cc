@@ -291,7 +291,7 @@ void own_thread(int k) {
   yield();
   unlock_os_thread();
 }
-void give_way(int) { yield(); }
+void give_way_or_compute(int k) { k < 5 ? yield() : compute(k); }
 void die_of_panic(int) { panic("a task panics"); }
 void die_of_abort(int) { abort(); }
 void end_early(int k) { exit(k); }
@@ -310,7 +310,7 @@ constexpr Operation kOperations[] = {
     {'Z', randomness},      {'f', stdio_file},      {'F', worker_file},
     {'k', pipe},            {'K', network},         {'h', heap},
     {'d', thread},          {'D', thread_and_goroutine}, {'x', exceptions},
-    {'l', own_thread},      {'y', give_way},        {'v', die_of_panic},
+    {'l', own_thread},      {'y', give_way_or_compute},        {'v', die_of_panic},
     {'V', die_of_abort},    {'E', end_early},
 };
 

@@ -42,6 +42,7 @@ struct World {
   reprise::Atomic<int64_t> counter{0};
   std::atomic<int> waited_on{0};
   std::once_flag once;
+  uint64_t raced[4] = {};  // added to without a lock
 };
 
 extern World* world;
@@ -64,5 +65,8 @@ struct Operation {
 
 // Those of random_rare.cc.
 std::span<const Operation> rare_operations();
+
+// Works for a while without a scheduling point (random_compute.cc): nothing to preempt in plain code.
+void compute(int k);
 
 }  // namespace random_program
