@@ -1,35 +1,11 @@
-// FdMutex, after the reference's internal/poll: one word, and two semaphores for those who wait.
-//
-// Invariants: a lock holds a reference of its own; a waiter holds none, and its count in the word
-// is taken away by whoever wakes it, together with one release of the semaphore.
+// FdMutex, after the reference's internal/poll: one word (fd_mutex_word.h), and two semaphores for those
+// who wait.
 #include "runtime/poll/fd_mutex.h"
 
+#include "runtime/poll/fd_mutex_word.h"
 #include "runtime/sched/proc.h"
 
 namespace reprise::rt {
-namespace {
-
-constexpr uint64_t kClosed = 1 << 0;
-constexpr uint64_t kRLock = 1 << 1;
-constexpr uint64_t kWLock = 1 << 2;
-constexpr uint64_t kRef = 1 << 3;
-constexpr uint64_t kRefMask = ((uint64_t{1} << 20) - 1) << 3;
-constexpr uint64_t kRWait = uint64_t{1} << 23;
-constexpr uint64_t kRMask = ((uint64_t{1} << 20) - 1) << 23;
-constexpr uint64_t kWWait = uint64_t{1} << 43;
-constexpr uint64_t kWMask = ((uint64_t{1} << 20) - 1) << 43;
-
-constexpr const char* kOverflow = "too many concurrent operations on a single file or socket (max 1048575)";
-constexpr const char* kInconsistent = "inconsistent FdMutex";
-
-struct Side {
-  uint64_t bit, wait, mask;
-};
-constexpr Side side_of(bool read) {
-  return read ? Side{kRLock, kRWait, kRMask} : Side{kWLock, kWWait, kWMask};
-}
-
-}  // namespace
 
 struct FdSemaphore::Waiter {
   G* gp = nullptr;
@@ -64,70 +40,22 @@ void FdSemaphore::release() {
   if (gp) goready(gp);
 }
 
-bool FdMutex::incref() {
-  uint64_t old = state_.load();
-  for (;;) {
-    if (old & kClosed) return false;
-    const uint64_t next = old + kRef;
-    if ((next & kRefMask) == 0) gopanic(kOverflow);
-    if (state_.compare_exchange_weak(old, next)) return true;
-  }
-}
+bool FdMutex::incref() { return fd_word_incref(state_); }
 
 bool FdMutex::increfAndClose() {
-  uint64_t old = state_.load();
-  for (;;) {
-    if (old & kClosed) return false;
-    uint64_t next = (old | kClosed) + kRef;
-    if ((next & kRefMask) == 0) gopanic(kOverflow);
-    next &= ~(kRMask | kWMask);  // all waiters are woken below, and find it closed
-    if (!state_.compare_exchange_weak(old, next)) continue;
-    for (; old & kRMask; old -= kRWait) rsema_.release();
-    for (; old & kWMask; old -= kWWait) wsema_.release();
-    return true;
-  }
+  return fd_word_incref_and_close(state_, [this](bool read) { semaphore(read).release(); });
 }
 
-bool FdMutex::decref() {
-  uint64_t old = state_.load();
-  for (;;) {
-    if ((old & kRefMask) == 0) gopanic(kInconsistent);
-    const uint64_t next = old - kRef;
-    if (state_.compare_exchange_weak(old, next)) {
-      return (next & (kClosed | kRefMask)) == kClosed;
-    }
-  }
-}
+bool FdMutex::decref() { return fd_word_decref(state_); }
 
 bool FdMutex::rwlock(bool read) {
-  const Side side = side_of(read);
-  uint64_t old = state_.load();
-  for (;;) {
-    if (old & kClosed) return false;
-    const bool free = (old & side.bit) == 0;
-    const uint64_t next = free ? (old | side.bit) + kRef : old + side.wait;
-    if ((next & (free ? kRefMask : side.mask)) == 0) gopanic(kOverflow);
-    if (!state_.compare_exchange_weak(old, next)) continue;
-    if (free) return true;
-    semaphore(read).acquire();
-    // Whoever woke us took our count away; compete again.
-    old = state_.load();
-  }
+  return fd_word_lock(state_, read, [this, read] { semaphore(read).acquire(); });
 }
 
 bool FdMutex::rwunlock(bool read) {
-  const Side side = side_of(read);
-  uint64_t old = state_.load();
-  for (;;) {
-    if ((old & side.bit) == 0 || (old & kRefMask) == 0) gopanic(kInconsistent);
-    uint64_t next = (old & ~side.bit) - kRef;
-    if (old & side.mask) next -= side.wait;
-    if (!state_.compare_exchange_weak(old, next)) continue;
-    if (old & side.mask) semaphore(read).release();
-    return (next & (kClosed | kRefMask)) == kClosed;
-  }
+  return fd_word_unlock(state_, read, [this, read] { semaphore(read).release(); });
 }
 
-bool FdMutex::closed() const { return state_.load() & kClosed; }
+bool FdMutex::closed() const { return state_.load(std::memory_order_acquire) & kFdClosed; }
 
 }  // namespace reprise::rt

@@ -1,7 +1,6 @@
 // FdMutex: serialises readers, serialises writers, and keeps a descriptor open while it is in use.
 //
-// One 64-bit word: bit 0 closed, bit 1 read lock, bit 2 write lock, then 20 bits each of references,
-// waiting readers and waiting writers. Closing wakes all waiters, whose lock attempts then fail.
+// One 64-bit word (fd_mutex_word.h). Closing wakes all waiters, whose lock attempts then fail.
 //
 // Thread safety: any goroutine. Blocks the G.
 #pragma once

@@ -1,15 +1,12 @@
-// Idle Ms and Ps: who sleeps, who is woken, and how a P moves from one M to another.
+// Idle Ms and Ps: who sleeps, who is woken, and how a P moves from one M to another. The protocols are handoff.h's
+// and wakeup.h's.
 //
-// Invariants:
-//  - An M sleeps on its note; whoever takes it off the idle list gives it a P (M::nextp) and sets the
-//    note, once. An M locked to a goroutine is on no list: whoever finds its goroutine runnable
-//    gives it the P (startlockedm).
-//  - Every P that goes idle is followed by a look at all queues (wakeup.h); handoffp() is one of
-//    these places.
-//  - nmspinning counts an M from the moment that somebody decides to wake it as a spinning one.
+// Invariant: an M locked to a goroutine is on no list: whoever finds its goroutine runnable gives it the P
+// (startlockedm).
 #include <algorithm>
 
 #include "runtime/sched/fibers.h"
+#include "runtime/sched/handoff.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
 
@@ -42,16 +39,6 @@ void incidlelocked(int32_t delta) {
   sched.lock.unlock();
 }
 
-// The hooks of wakeup.h.
-struct Env {
-  P* pidleget() { return rt::pidleget(); }
-  void pidleput(P* pp) { rt::pidleput(pp); }
-  void lock() { sched.lock.lock(); }
-  void unlock() { sched.lock.unlock(); }
-  void startm(P* pp) { rt::startm(pp, true); }
-  bool any_work() { return any_runq_work(); }
-};
-
 bool world_stops_here(P* pp) {  // REQUIRES: sched.lock
   if (!sched.gcwaiting.load(std::memory_order_relaxed)) return false;
   pp->status.store(PStatus::gcstop, std::memory_order_release);
@@ -69,11 +56,27 @@ bool needed() {
          (netpoll_waiting() || timers_pending());
 }
 
-// The P's release and the counters are ordered by the fence; see wakeup.h.
-void look_again() {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (any_runq_work()) wakep();
-}
+// The hooks of wakeup.h and handoff.h.
+struct Env {
+  P* pidleget() { return rt::pidleget(); }
+  void pidleput(P* pp) { rt::pidleput(pp); }
+  void lock() { sched.lock.lock(); }
+  void unlock() { sched.lock.unlock(); }
+  void startm(P* pp) { rt::startm(pp, true); }
+  bool any_work() { return any_runq_work(); }
+
+  M* mget() { return rt::mget(); }
+  void mput(M* mp) { rt::mput(mp); }
+  void count_new_m() { ++sched.mcount; }
+  void newm(P* pp, bool spinning) { rt::newm(pp, spinning); }
+  void note_wakeup(M* mp) { rt::note_wakeup(&mp->park); }
+  void note_sleep(M* mp) { rt::note_sleep(&mp->park); }
+  bool world_stops() { return sched.gcwaiting.load(std::memory_order_relaxed); }
+  bool world_stops_here(P* pp) { return rt::world_stops_here(pp); }
+  bool has_work(P* pp) { return !runqempty(pp) || sched.global_size.load(std::memory_order_relaxed) != 0; }
+  bool needed() { return rt::needed(); }
+  void started() { wake_sysmon(); }
+};
 
 }  // namespace
 
@@ -111,34 +114,15 @@ P* give_up_p(P* pp, M* mp) {
 }
 
 void startm(P* pp, bool spinning) {
-  sched.lock.lock();
-  if (pp == nullptr) pp = pidleget();
-  if (pp == nullptr) {
-    // Under the lock, as wakeup.h says of a claim that is taken back.
-    if (spinning) sched.wakeup.nmspinning.fetch_sub(1, std::memory_order_relaxed);
-    return sched.lock.unlock();
-  }
-  M* mp = mget();
-  // Counted before the lock is released, or the program could look dead until the thread is up.
-  if (mp == nullptr) ++sched.mcount;
-  wake_sysmon();
-  sched.lock.unlock();
-  if (mp == nullptr) return newm(pp, spinning);
-  mp->spinning = spinning;
-  mp->nextp = pp;
-  note_wakeup(&mp->park);
+  Env env;
+  startm(sched.wakeup, env, pp, spinning);
 }
 
 void stopm() {
   M* mp = getm();
   if (mp->p != nullptr || mp->spinning) throw_("stopm: M has a P or spins");
-  sched.lock.lock();
-  if (mp->nextp == nullptr) mput(mp);
-  sched.lock.unlock();
-  note_sleep(&mp->park);
-  P* pp = mp->nextp;
-  mp->nextp = nullptr;
-  acquirep(pp);
+  Env env;
+  acquirep(stopm(env, mp));
   // A test installed a policy, and its goroutine comes home.
   if (G* gp = mp->next_g) {
     mp->next_g = nullptr;
@@ -147,30 +131,8 @@ void stopm() {
 }
 
 void handoffp(P* pp) {
-  if (sched.gcwaiting.load(std::memory_order_relaxed)) {
-    sched.lock.lock();
-    const bool stopped = world_stops_here(pp);
-    sched.lock.unlock();
-    if (stopped) return;
-  }
-  if (!runqempty(pp) || sched.global_size.load(std::memory_order_relaxed) != 0) {
-    return startm(pp, false);
-  }
-  // Nobody looks for work and no P is idle: somebody should look with this one.
-  int32_t none = 0;
-  if (sched.wakeup.npidle.load(std::memory_order_relaxed) == 0 &&
-      sched.wakeup.nmspinning.compare_exchange_strong(none, 1, std::memory_order_relaxed)) {
-    return startm(pp, true);
-  }
-  sched.lock.lock();
-  if (world_stops_here(pp)) return sched.lock.unlock();
-  if (needed()) {
-    sched.lock.unlock();
-    return startm(pp, false);
-  }
-  pidleput(pp);
-  sched.lock.unlock();
-  look_again();
+  Env env;
+  if (!handoffp(sched.wakeup, env, pp)) return;
   const int64_t when = timers_earliest_of(pp->timers);
   if (when != INT64_MAX) wake_net_poller(when);
 }

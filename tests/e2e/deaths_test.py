@@ -75,6 +75,15 @@ class Deaths(unittest.TestCase):
                          r"goroutine 2 \[running\]:\n")
         self.assert_frame(run.stderr, "writes_null(", "deaths.cc")
 
+    @unittest.skipIf(SANITIZED, "nobody is preempted there")
+    def test_nil_dereference_of_a_goroutine_that_is_preempted_is_a_panic_at_the_instruction(self):
+        run = die("nil_among_hogs", REPRISE_DEBUG="slice_us=50", REPRISE_MAXPROCS="2")
+        self.assertEqual(run.returncode, PANIC_STATUS, run.stderr)
+        self.assertRegex(run.stderr, r"^panic: runtime error: invalid memory address or nil pointer dereference\n"
+                         r"\[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x[0-9a-f]+\]\n\n"
+                         r"goroutine 8 \[running\]:\n")
+        self.assert_frame(run.stderr, "writes_null(", "deaths.cc")
+
     def test_call_of_a_nil_function_is_a_panic_of_the_caller(self):
         run = die("nil_call")
         self.assertEqual(run.returncode, PANIC_STATUS, run.stderr)

@@ -1,4 +1,4 @@
-// Ms, Ps and work around runtime/sched/wakeup.h, for the tests of who sleeps and who is woken.
+// Ms, Ps and work around runtime/sched/wakeup.h and handoff.h, for the tests of who sleeps and who is woken.
 //
 // Ms are threads. An M looks at the global queue and at the rings of all Ps; if there is nothing it
 // gives its P up as findrunnable() does and sleeps until startm() gives it one. What it finds it runs; a
@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "runtime/sched/wakeup.h"
+#include "runtime/sched/handoff.h"
 #include "tests/model/runq_types.h"
 
 namespace reprise::model {
@@ -75,7 +75,7 @@ struct Machine {
     for (int i = 0; i < 3; ++i) name_pointer(&work[i].g, "work" + std::to_string(i));
   }
 
-  // ---- the hooks of wakeup.h, as idle_ms.cc has them ----
+  // ---- the hooks of wakeup.h and handoff.h, as idle_ms.cc has them ----
   void lock() { sched.lock.lock(); }
   void unlock() { sched.lock.unlock(); }
   WakeP* pidleget() {
@@ -90,16 +90,19 @@ struct Machine {
     pidle = pp;
     wakeup.npidle.fetch_add(1, Order::relaxed);
   }
-  void startm(WakeP* pp) {
-    lock();
-    if (midle.empty()) out_of_scope();  // it would make one more M
+  void startm(WakeP* pp) { rt::startm(wakeup, *this, pp, true); }
+  WakeM* mget() {
+    if (midle.empty()) return nullptr;
     WakeM* mp = midle.back();
     midle.pop_back();
-    unlock();
-    mp->spinning = true;
-    mp->nextp = pp;
-    mp->note.set();
+    return mp;
   }
+  void mput(WakeM* mp) { midle.push_back(mp); }
+  void count_new_m() { out_of_scope(); }  // it would make one more M
+  void newm(WakeP*, bool) {}
+  void note_wakeup(WakeM* mp) { mp->note.set(); }
+  void note_sleep(WakeM* mp) { mp->note.wait(); }
+  void started() {}
   bool any_work() {
     if (without == Without::second_look) return false;
     if (sched.global_size.load(Order::relaxed) != 0) return true;
@@ -181,12 +184,8 @@ struct Machine {
     if (!sched.global.empty()) return unlock();
     mp->p = rt::wakeup_give_up(wakeup, *this, mp->p, &mp->spinning);
   }
-  void sleep(WakeM* mp) {
-    lock();
-    midle.push_back(mp);
-    unlock();
-    wait(mp);
-  }
+  void sleep(WakeM* mp) { mp->p = rt::stopm(*this, mp); }
+  // An M that is asleep from the start.
   void wait(WakeM* mp) {
     mp->note.wait();
     mp->p = mp->nextp;

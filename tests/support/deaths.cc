@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "runtime/sched/proc.h"
+#include "runtime/signal/sigpreempt.h"
 
 namespace {
 
@@ -68,6 +69,23 @@ void overflow() {
 
 void nil() {
   go([] { writes_null(nullptr); });
+  park_for_ever();
+}
+
+// Computes among others who do, and is preempted again and again, up to the faulting instruction.
+void nil_among_hogs() {
+  for (int i = 0; i < 6; ++i) {
+    go([] {
+      while (always) {
+      }
+    });
+  }
+  go([] {
+    const uint64_t before = rt::preempt_counts().preempted;
+    while (rt::async_preempt_on() && rt::preempt_counts().preempted < before + 50) {
+    }
+    writes_null(nullptr);
+  });
   park_for_ever();
 }
 
@@ -251,6 +269,7 @@ constexpr struct {
     {"exception", exception},   {"overflow", overflow},
     {"segv", segv},             {"main_goexit", main_goexit},
     {"nil", nil},               {"divide", divide},
+    {"nil_among_hogs", nil_among_hogs},
     {"nil_call", nil_call},     {"nil_in_libc", nil_in_libc},
     {"swallowed_goexit", swallowed_goexit},
     {"recursive_static", recursive_static},

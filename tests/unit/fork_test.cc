@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "runtime/sched/native.h"
+#include "runtime/signal/sigpreempt.h"
 #include "runtime/sys/blocking.h"
 #include "tests/support/procs.h"
 
@@ -103,6 +104,34 @@ TEST(Fork, children_work_whatever_the_parents_threads_were_doing) {
     ASSERT_EQ(in_child([i] { return works(1 + i % 3); }), 0) << "child " << i;
     yield();
   }
+}
+
+// Goroutines of both sides compute without a scheduling point; those of the parent that were preempted on other threads do
+// not exist for the child.
+TEST(Fork, child_of_a_parent_that_preempts_preempts_too) {
+  if (!async_preempt_on()) GTEST_SKIP() << "turned off";
+  const Procs procs(2);
+  std::atomic<bool> stop{false};
+  const auto hog = [&stop] {
+    while (!stop.load(std::memory_order_relaxed)) {
+    }
+  };
+  const auto compete = [&](int hogs) {
+    for (int i = 0; i < hogs; ++i) go(hog);
+  };
+  compete(5);
+  for (int i = 0; i < 6; ++i) {
+    const int status = in_child([&] {
+      gomaxprocs(1 + i % 2);
+      compete(3);
+      const Chan<int> met;
+      go([=] { met.send(7); });
+      return *met.recv() == 7 ? works(1) : 3;
+    });
+    ASSERT_EQ(status, 0) << "child " << i;
+  }
+  stop = true;
+  while (num_goroutine() != 1) yield();
 }
 
 TEST(Fork, child_of_a_thread_of_the_programs_runs_goroutines) {

@@ -4,6 +4,8 @@
 // slice_us=50 (ctest: preempt.*) the same programs are preempted hundreds of times as often, and then that
 // they were is asserted too.
 #include <gtest/gtest.h>
+#include <link.h>
+#include <pthread.h>
 #include <reprise/reprise.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -16,6 +18,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "runtime/boot/boot.h"
@@ -218,6 +221,70 @@ TEST_P(Preempt, no_preempt_is_respected) {
     done.done();
   });
   done.wait();
+}
+
+// Ends when sysmon has asked three times that this goroutine give way.
+[[gnu::noinline]] void spin_until_asked() {
+  const uint64_t asked = preempt_counts().sent;
+  while (preempt_counts().sent < asked + 3) {
+  }
+}
+
+// The dynamic linker holds a lock meanwhile, for which the other goroutine would wait with the only P.
+TEST_P(Preempt, who_is_called_back_by_the_dynamic_linker_is_not_preempted) {
+  const Procs procs(1);
+  static std::atomic<bool> other_ran{false};
+  other_ran = false;
+  const auto nothing = [](dl_phdr_info*, size_t, void*) { return 0; };
+  go([nothing] {
+    other_ran = true;
+    dl_iterate_phdr(nothing, nullptr);
+  });
+  const auto spin = [](dl_phdr_info*, size_t, void*) {
+    spin_until_asked();
+    return other_ran ? 2 : 1;
+  };
+  EXPECT_EQ(dl_iterate_phdr(spin, nullptr), 1);
+  while (!other_ran.load(std::memory_order_relaxed)) {  // here it is preempted again
+  }
+  while (num_goroutine() > 1) gosched();
+}
+
+// A thread of the program's has no stack that could be left: for it a goroutine does the operation, which
+// needs a P.
+TEST_P(Preempt, hogs_on_every_p_do_not_hold_up_a_thread_of_the_programs) {
+  const Procs procs(GetParam());
+  std::atomic<bool> stop{false};
+  const Chan<int> there, back;
+  WaitGroup hogs = start_hogs(2 * GetParam(), &stop);
+  std::thread thread([&stop, there, back] {
+    for (int i = 0; i < 10; ++i) {
+      there.send(i);
+      EXPECT_EQ(back.recv(), i + 1);
+    }
+    stop = true;
+  });
+  for (int i = 0; i < 10; ++i) back.send(*there.recv() + 1);
+  hogs.wait();
+  thread.join();
+}
+
+// It runs user text, but is no M: the signal finds nobody to preempt.
+TEST_P(Preempt, a_thread_of_the_programs_is_left_alone) {
+  const Procs procs(GetParam());
+  std::atomic<bool> signalled{false};
+  std::atomic<int> right{0};
+  std::thread thread([&] {
+    while (!signalled.load(std::memory_order_relaxed)) right += counts_alone(1000) ? 1 : -1'000'000;
+  });
+  while (right == 0) gosched();
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(pthread_kill(thread.native_handle(), SIGURG), 0);
+    gosched();
+  }
+  signalled = true;
+  thread.join();
+  EXPECT_GT(right, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Ps, Preempt, testing::Values(1, 2, 4));
