@@ -34,6 +34,15 @@ struct DebugVars {
 };
 const DebugVars& debug_vars();
 
+// REPRISE_TRACEBACK: whose stacks an unrecovered panic or fatal error shows, as the reference's GOTRACEBACK.
+enum class TracebackLevel : uint8_t {
+  none,    // nobody's
+  single,  // the goroutine's that failed
+  all,     // every goroutine's
+  crash,   // the same, and the process then dies of SIGABRT, for a core
+};
+TracebackLevel traceback_level();
+
 // What the processor offers and REPRISE_DEBUG=cpu.NAME=off has not taken away.
 struct CpuFeatures {
   bool aes = false, avx = false, avx2 = false, avx512f = false, bmi2 = false, popcnt = false,

@@ -16,6 +16,7 @@ struct BootState {
   uint64_t page_bytes = 4096;
   uint64_t random = 0;
   DebugVars debug;
+  TracebackLevel traceback = TracebackLevel::single;
   CpuFeatures cpu;
 };
 extern BootState boot_state;
@@ -26,7 +27,7 @@ void boot_advance(BootStep from, BootStep to);
 // The steps with code of their own.
 void cpuinit();
 void modulesinit();
-void parsedebugvars();
+void parsedebugvars();  // REPRISE_TRACEBACK too
 int32_t parse_gomaxprocs();
 
 // Runs the module init tasks in dependency order. On the main goroutine.

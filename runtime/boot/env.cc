@@ -1,4 +1,4 @@
-// The environment: REPRISE_MAXPROCS and REPRISE_DEBUG, parsed strictly, and the processor's features.
+// The environment: REPRISE_MAXPROCS, REPRISE_DEBUG and REPRISE_TRACEBACK, parsed strictly, and the processor's features.
 //
 // A value that is not understood ends the program before it starts, with one line and status 64: a
 // misspelt switch that is silently ignored costs an afternoon.
@@ -80,6 +80,18 @@ bool switch_off(std::string_view name) {
   return false;
 }
 
+void parse_traceback() {
+  const char* text = std::getenv("REPRISE_TRACEBACK");
+  if (text == nullptr) return;
+  constexpr std::string_view kNames[] = {"none", "single", "all", "crash"};  // in the order of TracebackLevel
+  for (size_t i = 0; i < std::size(kNames); ++i) {
+    if (kNames[i] != text) continue;
+    boot_state.traceback = static_cast<TracebackLevel>(i);
+    return;
+  }
+  boot_usage_error("REPRISE_TRACEBACK: expected none, single, all or crash, got \"" + std::string(text) + "\"");
+}
+
 }  // namespace
 
 void cpuinit() {
@@ -91,6 +103,7 @@ void cpuinit() {
 }
 
 void parsedebugvars() {
+  parse_traceback();
   each_debug_item([](std::string_view item, std::string_view name, std::string_view value) {
     int32_t number = 0;
     if (name.starts_with("cpu.")) return;
@@ -118,6 +131,7 @@ int32_t parse_gomaxprocs() {
 }
 
 const DebugVars& debug_vars() { return boot_state.debug; }
+TracebackLevel traceback_level() { return boot_state.traceback; }
 const CpuFeatures& cpu() { return boot_state.cpu; }
 
 void boot_usage_error(std::string_view message) {

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <reprise/defer.h>
+
 #include "runtime/boot/boot_internal.h"
 #include "runtime/mem/stack.h"
 #include "runtime/sched/locals.h"
@@ -45,7 +47,8 @@ void runtime_main(void*) {
   if (native) native_main_started();
   doinit();
   if (native) unlock_os_thread();
-  const int status = boot_state.app(boot_state.argc, boot_state.argv);
+  // A panic that a deferred call of main's own frame recovers: main returns, as in the reference.
+  const int status = recovering([] { return boot_state.app(boot_state.argc, boot_state.argv); });
   locals_destroy(curg());
   std::fflush(stdout);
   // Static destructors run next, and goroutines that go on beside them would see what they destroy.

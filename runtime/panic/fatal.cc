@@ -5,6 +5,7 @@
 // up, and the message is out before that.
 #include "runtime/panic/fatal.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -12,6 +13,9 @@
 #include <cstring>
 
 #include "asm/asm.h"
+#include "runtime/boot/boot.h"
+#include "runtime/panic/panic.h"
+#include "runtime/panic/quit.h"
 #include "runtime/panic/report.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/native.h"
@@ -43,6 +47,10 @@ void begin_dying(std::string_view message) {
 
 [[noreturn]] void end_dying(seam::Outcome::Kind kind, std::string_view message) {
   seam_finish({kind, kExitPanic, message});
+  if (traceback_level() == TracebackLevel::crash) {
+    signal(SIGABRT, SIG_DFL);
+    std::abort();
+  }
   _exit(kExitPanic);
 }
 
@@ -50,6 +58,7 @@ struct Death {
   const char* heading;
   std::string_view message;
   seam::Outcome::Kind kind;
+  std::span<const uint64_t> pcs = {};  // the stack, if it is no longer there
 };
 
 void tell_explorer(seam::Outcome::Kind kind, std::string_view message) {
@@ -65,7 +74,15 @@ void tell_explorer(seam::Outcome::Kind kind, std::string_view message) {
   report_text(death.heading);
   report_text(death.message);
   report_text("\n");
-  report_current();
+  const TracebackLevel level = traceback_level();
+  if (level != TracebackLevel::none) {
+    if (!death.pcs.empty()) {
+      report_goroutine_at(curg(), death.pcs);
+    } else {
+      report_current();
+    }
+  }
+  if (level >= TracebackLevel::all) report_others(curg());
   end_dying(death.kind, death.message);
 }
 
@@ -81,7 +98,17 @@ void throw_(std::string_view message) {
   die({"fatal error: ", message, seam::Outcome::Kind::crash});
 }
 
-void gopanic(std::string_view message) { die({"panic: ", message, seam::Outcome::Kind::panic}); }
+void die_of_panic(std::string_view text) {
+  const std::string all = panic_text(curg(), text);
+  die({"panic: ", all, seam::Outcome::Kind::panic});
+}
+
+// The stack where it began is gone: its return addresses are what there is.
+void die_of_panics(const G* gp) {
+  const PanicRecord* panic = unrecovered(gp);
+  const std::string all = panic_text(gp);
+  die({"panic: ", all, seam::Outcome::Kind::panic, {panic->pcs, panic->frames}});
+}
 
 void deadlock() {
   const std::string_view message = num_goroutine() == 0

@@ -113,6 +113,19 @@ RunningStack stack_of(const G* gp) {
 
 }  // namespace
 
+void report_others(const G* except) {
+  int silent = 0;
+  if (!seam_active) {  // with a policy one thread runs at a time
+    asking.store(true, std::memory_order_release);
+    silent = await_answers(ask_the_others());
+  }
+  report_all(except, stack_of);
+  if (silent == 0) return;
+  char line[80];
+  std::snprintf(line, sizeof line, "\n%d threads could not be stopped to show their stacks\n", silent);
+  report_text(line);
+}
+
 void on_quit(int, siginfo_t*, void* raw_context) {
   const auto& context = *static_cast<const ucontext_t*>(raw_context);
   if (sched.dying.exchange(true)) {
@@ -127,17 +140,7 @@ void on_quit(int, siginfo_t*, void* raw_context) {
     const Registers registers = registers_of(context);
     report_goroutine(gp, "running", &registers);
   }
-  int silent = 0;
-  if (!seam_active) {  // with a policy one thread runs at a time
-    asking.store(true, std::memory_order_release);
-    silent = await_answers(ask_the_others());
-  }
-  report_all(gp, stack_of);
-  if (silent != 0) {
-    char line[80];
-    std::snprintf(line, sizeof line, "\n%d threads could not be stopped to show their stacks\n", silent);
-    report_text(line);
-  }
+  report_others(gp);
   _exit(2);
 }
 

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <string>
 
+#include "runtime/panic/panic.h"
 #include "runtime/panic/traceback.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/site.h"
@@ -46,15 +47,20 @@ void print_frame(const SourceFrame& frame, void* arg) {
   report_text(frame_text(frame, printer.created_by));
 }
 
+// `exact`: the first is where the stack stopped; else all are return addresses.
+void print_frames(std::span<const uint64_t> pcs, bool exact, bool elided) {
+  for (const bool all : {false, true}) {
+    Printer printer{.all = all};
+    for (size_t i = 0; i < pcs.size(); ++i) each_source_frame(pcs[i], exact && i == 0, print_frame, &printer);
+    if (elided) report_text("...additional frames elided...\n");
+    if (printer.printed != 0) return;
+  }
+}
+
 void print_stack(const Registers& start, StackBounds bounds) {
   static uint64_t pcs[kMaxFrames];
   const size_t count = unwind(start, bounds, pcs);
-  for (const bool all : {false, true}) {
-    Printer printer{.all = all};
-    for (size_t i = 0; i < count; ++i) each_source_frame(pcs[i], i == 0, print_frame, &printer);
-    if (count == kMaxFrames) report_text("...additional frames elided...\n");
-    if (printer.printed != 0) return;
-  }
+  print_frames({pcs, count}, true, count == kMaxFrames);
 }
 
 void print_creator(const G* gp) {
@@ -85,6 +91,12 @@ void report_goroutine(const G* gp, std::string_view state, const Registers* star
   report_header(gp, state);
   print_stack(start != nullptr ? *start : registers_of(gp->ctx.sched),
               {gp->ctx.stack_lo, gp->ctx.stack_hi});
+  print_creator(gp);
+}
+
+void report_goroutine_at(const G* gp, std::span<const uint64_t> pcs) {
+  report_header(gp, "running");
+  print_frames(pcs, false, pcs.size() == PanicRecord::kMaxFrames);
   print_creator(gp);
 }
 

@@ -120,6 +120,7 @@ void add_inlined_frames(Dwarf_Die* unit, Dwarf_Addr at, Place* place, std::vecto
 
 constexpr std::string_view kRuntimePrefixes[] = {
     "reprise::rt::", "reprise_", "void reprise::go<", "reprise::go<", "go<",
+    "void reprise::panic<", "panic<", "recovering<", "reprise::Defers::", "reprise::detail::",
     "std::terminate", "__cxxabiv1::__terminate", "__cxa_throw", "__cxa_rethrow", "_Unwind_",
 };
 

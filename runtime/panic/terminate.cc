@@ -9,6 +9,7 @@
 #include <string>
 
 #include "runtime/panic/fatal.h"
+#include "runtime/panic/panic.h"
 #include "runtime/sched/proc.h"
 
 namespace reprise::rt {
@@ -40,7 +41,13 @@ std::string describe_current_exception() {
   }
 }
 
-[[noreturn]] void on_terminate() { gopanic(describe_current_exception()); }
+// A panic that would have left a noexcept function, or that met an exception half way, arrives here too.
+[[noreturn]] void on_terminate() {
+  const std::type_info* type = abi::__cxa_current_exception_type();
+  const G* gp = curg();
+  if (type != nullptr && *type == typeid(detail::PanicUnwind) && unrecovered(gp) != nullptr) die_of_panics(gp);
+  die_of_panic(describe_current_exception());
+}
 
 }  // namespace
 

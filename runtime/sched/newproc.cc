@@ -9,6 +9,7 @@
 #include <new>
 
 #include "asm/asm.h"
+#include "runtime/panic/panic.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/locals.h"
@@ -111,9 +112,17 @@ void goexit0(G* gp) {
   reprise_schedule();
 }
 
+// In the goroutine's first frame, where nothing can recover any more.
+void end_of_panics(G* gp) {
+  if (gp->panic == nullptr) return;
+  if (unrecovered(gp) != nullptr) die_of_panics(gp);
+  drop_panics(gp);
+}
+
 _Unwind_Reason_Code stop_at_first_frame(int, _Unwind_Action actions, _Unwind_Exception_Class,
                                         _Unwind_Exception*, _Unwind_Context*, void*) {
   if (actions & _UA_END_OF_STACK) {
+    end_of_panics(getg());
     locals_destroy(getg());
     mcall(goexit0, true);
   }
@@ -138,7 +147,10 @@ G* newproc_begin(size_t bytes, size_t align, SpawnOptions options) {
   if (gp->named) {
     gp->name = seam::child_name({options.maker->name, options.maker->offset}, options.maker_index);
   }
-  if (bytes > (gp->ctx.stack_hi - gp->ctx.stack_lo) / 2) gopanic("go: argument larger than half the stack");
+  if (bytes > (gp->ctx.stack_hi - gp->ctx.stack_lo) / 2) {
+    gfput(gp);
+    gopanic("go: argument larger than half the stack");
+  }
   const uint64_t room = (gp->ctx.stack_hi - bytes) & ~(uint64_t{align < 16 ? 16 : align} - 1);
   gp->entry_arg = reinterpret_cast<void*>(room);
   gp->ctx.sched.sp = room;
@@ -192,7 +204,12 @@ uint64_t num_goroutine() {
 
 extern "C" void reprise_goroutine_main(reprise::rt::G* gp) {
   reprise::rt::fiber_started(gp);
-  gp->entry(gp->entry_arg);
+  try {
+    gp->entry(gp->entry_arg);
+  } catch (const reprise::detail::PanicUnwind& unwind) {
+    reprise::rt::end_of_panics(gp);
+    unwind.arrive();
+  }
   reprise::rt::locals_destroy(gp);
   reprise::rt::mcall(reprise::rt::goexit0, true);
   __builtin_unreachable();

@@ -75,7 +75,8 @@ bool prepare_sigpanic(int signal, const siginfo_t& info, ucontext_t* context) {
   fault = {text, signal == SIGFPE ? "SIGFPE" : signal == SIGBUS ? "SIGBUS: bus error" : "SIGSEGV: segmentation violation",
            info.si_code, reinterpret_cast<uint64_t>(info.si_addr), pc};
   if (pc == 0) {
-    pc = *reinterpret_cast<const uint64_t*>(sp);
+    // In the call, not behind it, where another landing pad may be responsible.
+    pc = *reinterpret_cast<const uint64_t*>(sp) - 1;
     sp += sizeof(uint64_t);
   }
   if (!in_executable(pc)) return false;

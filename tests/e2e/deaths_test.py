@@ -51,6 +51,57 @@ class Deaths(unittest.TestCase):
         self.assertIn("panic: the sky fell\n\ngoroutine 2 [running]:\n", run.stderr)
         self.assertNotIn("goroutine 1 [", run.stderr)
 
+    def test_unrecovered_panic_runs_the_deferred_calls_and_shows_where_it_began(self):
+        run = die("panic_with_defers")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertEqual(run.stdout, "deferred\n")
+        self.assertTrue(run.stderr.startswith("panic: the sky fell\n\ngoroutine 2 [running]:\n"), run.stderr)
+        self.assertEqual(run.stderr.count("panics_here(int)"), 2, run.stderr)
+        self.assertRegex(run.stderr, r"\ncreated by .*panic_with_defers.* in goroutine 1\n")
+
+    def test_panic_in_a_deferred_call_is_told_behind_the_first(self):
+        run = die("panic_in_defer")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertTrue(run.stderr.startswith("panic: the sky fell\n\tpanic: second\n\ngoroutine 2"), run.stderr)
+
+    def test_panic_after_recover_in_the_same_deferred_call_says_so(self):
+        run = die("panic_after_recover")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertTrue(run.stderr.startswith(
+            "panic: the sky fell [recovered]\n\tpanic: second thoughts\n\ngoroutine 2"), run.stderr)
+        self.assert_frame(run.stderr, "recovers_and_panics()", "deaths.cc")
+
+    def test_panic_that_main_recovers_is_a_return_from_main(self):
+        run = die("recovered_on_main")
+        self.assertEqual((run.returncode, run.stdout, run.stderr), (0, "recovered: the sky fell\n", ""))
+
+    def test_panic_swallowed_by_catch_all_is_fatal(self):
+        run = die("swallowed_panic")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertTrue(run.stderr.startswith("fatal error: panic: a catch (...) did not rethrow\n"), run.stderr)
+
+    def test_panic_that_leaves_a_noexcept_function_cannot_be_recovered(self):
+        run = die("panic_through_noexcept")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertTrue(run.stderr.startswith("panic: the sky fell\n\ngoroutine 2 [running]:\n"), run.stderr)
+        self.assert_frame(run.stderr, "lets_nothing_out()", "deaths.cc")
+
+    def test_panic_in_a_deferred_call_of_goexit_ends_the_process(self):
+        run = die("panic_while_goexit")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertTrue(run.stderr.startswith("panic: on the way out\n\ngoroutine 2 [running]:\n"), run.stderr)
+
+    def test_traceback_level_says_whose_stacks_are_shown(self):
+        self.assertNotIn("goroutine", die("panic_beside_others", REPRISE_TRACEBACK="none").stderr)
+        self.assertNotIn("waits_for_ever", die("panic_beside_others", REPRISE_TRACEBACK="single").stderr)
+        run = die("panic_beside_others", REPRISE_TRACEBACK="all")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertIn("goroutine 1 [running]", run.stderr)
+        self.assert_frame(run.stderr, "waits_for_ever()", "deaths.cc")
+        run = die("panic_beside_others", REPRISE_TRACEBACK="crash")
+        self.assertEqual(run.returncode, -signal.SIGABRT)
+        self.assert_frame(run.stderr, "waits_for_ever()", "deaths.cc")
+
     def test_uncaught_exception_is_a_panic_with_type_and_text_at_the_throw(self):
         run = die("exception")
         self.assertEqual(run.returncode, PANIC_STATUS)
@@ -208,6 +259,7 @@ class Environment(unittest.TestCase):
         self.assert_refused("REPRISE_DEBUG", "schedtrace=soon", "schedtrace=soon")
         self.assert_refused("REPRISE_DEBUG", "cpu.avx3=off", "cpu.avx3=off")
         self.assert_refused("REPRISE_DEBUG", "nonsense", "nonsense")
+        self.assert_refused("REPRISE_TRACEBACK", "some", "REPRISE_TRACEBACK")
 
     def test_schedtrace_prints_lines_about_the_scheduler(self):
         run = die("deadlock", REPRISE_DEBUG="schedtrace=1", REPRISE_MAXPROCS="5")

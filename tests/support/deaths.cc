@@ -47,6 +47,76 @@ void panic_on_goroutine() {
   park_for_ever();
 }
 
+// Deferred calls run, nobody recovers: the report comes after them and shows where the panic began.
+void panic_with_defers() {
+  go([] {
+    DEFER { std::puts("deferred"); std::fflush(stdout); };
+    panics_here(1);
+  });
+  park_for_ever();
+}
+
+void panic_in_defer() {
+  go([] {
+    DEFER { reprise::panic("second"); };
+    panics_here(0);
+  });
+  park_for_ever();
+}
+
+[[gnu::noinline]] void recovers_and_panics() {
+  DEFER {
+    recover();
+    reprise::panic("second thoughts");
+  };
+  panics_here(0);
+}
+
+void panic_after_recover() {
+  go([] { recovers_and_panics(); });
+  park_for_ever();
+}
+
+void recovered_on_main() {
+  DEFER { std::printf("recovered: %s\n", recover().text().c_str()); };
+  panics_here(0);
+}
+
+void swallowed_panic() {
+  go([] {
+    DEFER {};
+    try {
+      panics_here(0);
+    } catch (...) {
+    }
+  });
+  park_for_ever();
+}
+
+[[gnu::noinline]] void lets_nothing_out() noexcept { panics_here(0); }
+
+void panic_through_noexcept() {
+  go([] {
+    DEFER { recover(); };
+    lets_nothing_out();
+  });
+  park_for_ever();
+}
+
+void panic_while_goexit() {
+  go([] {
+    DEFER { reprise::panic("on the way out"); };
+    rt::goexit();
+  });
+  park_for_ever();
+}
+
+void panic_beside_others() {
+  go([] { waits_for_ever(); });
+  rt::gosched();
+  panics_here(0);
+}
+
 [[gnu::noinline]] void throws_here() { throw std::runtime_error("no such luck"); }
 
 void exception() {
@@ -266,6 +336,14 @@ constexpr struct {
 } kDeaths[] = {
     {"deadlock", deadlock},     {"panic_on_main", panic_on_main},
     {"panic_on_goroutine", panic_on_goroutine},
+    {"panic_with_defers", panic_with_defers},
+    {"panic_in_defer", panic_in_defer},
+    {"panic_after_recover", panic_after_recover},
+    {"recovered_on_main", recovered_on_main},
+    {"swallowed_panic", swallowed_panic},
+    {"panic_through_noexcept", panic_through_noexcept},
+    {"panic_while_goexit", panic_while_goexit},
+    {"panic_beside_others", panic_beside_others},
     {"exception", exception},   {"overflow", overflow},
     {"segv", segv},             {"main_goexit", main_goexit},
     {"nil", nil},               {"divide", divide},

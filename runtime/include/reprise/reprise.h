@@ -4,6 +4,7 @@
 #include <reprise/atomic.h>
 #include <reprise/chan.h>
 #include <reprise/context.h>
+#include <reprise/defer.h>
 #include <reprise/go.h>
 #include <reprise/go_local.h>
 #include <reprise/init.h>
