@@ -5,6 +5,9 @@
 // fields are alike, so each column compresses; across shapes nothing is compared. Each clock has a
 // shape of its own, since differences compress only between readings of one clock.
 //
+// The bytes of records go from the tape to where their column grows, once. What comes per record is in
+// take_while() and put(), which call nothing where nothing is new; the rest is done once a chunk.
+//
 // Checks below tape::kKeptCheck stay, and those of kCheckpoint, which are numbers; the rest become 0,
 // see runtime/seam/tape.h.
 #include "replay/chunk_builder.h"
@@ -23,8 +26,30 @@ uint32_t kept_check(const tape::Record& head) {
 }
 
 uint64_t key_of(const tape::Record& head) {
-  uint64_t clock = head.kind == tape::kClock ? head.check : 0;
+  const uint64_t clock = head.kind == tape::kClock ? head.check : 0;
   return clock << 32 | uint64_t{head.kind} << 16 | uint64_t{head.segments} << 8 | head.thread;
+}
+constexpr size_t hash_of(uint64_t key) { return key * 0x9e37'79b9'7f4a'7c15u >> 32; }
+
+// Most segments are short, and a call of memcpy costs more than they do. Stays within both.
+void copy_bytes(std::byte* to, const std::byte* from, size_t size) {
+  struct Block { uint64_t words[2]; };
+  const auto move = [&](auto unit, size_t at) {
+    std::memcpy(&unit, from + at, sizeof unit);
+    std::memcpy(to + at, &unit, sizeof unit);
+  };
+  if (size > 128 || size < 4) {
+    std::memcpy(to, from, size);
+  } else if (size >= sizeof(Block)) {
+    for (size_t at = 0; at < size - sizeof(Block); at += sizeof(Block)) move(Block{}, at);
+    move(Block{}, size - sizeof(Block));
+  } else if (size >= 8) {
+    move(uint64_t{}, 0);
+    move(uint64_t{}, size - 8);
+  } else {
+    move(uint32_t{}, 0);
+    move(uint32_t{}, size - 4);
+  }
 }
 
 using Blobs = std::vector<kj::ArrayPtr<const kj::byte>>;
@@ -65,17 +90,34 @@ kj::ArrayPtr<::capnp::word> as_segment(std::vector<uint64_t>& scratch) {
   return {reinterpret_cast<::capnp::word*>(scratch.data()), scratch.size()};
 }
 
+template <typename T>
+void regrow(std::unique_ptr<T[]>& column, size_t count, size_t capacity) {
+  auto larger = std::make_unique_for_overwrite<T[]>(capacity);
+  std::copy_n(column.get(), count, larger.get());
+  column = std::move(larger);
+}
+
+// How far ahead of a record the tape is fetched from the other processor's cache.
+constexpr size_t kPrefetchBytes = 1024;
+
 }  // namespace
 
 ChunkBuilder::ChunkBuilder() = default;
 ChunkBuilder::~ChunkBuilder() = default;
 
-ChunkBuilder::Shape& ChunkBuilder::shape_of(const tape::Record& head) {
-  const uint64_t key = key_of(head);
-  Recent& recent = recent_[(head.kind ^ head.kind >> 4 ^ head.thread << 5 ^ head.segments << 3 ^ key >> 32) & 255];
-  if (recent.key != key) recent = {key, find_shape(head, key)};
+[[gnu::noinline]] void ChunkBuilder::Shape::grow() {
+  const uint32_t larger = std::max(16u, 2 * capacity);
+  regrow(values, count, larger);
+  regrow(checks, count, larger);
+  for (Stream& stream : streams) regrow(stream.lengths, count, larger);
+  capacity = larger;
+}
+
+inline ChunkBuilder::Shape& ChunkBuilder::shape_of(const tape::Record& head, uint64_t key) {
+  Recent& recent = recent_[hash_of(key) >> 24 & 255];
+  if (recent.key != key) [[unlikely]] recent = {key, find_shape(head, key)};
   Shape& shape = *recent.shape;
-  if (shape.chunk != chunk_) {
+  if (shape.chunk != chunk_) [[unlikely]] {
     shape.chunk = chunk_;
     shape.index = static_cast<uint16_t>(used_.size());
     used_.push_back(&shape);
@@ -84,7 +126,7 @@ ChunkBuilder::Shape& ChunkBuilder::shape_of(const tape::Record& head) {
 }
 
 ChunkBuilder::Shape* ChunkBuilder::find_shape(const tape::Record& head, uint64_t key) {
-  size_t slot = (key * 0x9e37'79b9'7f4a'7c15u >> 32) & (kSlots - 1);
+  size_t slot = hash_of(key) & (kSlots - 1);
   while (slots_[slot] != nullptr && key_of(slots_[slot]->like) != key) slot = (slot + 1) & (kSlots - 1);
   if (slots_[slot] == nullptr) {
     pool_.push_back(std::make_unique<Shape>(head));
@@ -93,38 +135,23 @@ ChunkBuilder::Shape* ChunkBuilder::find_shape(const tape::Record& head, uint64_t
   return slots_[slot];
 }
 
-void ChunkBuilder::put_token(uint16_t shape) {
-  if (shape < kFirstFarShape) {
+inline void ChunkBuilder::put_token(uint16_t shape) {
+  if (shape < kFirstFarShape) [[likely]] {
     tokens_[token_count_++] = static_cast<uint8_t>(tape::kFirstUnpacked + shape);
     return;
   }
   tokens_[token_count_] = kFarShape;
   std::memcpy(&tokens_[token_count_ + 1], &shape, sizeof shape);
   token_count_ += 1 + sizeof shape;
+  ++far_bytes_[shape >> 4 & 15];
+  ++far_bytes_[shape >> 12];
 }
 
-void ChunkBuilder::add(const tape::Record& head, const RecordView& record) {
-  Shape& shape = shape_of(head);
-  put_token(shape.index);
-  ++records_;
-  const uint32_t check = kept_check(head);
-  if (check != 0 || !shape.checks.empty()) {
-    shape.checks.resize(shape.values.size());
-    shape.checks.push_back(check);
-  }
-  shape.values.push_back(head.value);
-  if (head.segments == 0) return;
-  record.each_segment([&](int i, Bytes bytes) {
-    shape.lengths[i].push_back(static_cast<int64_t>(bytes.size()));
-    shape.bytes[i].insert(shape.bytes[i].end(), bytes.begin(), bytes.end());
-    input_bytes_ += bytes.size();
-  });
-}
-
-void ChunkBuilder::add_decisions(uint8_t thread, uint64_t packed, uint32_t count) {
+inline void ChunkBuilder::put_decisions(uint8_t thread, uint64_t packed, uint32_t count) {
   if (count == 0) return;  // of a damaged tape: its tokens would be counted by no record
-  if (thread != decider_) {
-    put_token(shape_of({tape::kDecisions, 0, thread, 0, 0}).index);
+  if (thread != decider_) [[unlikely]] {
+    const tape::Record named{tape::kDecisions, 0, thread, 0, 0};
+    put_token(shape_of(named, key_of(named)).index);
     decider_ = thread;
   }
   static_assert(std::endian::native == std::endian::little);
@@ -133,27 +160,91 @@ void ChunkBuilder::add_decisions(uint8_t thread, uint64_t packed, uint32_t count
   records_ += count;
 }
 
-ChunkBuilder::KindCounts ChunkBuilder::count_decisions() const {
-  std::array<std::array<uint32_t, 256>, 2> seen{};  // two, because runs of one token wait for their own sum
-  for (size_t i = 0; i < token_count_; ++i) {
-    const uint8_t token = tokens_[i];
-    ++seen[i & 1][token];
-    if (token == kFarShape) i += sizeof(uint16_t);
+// How long the segments are that follow this head; kTorn if `end` comes before theirs, and then nothing is
+// put: what is in columns already is behind their ends.
+inline size_t ChunkBuilder::put(const tape::Record& head, Carried carried, const std::byte* segments,
+                                const std::byte* end) {
+  Shape& shape = shape_of(head, key_of(head));
+  if (shape.count == shape.capacity) [[unlikely]] shape.grow();
+  const uint32_t row = shape.count;
+  const auto left = static_cast<size_t>(end - segments);
+  size_t at = 0, inputs = 0;
+  for (Stream& stream : shape.streams) {
+    uint32_t length = 0;
+    if (left - at < sizeof length) return kTorn;
+    std::memcpy(&length, segments + at, sizeof length);
+    at += sizeof length;
+    if (left - at < padded(length, 4)) return kTorn;
+    copy_bytes(stream.bytes.room_for(length), segments + at, length);
+    stream.lengths[row] = length;
+    at += padded(length, 4);
+    inputs += length;
   }
+  at = padded(at, 8);
+  if (at > left) return kTorn;
+  const uint32_t check = kept_check(head);
+  shape.values[row] = head.value;
+  shape.checks[row] = check;
+  shape.any_check |= check;
+  for (Stream& stream : shape.streams) stream.bytes.set_size(stream.bytes.size() + stream.lengths[row]);
+  ++shape.count;
+  put_decisions(head.thread, carried.bytes, carried.count);
+  put_token(shape.index);
+  ++records_;
+  input_bytes_ += inputs;
+  return at;
+}
+
+template <bool kStopAtRare>
+size_t ChunkBuilder::take_while(Bytes tape, size_t limit) {
+  const std::byte* p = tape.data();
+  const std::byte* const end = p + tape.size();
+  const std::byte* const stop = p + std::min(limit, tape.size());
+  while (p < stop && static_cast<size_t>(end - p) >= sizeof(tape::Record) && !full()) {
+    __builtin_prefetch(p + kPrefetchBytes);
+    tape::Record head;
+    std::memcpy(&head, p, sizeof head);
+    if (kStopAtRare && rare(head.kind)) break;
+    if (head.kind == tape::kDecisions) {
+      const uint32_t count = std::min(head.check, tape::kPackedDecisions);
+      put_decisions(head.thread, static_cast<uint64_t>(head.value), count);
+      p += sizeof head;
+      continue;
+    }
+    Carried carried;
+    if (head.kind & tape::kWithDecisions) {
+      head.kind &= static_cast<uint16_t>(~tape::kWithDecisions);
+      carried = {head.check, tape::carried(head.check)};
+      head.check = 0;
+    }
+    const size_t size = put(head, carried, p + sizeof head, end);
+    if (size == kTorn) [[unlikely]] break;
+    p += sizeof head + size;
+  }
+  return static_cast<size_t>(p - tape.data());
+}
+
+template size_t ChunkBuilder::take_while<true>(Bytes tape, size_t limit);
+template size_t ChunkBuilder::take_while<false>(Bytes tape, size_t limit);
+
+ChunkBuilder::KindCounts ChunkBuilder::count_decisions() const {
   KindCounts counts{};
-  for (size_t token = 0; token < tape::kFirstUnpacked; ++token) counts[token >> 4] += seen[0][token] + seen[1][token];
+  std::array<std::array<uint32_t, 16>, 4> seen{};  // four, because runs of one token wait for their own sum
+  for (size_t i = 0; i < token_count_; ++i) ++seen[i & 3][tokens_[i] >> 4];
+  for (size_t kind = 0; kind < counts.size(); ++kind) {
+    counts[kind] = seen[0][kind] + seen[1][kind] + seen[2][kind] + seen[3][kind] - far_bytes_[kind];
+  }
   return counts;
 }
 
 void ChunkBuilder::clear() {
   for (Shape* shape : used_) {
-    shape->values.clear();
-    shape->checks.clear();
-    for (auto& lengths : shape->lengths) lengths.clear();
-    for (auto& bytes : shape->bytes) bytes.clear();
+    shape->count = shape->any_check = 0;
+    for (Stream& stream : shape->streams) stream.bytes.clear();
   }
   used_.clear();
   token_count_ = records_ = input_bytes_ = 0;
+  far_bytes_.fill(0);
   decider_ = 0;
   ++chunk_;
   if (pool_.size() <= kMaxKeptShapes) return;
@@ -162,47 +253,56 @@ void ChunkBuilder::clear() {
   pool_.clear();
 }
 
-void ChunkBuilder::finish(const Context& context, std::vector<std::byte>& inputs,
-                          std::vector<std::byte>& chunk) {
-  if (input_scratch_.size() * 8 < input_bytes_ + kSlackBytes) input_scratch_.resize((input_bytes_ + kSlackBytes) / 8);
+// One blob, so that its framing can be written by hand: Cap'n Proto would copy the bytes twice more.
+void ChunkBuilder::put_inputs(Room<std::byte>& message) const {
+  message.clear();
+  const size_t size = blob_message_bytes(input_bytes_);
+  std::byte* to = message.room_for(size);
+  to += begin_blob_message(input_bytes_, to);
+  for (const Shape* shape : used_) {
+    for (const Stream& stream : shape->streams) {
+      if (stream.bytes.size() > 0) std::memcpy(to, stream.bytes.data(), stream.bytes.size());
+      to += stream.bytes.size();
+    }
+  }
+  std::fill(to, message.data() + size, std::byte{0});
+  message.set_size(size);
+}
+
+void ChunkBuilder::finish(const Context& context, Room<std::byte>& inputs, std::vector<std::byte>& chunk) {
+  put_inputs(inputs);
   if (chunk_scratch_.size() * 8 < chunk.size() + kSlackBytes) chunk_scratch_.resize((chunk.size() + kSlackBytes) / 8);
-  ::capnp::MallocMessageBuilder input_message(as_segment(input_scratch_)), chunk_message(as_segment(chunk_scratch_));
-  auto data = input_message.initRoot<schema::Inputs>().initBytes(input_bytes_);
-  auto to = chunk_message.initRoot<schema::Chunk>();
+  ::capnp::MallocMessageBuilder message(as_segment(chunk_scratch_));
+  auto to = message.initRoot<schema::Chunk>();
   to.setFirstRecord(context.first_record);
   to.setRecords(static_cast<uint32_t>(records_));
   to.setTapeEnd(context.tape_end);
   auto shapes = to.initShapes(static_cast<unsigned>(used_.size()));
-  size_t at = 0;
   EncodedColumn column;
   Blobs blobs;
   for (unsigned i = 0; i < used_.size(); ++i) {
     const Shape& from = *used_[i];
+    const std::span<const int64_t> values{from.values.get(), from.count};
     shapes[i].setKind(from.like.kind);
     shapes[i].setThread(from.like.thread);
     shapes[i].setSegments(from.like.segments);
-    shapes[i].setCount(static_cast<uint32_t>(from.values.size()));
-    encode_column(from.values, column);
+    shapes[i].setCount(from.count);
+    encode_column(values, column);
     put_column(shapes[i].initValues(), column, blobs);
-    encode_column(from.checks, column);  // none is a constant 0
-    put_column(shapes[i].initChecks(), column, blobs);
+    encode_column(std::span<const uint32_t>(from.checks.get(), from.any_check != 0 ? from.count : 0), column);
+    put_column(shapes[i].initChecks(), column, blobs);  // none is a constant 0
     auto lengths = shapes[i].initLengths(from.like.segments);
     for (unsigned s = 0; s < from.like.segments; ++s) {
-      encode_lengths(from.lengths[s], from.values, column);
+      encode_lengths({from.streams[s].lengths.get(), from.count}, values, column);
       put_column(lengths[s], column, blobs);
-      if (!from.bytes[s].empty()) {
-        std::memcpy(data.begin() + at, from.bytes[s].data(), from.bytes[s].size());
-      }
-      at += from.bytes[s].size();
     }
   }
   to.setTokens({tokens_.get(), token_count_});
   blobs.push_back(to.asReader().getTokens());
   auto objects = to.initObjects(static_cast<unsigned>(context.objects.size()));
   for (unsigned i = 0; i < objects.size(); ++i) put_object(objects[i], context.objects[i]);
-  flatten(input_message, inputs);
-  flatten(chunk_message, chunk);
-  find_cuts(chunk_message, blobs, cuts_);
+  flatten(message, chunk);
+  find_cuts(message, blobs, cuts_);
   clear();
 }
 

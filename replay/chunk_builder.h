@@ -11,6 +11,7 @@
 
 #include "replay/columns.h"
 #include "replay/records.h"
+#include "replay/room.h"
 #include "replay/trace_types.h"
 
 namespace reprise::trace {
@@ -24,11 +25,18 @@ class ChunkBuilder {
   ChunkBuilder();
   ~ChunkBuilder();
 
-  // A record with this head, which may differ from the one on the tape in kind and check, and the
-  // segments of `record`. REQUIRES: !full(); the same holds for add_decisions().
-  void add(const tape::Record& head, const RecordView& record);
-  // `count` packed decisions of a thread, the first in the lowest byte.
-  void add_decisions(uint8_t thread, uint64_t packed, uint32_t count);
+  // Takes whole records from the start of `tape`: up to its end, to a torn record, to the first that
+  // starts `limit` bytes in or later, to one that is `rare`, or until the chunk is full. Returns how many
+  // bytes it took.
+  size_t take(Bytes tape, size_t limit) { return take_while<true>(tape, limit); }
+  // The record at the start of `tape`, whatever it is. REQUIRES: it is whole, and !full().
+  void take_any(Bytes tape) { take_while<false>(tape, tape.size()); }
+
+  // Of which somebody wants to know besides: what maps a file, and the end.
+  static constexpr bool rare(uint16_t kind) {
+    return (kind & ~tape::kWithDecisions) == kMmap || kind == tape::kStart || kind == tape::kEnd;
+  }
+  static constexpr uint16_t kMmap = 9;
 
   // Whether the chunk should be written before another record is added.
   bool full() const {
@@ -40,7 +48,7 @@ class ChunkBuilder {
   // Calls visit(kind, records) for each kind, some of them more than once.
   template <typename Visit>
   void each_kind(Visit visit) const {
-    for (const Shape* shape : used_) visit(shape->like.kind, shape->values.size());
+    for (const Shape* shape : used_) visit(shape->like.kind, uint64_t{shape->count});
     const KindCounts decisions = count_decisions();
     for (size_t kind = 0; kind < decisions.size(); ++kind) {
       visit(static_cast<uint16_t>(tape::kFirstDecision + kind), decisions[kind]);
@@ -54,29 +62,43 @@ class ChunkBuilder {
 
   // Serialises to `inputs` and `chunk`, two Cap'n Proto messages, and starts anew. cuts(): where in
   // `chunk` a large column begins or ends.
-  void finish(const Context& context, std::vector<std::byte>& inputs,
-              std::vector<std::byte>& chunk);
+  void finish(const Context& context, Room<std::byte>& inputs, std::vector<std::byte>& chunk);
   const std::vector<size_t>& cuts() const { return cuts_; }
 
  private:
+  struct Stream {  // one segment of a shape
+    std::unique_ptr<uint32_t[]> lengths;
+    Room<std::byte> bytes;
+  };
   struct Shape {
-    explicit Shape(const tape::Record& head)
-        : like(head), lengths(head.segments), bytes(head.segments) {}
-    tape::Record like;    // kind, thread, segments, and a clock's check
-    uint64_t chunk = 0;   // the last one in which it was used
-    uint16_t index = 0;   // in that one
-    std::vector<int64_t> values;
-    std::vector<int64_t> checks;  // empty as long as all are 0
-    std::vector<std::vector<int64_t>> lengths;
-    std::vector<std::vector<std::byte>> bytes;
+    explicit Shape(const tape::Record& head) : like(head), streams(head.segments) {}
+    void grow();
+    tape::Record like;       // kind, thread, segments, and a clock's check
+    uint64_t chunk = 0;      // the last one in which it was used
+    uint16_t index = 0;      // in that one
+    uint32_t count = 0;      // of records, in each column
+    uint32_t capacity = 0;   // of each column
+    uint32_t any_check = 0;  // 0: all checks are
+    std::unique_ptr<int64_t[]> values;
+    std::unique_ptr<uint32_t[]> checks;
+    std::vector<Stream> streams;
   };
 
   using KindCounts = std::array<uint64_t, tape::kFirstUnpacked / 16>;
 
-  Shape& shape_of(const tape::Record& head);
+  template <bool kStopAtRare>
+  size_t take_while(Bytes tape, size_t limit);
+  struct Carried {  // decisions that came with a record
+    uint32_t bytes = 0, count = 0;
+  };
+  static constexpr size_t kTorn = ~size_t{0};
+  size_t put(const tape::Record& head, Carried carried, const std::byte* segments, const std::byte* end);
+  Shape& shape_of(const tape::Record& head, uint64_t key);
   Shape* find_shape(const tape::Record& head, uint64_t key);
   void put_token(uint16_t shape);
+  void put_decisions(uint8_t thread, uint64_t packed, uint32_t count);
   KindCounts count_decisions() const;
+  void put_inputs(Room<std::byte>& message) const;
   void clear();
 
   // A chunk may add kMaxShapes to what clear() leaves.
@@ -88,19 +110,19 @@ class ChunkBuilder {
     uint64_t key = ~0ull;  // no record's: kinds end below
     Shape* shape = nullptr;
   };
-  std::array<Recent, 256> recent_{};          // by kind and thread; slots_ has the truth
+  std::array<Recent, 256> recent_{};          // by hash of the key; slots_ has the truth
   uint64_t chunk_ = 1;
   std::vector<Shape*> used_;                  // in this chunk, by index
   // The chunk's tokens (FORMAT.md): a record takes six at most, if its thread has to be named.
   static constexpr size_t kMaxTokens = 6 * (kMaxRecords + tape::kPackedDecisions);
   std::unique_ptr<uint8_t[]> tokens_ = std::make_unique_for_overwrite<uint8_t[]>(kMaxTokens + 8);
   size_t token_count_ = 0;
+  std::array<uint32_t, 16> far_bytes_{};      // by upper half: bytes of tokens_ that are a far shape's index
   size_t records_ = 0;
   uint8_t decider_ = 0;                       // the thread of the decision before
   size_t input_bytes_ = 0;
   std::vector<size_t> cuts_;
-  // First segments of the messages; all 0 between two chunks.
-  std::vector<uint64_t> input_scratch_, chunk_scratch_;
+  std::vector<uint64_t> chunk_scratch_;       // first segment of the message; all 0 between two chunks
 };
 
 }  // namespace reprise::trace

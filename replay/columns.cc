@@ -22,9 +22,10 @@ constexpr size_t varint_size(uint64_t v) {
   return (static_cast<size_t>(std::bit_width(v | 1)) + 6) / 7;
 }
 
-void put_varint(std::vector<std::byte>& out, uint64_t v) {
-  for (; v >= 0x80; v >>= 7) out.push_back(static_cast<std::byte>(v | 0x80));
-  out.push_back(static_cast<std::byte>(v));
+std::byte* put_varint(std::byte* to, uint64_t v) {
+  for (; v >= 0x80; v >>= 7) *to++ = static_cast<std::byte>(v | 0x80);
+  *to++ = static_cast<std::byte>(v);
+  return to;
 }
 
 // One LEB128 of at most 64 bits. False at the end of the bytes or beyond 64 bits.
@@ -43,36 +44,46 @@ bool get_varint(std::span<const std::byte>& in, uint64_t& v) {
 
 uint64_t bits(int64_t v) { return static_cast<uint64_t>(v); }
 
-void encode_above(std::span<const int64_t> values, int64_t least, EncodedColumn& out) {
+template <typename T>
+void encode_above(std::span<const T> values, int64_t least, size_t size, EncodedColumn& out) {
   out.base = least;
-  for (int64_t v : values) put_varint(out.bytes, bits(v) - bits(least));
+  out.bytes.resize(size);
+  std::byte* to = out.bytes.data();
+  for (T v : values) to = put_varint(to, bits(v) - bits(least));
 }
 
-void encode_bytes(std::span<const int64_t> values, int64_t least, EncodedColumn& out) {
+template <typename T>
+void encode_bytes(std::span<const T> values, int64_t least, EncodedColumn& out) {
   out.base = least;
   out.bytes.resize(values.size());
-  std::ranges::transform(values, out.bytes.begin(), [least](int64_t v) {
+  std::ranges::transform(values, out.bytes.begin(), [least](T v) {
     return static_cast<std::byte>(bits(v) - bits(least));
   });
 }
 
-void encode_delta(std::span<const int64_t> values, EncodedColumn& out) {
+template <typename T>
+void encode_delta(std::span<const T> values, size_t size, EncodedColumn& out) {
   out.base = values.front();
+  out.bytes.resize(size);
+  std::byte* to = out.bytes.data();
   uint64_t before = bits(out.base);
-  for (int64_t v : values) {
-    put_varint(out.bytes, zigzag(bits(v) - before));
+  for (T v : values) {
+    to = put_varint(to, zigzag(bits(v) - before));
     before = bits(v);
   }
 }
 
-void encode_raw(std::span<const int64_t> values, EncodedColumn& out) {
-  out.bytes.resize(values.size_bytes());
-  std::memcpy(out.bytes.data(), values.data(), values.size_bytes());
+template <typename T>
+void encode_raw(std::span<const T> values, EncodedColumn& out) {
+  out.bytes.resize(values.size() * sizeof(int64_t));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const int64_t v = values[i];
+    std::memcpy(out.bytes.data() + i * sizeof v, &v, sizeof v);
+  }
 }
 
-}  // namespace
-
-void encode_column(std::span<const int64_t> values, EncodedColumn& out) {
+template <typename T>
+void encode(std::span<const T> values, EncodedColumn& out) {
   out.bytes.clear();
   out.encoding = Encoding::constant;
   out.base = values.empty() ? 0 : values.front();
@@ -85,27 +96,32 @@ void encode_column(std::span<const int64_t> values, EncodedColumn& out) {
   }
   size_t above = 0, delta = 0;
   uint64_t before = bits(values.front());
-  for (int64_t v : values) {
+  for (T v : values) {
     above += varint_size(bits(v) - bits(least));
     delta += varint_size(zigzag(bits(v) - before));
     before = bits(v);
   }
-  if (std::min(above, delta) >= values.size_bytes()) {
+  if (std::min(above, delta) >= values.size() * sizeof(int64_t)) {
     out.encoding = Encoding::raw;
     return encode_raw(values, out);
   }
   out.encoding = delta < above ? Encoding::delta : Encoding::varint;
-  if (delta < above) return encode_delta(values, out);
-  encode_above(values, least, out);
+  if (delta < above) return encode_delta(values, delta, out);
+  encode_above(values, least, above, out);
 }
 
-void encode_lengths(std::span<const int64_t> lengths, std::span<const int64_t> values,
+}  // namespace
+
+void encode_column(std::span<const int64_t> values, EncodedColumn& out) { encode(values, out); }
+void encode_column(std::span<const uint32_t> values, EncodedColumn& out) { encode(values, out); }
+
+void encode_lengths(std::span<const uint32_t> lengths, std::span<const int64_t> values,
                     EncodedColumn& out) {
   if (!lengths.empty() && values.front() != 0) {
     int64_t factor = lengths.front() / values.front();
     bool scaled = factor > 0;
     for (size_t i = 0; scaled && i < lengths.size(); ++i) {
-      scaled = bits(lengths[i]) == bits(values[i]) * bits(factor);
+      scaled = lengths[i] == bits(values[i]) * bits(factor);
     }
     if (scaled) {
       out.bytes.clear();
@@ -114,7 +130,7 @@ void encode_lengths(std::span<const int64_t> lengths, std::span<const int64_t> v
       return;
     }
   }
-  encode_column(lengths, out);
+  encode(lengths, out);
 }
 
 namespace {

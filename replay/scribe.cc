@@ -10,9 +10,9 @@
 // Replaying. Whole records are copied into the ring and `written` is published every 64 KiB; the
 // stage is woken only if it says that it waits.
 //
-// Waiting. A recording scribe sleeps on written_seq until 256 KiB are on the tape, the child is
-// gone, somebody asks for its end, or 16 ms are over: some 60 wake-ups a second for an idle server and a
-// busy one. A replaying scribe, for whom a ring with room is all there is to wait for, looks again
+// Waiting. A recording scribe sleeps on written_seq until a quarter of the ring is on the tape, the child is
+// gone, somebody asks for its end, or 200 ms are over. It wakes up to cold caches, so seldom is better: at
+// 256 KiB and 16 ms it took a fifth more CPU time. A replaying scribe, for whom a ring with room is all there is to wait for, looks again
 // after 50 us, then twice as long up to 4 ms. A full ring makes the program wait on read_seq, where release() wakes it.
 //
 // A recording scribe is a SCHED_BATCH task: it gets its share of the machine, but its waking takes no
@@ -35,16 +35,13 @@
 #include <cerrno>
 #include <cstring>
 
-#include "replay/redact.h"
-
 namespace reprise::trace {
 namespace {
 
 constexpr int kIgnored[4] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE};
-constexpr int64_t kShortNap = 50'000, kLongNap = 4'000'000, kRecordNap = 16'000'000;
+constexpr int64_t kShortNap = 50'000, kLongNap = 4'000'000, kRecordNap = 200'000'000;
 constexpr uint64_t kPublishEvery = 64 << 10;
-constexpr uint64_t kBatchBytes = 256 << 10;  // lies in a cache still, and is worth waking up for
-constexpr uint64_t kPrefetchBytes = 512;  // ahead: what comes is in the other processor's cache
+constexpr uint64_t kBatchBytes = kRingBytes / 4;
 constexpr uint64_t kIdleChunk = 192 << 10;  // bytes of input
 
 template <typename T>
@@ -204,39 +201,37 @@ void Scribe::release(uint64_t position) {
   if (load(control.producer_waits) != 0) wake(control.read_seq);
 }
 
-uint64_t Scribe::drain(TraceWriter* writer, const std::vector<std::string>& redacted,
-                       Error& failed) {
-  uint64_t start = position_;
+uint64_t Scribe::drain(TraceWriter* writer, Error& failed) {
+  const uint64_t start = position_;
   uint64_t written = load(tape_.control().written);
   if (children_) children_->look(&written, pieces_);
-  RecordView record;
   while (position_ < written) {
     if (!pieces_.empty()) put_child_output(writer, failed);
-    if (!record.parse({tape_.at(position_), written - position_})) {
+    if (writer && writer->due()) flush(*writer, failed);
+    const uint64_t end = pieces_.empty() ? written : std::min(written, pieces_.front().position);
+    const Bytes there{tape_.at(position_), end - position_};
+    const size_t took = writer ? writer->take(there, position_) : there.size();
+    if (took == 0 && !(writer && writer->due())) {
       if (!failed) failed = {Error::Kind::io, "tape", position_, "the program put a torn record on it"};
       position_ = written;
       break;
     }
-    if (written - position_ > kPrefetchBytes) __builtin_prefetch(tape_.at(position_ + kPrefetchBytes));
-    position_ += record.size();
-    if (record.head().kind == tape::kEnd) ended_ = true;
-    if (!writer) continue;
-    if (record.head().kind == tape::kStart && !redacted.empty()) redact(record, redacted);
-    if (writer->due() || position_ - writer->safe() >= tape_.ring_bytes() / 2) {
-      if (Error e = writer->flush(); e && !failed) failed = e;
-      release(writer->broken() ? position_ : writer->safe());
-    }
-    writer->gather(record, position_);
+    position_ += took;
   }
   if (!writer || writer->broken()) release(position_);
   return position_ - start;
+}
+
+void Scribe::flush(TraceWriter& writer, Error& failed) {
+  if (Error e = writer.flush(); e && !failed) failed = e;
+  release(writer.broken() ? position_ : writer.safe());
 }
 
 // What children wrote before the program put its next record. What comes after the last record is
 // not repeated by a replay: nobody would be there to print it.
 void Scribe::put_child_output(TraceWriter* writer, Error& failed) {
   for (; !pieces_.empty() && pieces_.front().position <= position_; pieces_.pop_front()) {
-    if (!writer || ended_) continue;
+    if (!writer || writer->totals().ended) continue;
     const ChildOutput::Piece& piece = pieces_.front();
     const Bytes content = std::as_bytes(std::span(piece.bytes));
     std::vector<std::byte> bytes;
@@ -263,17 +258,16 @@ Error Scribe::put_end(TraceWriter& writer, int wait_status) {
 RunEnd Scribe::record(TraceWriter* writer, const std::vector<std::string>& redacted) {
   RunEnd end;
   uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
+  if (writer) writer->redact(redacted), writer->limit_chunks(tape_.ring_bytes() / 2);
   const sched_param none{};
   sched_setscheduler(0, SCHED_BATCH, &none);  // refused: as before, only costlier
   for (;;) {
     bool over = gone_;  // looked at before draining, so that nothing written before the end is missed
     if (over) sched_setscheduler(0, SCHED_OTHER, &none);  // nobody to disturb, and somebody waits
-    uint64_t got = drain(writer, redacted, end.trace_error);
+    uint64_t got = drain(writer, end.trace_error);
     if (over && got == 0) break;
-    if (!over && got == 0 && writer && writer->pending_input_bytes() >= kIdleChunk) {
-      if (Error e = writer->flush(); e && !end.trace_error) end.trace_error = e;
-      release(writer->broken() ? position_ : writer->safe());
-    }
+    const bool much = writer && writer->pending_input_bytes() >= kIdleChunk;
+    if (!over && got == 0 && much) flush(*writer, end.trace_error);
     if (!over && got < kBatchBytes) await_records();
   }
   reap(end);

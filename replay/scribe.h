@@ -76,7 +76,8 @@ class Scribe {
   bool child_gone(int64_t nap_ns);
   // Recording: sleeps until there is something to do, and does what child_gone() does.
   void await_records();
-  uint64_t drain(TraceWriter* writer, const std::vector<std::string>& redacted, Error& failed);
+  uint64_t drain(TraceWriter* writer, Error& failed);
+  void flush(TraceWriter& writer, Error& failed);
   void put_child_output(TraceWriter* writer, Error& failed);
   Error put_end(TraceWriter& writer, int wait_status);
   void release(uint64_t position);
@@ -96,7 +97,6 @@ class Scribe {
   Watchdog watchdog_;
   std::unique_ptr<ChildOutput> children_;
   std::deque<ChildOutput::Piece> pieces_;  // not on the trace yet
-  bool ended_ = false;                     // the trace has its last record
   uint64_t position_ = 0;    // record: drained to here. replay: written to here
   struct sigaction former_[4] {}, former_terminate_ {}, former_child_ {};
 };

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "replay/build_id.h"
+#include "replay/redact.h"
 #include "replay/trace_reader.h"
 #include "replay/wire.h"
 
@@ -122,8 +123,7 @@ Error TraceWriter::count_chunks(TraceReader& reader) {
   return {};
 }
 
-Error TraceWriter::write(FrameKind kind, const std::vector<std::byte>& message,
-                         std::span<const size_t> cuts) {
+Error TraceWriter::write(FrameKind kind, Bytes message, std::span<const size_t> cuts) {
   if (broken_) return {};
   int failed = frames_->append(kind, message, cuts);
   if (failed == 0) return {};
@@ -152,8 +152,7 @@ void TraceWriter::note_object(Bytes segment) {
 }
 
 void TraceWriter::note_objects(uint16_t kind, const RecordView& record) {
-  constexpr uint16_t kMmap = 9;
-  int first = kind == kMmap ? 1 : kind == tape::kStart ? 2 : 0;
+  int first = kind == ChunkBuilder::kMmap ? 1 : kind == tape::kStart ? 2 : 0;
   if (first == 0) return;
   record.each_segment([&](int i, Bytes segment) {
     if (i < first) note_object(segment);
@@ -166,20 +165,26 @@ void TraceWriter::count(uint16_t kind, uint64_t records) {
 }
 
 void TraceWriter::gather(const RecordView& record, uint64_t tape_end) {
-  tape::Record head = record.head();
   tape_end_ = tape_end;
-  totals_.ended = head.kind == tape::kEnd;
-  if (head.kind == tape::kDecisions) {
-    const uint32_t count = std::min(head.check, tape::kPackedDecisions);
-    return builder_.add_decisions(head.thread, static_cast<uint64_t>(head.value), count);
+  totals_.ended = record.head().kind == tape::kEnd;
+  note_objects(static_cast<uint16_t>(record.head().kind & ~tape::kWithDecisions), record);
+  builder_.take_any(record.whole());
+}
+
+size_t TraceWriter::take(Bytes tape, uint64_t position) {
+  size_t done = 0;
+  while (done < tape.size() && !due()) {
+    const size_t took = builder_.take(tape.subspan(done), longest_ - (position + done - safe_));
+    done += took;
+    if (took > 0) tape_end_ = position + done, totals_.ended = false;
+    RecordView record;
+    if (done == tape.size() || due() || !record.parse(tape.subspan(done))) break;
+    if (!ChunkBuilder::rare(record.head().kind)) continue;
+    if (record.head().kind == tape::kStart && !redacted_.empty()) trace::redact(record, redacted_);
+    done += record.size();
+    gather(record, position + done);
   }
-  if (head.kind & tape::kWithDecisions) {
-    builder_.add_decisions(head.thread, head.check, tape::carried(head.check));
-    head.kind &= static_cast<uint16_t>(~tape::kWithDecisions);
-    head.check = 0;
-  }
-  note_objects(head.kind, record);
-  builder_.add(head, record);
+  return done;
 }
 
 Error TraceWriter::flush() { return builder_.records() > 0 ? write_chunk() : Error{}; }
@@ -190,7 +195,7 @@ Error TraceWriter::write_chunk() {
   builder_.each_kind([this](uint16_t kind, uint64_t records) { count(kind, records); });
   builder_.finish({first_record, tape_end_, objects_}, inputs_message_, chunk_message_);
   uint64_t start = frames_->bytes();
-  Error failed = write(FrameKind::inputs, inputs_message_);
+  Error failed = write(FrameKind::inputs, inputs_message_.span());
   uint64_t middle = frames_->bytes();
   if (!failed) failed = write(FrameKind::chunk, chunk_message_, builder_.cuts());
   if (!broken_) {

@@ -57,9 +57,16 @@ class TraceWriter {
     return failed;
   }
 
-  // add() in two: whether flush() should come first, and the rest, which cannot fail.
-  bool due() const { return builder_.full(); }
-  void gather(const RecordView& record, uint64_t tape_end);
+  // The same for many records, which cannot fail: takes whole ones from the start of `tape`, which lies at
+  // `position`, until a chunk is due(), they end, or one is torn. Returns how many bytes it took. Where a
+  // chunk is due, flush() comes first.
+  size_t take(Bytes tape, uint64_t position);
+  bool due() const { return builder_.full() || tape_end_ - safe_ >= longest_; }
+
+  // How much of a tape a chunk may hold before it is due.
+  void limit_chunks(uint64_t tape_bytes) { longest_ = tape_bytes; }
+  // Whose values in the environment are to be overwritten, on the tape too, when take() comes to them.
+  void redact(const std::vector<std::string>& names) { redacted_ = names; }
 
   // Of what add() gathered; a chunk of much input is worth writing while the program computes.
   size_t pending_input_bytes() const { return builder_.input_bytes(); }
@@ -88,8 +95,8 @@ class TraceWriter {
 
  private:
   Error write_chunk();
-  Error write(FrameKind kind, const std::vector<std::byte>& message,
-              std::span<const size_t> cuts = {});
+  void gather(const RecordView& record, uint64_t tape_end);
+  Error write(FrameKind kind, Bytes message, std::span<const size_t> cuts = {});
   Error rename_into_place();
   Error count_chunks(TraceReader& reader);
   void note_objects(uint16_t kind, const RecordView& record);
@@ -102,7 +109,10 @@ class TraceWriter {
   ChunkBuilder builder_;
   std::vector<ObjectFile> objects_;    // of the chunk being gathered
   std::set<std::string> object_paths_;
-  std::vector<std::byte> inputs_message_, chunk_message_;
+  Room<std::byte> inputs_message_;
+  std::vector<std::byte> chunk_message_;
+  std::vector<std::string> redacted_;
+  uint64_t longest_ = UINT64_MAX;
   static constexpr size_t kKinds = 0x440;
   std::array<uint64_t, kKinds> kind_counts_{};  // unknown kinds are counted as 0
   Footer totals_;

@@ -4,6 +4,8 @@
 // from the kernel (arguments, environment, paths) and may hold any byte but NUL.
 #include "replay/wire.h"
 
+#include <cstring>
+
 namespace reprise::trace {
 namespace {
 
@@ -74,6 +76,20 @@ void flatten(::capnp::MessageBuilder& message, std::vector<std::byte>& out) {
   kj::ArrayOutputStream stream({reinterpret_cast<kj::byte*>(out.data()), out.size()});
   ::capnp::writeMessage(stream, segments);
 }
+
+// One segment: the root's pointer, the root's only pointer, the blob. Pointers as Cap'n Proto's encoding has
+// them: a struct of no data and one pointer, right behind; a list of bytes, right behind.
+size_t begin_blob_message(size_t blob_bytes, std::byte* to) {
+  const uint64_t start[] = {
+      static_cast<uint64_t>(blob_message_bytes(blob_bytes) / sizeof(uint64_t) - 1) << 32,
+      uint64_t{1} << 48,
+      1 | (uint64_t{blob_bytes} << 3 | 2) << 32,
+  };
+  std::memcpy(to, start, sizeof start);
+  return sizeof start;
+}
+
+size_t blob_message_bytes(size_t blob_bytes) { return (3 + (blob_bytes + 7) / 8) * sizeof(uint64_t); }
 
 void put_object(schema::ObjectFile::Builder to, const ObjectFile& from) {
   to.setPath(text(from.path));

@@ -24,6 +24,12 @@ bool parse_footer(std::span<const uint64_t> words, Footer& out, std::string* why
 // Replaces `out` by the flat form of a message.
 void flatten(capnp::MessageBuilder& message, std::vector<std::byte>& out);
 
+// A message whose root has one blob and nothing else, such as schema::Inputs: how long it is, and its start, up
+// to the blob, which whoever calls puts behind it, with zeros up to a multiple of 8. Returns the start's bytes.
+// Not flatten(): that copies the blob.
+size_t blob_message_bytes(size_t blob_bytes);
+size_t begin_blob_message(size_t blob_bytes, std::byte* to);
+
 void put_object(schema::ObjectFile::Builder to, const ObjectFile& from);
 ObjectFile get_object(schema::ObjectFile::Reader from);
 

@@ -4,9 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+
 #include "replay/frame.h"
 #include "replay/trace_reader.h"
 #include "replay/trace_writer.h"
+#include "replay/wire.h"
 #include "tests/support/random_tape.h"
 
 namespace reprise::trace {
@@ -27,6 +32,63 @@ RC_GTEST_PROP(Trace, gives_back_every_record, ()) {
   bool same = read_trace(folder / "t.rpz", &error) == test::as_kept(records);
   RC_ASSERT(same);  // of the vectors, RapidCheck would print every byte
   RC_ASSERT(error.empty());
+}
+
+// As the scribe has it: stretches of tape that end anywhere.
+RC_GTEST_PROP(Trace, takes_whole_records_from_any_stretch_of_tape, ()) {
+  const auto seed = *rc::gen::arbitrary<uint64_t>();
+  const auto records = random_records(seed, *rc::gen::inRange<size_t>(0, 2000), 100'000);
+  test::Random random(seed);
+  test::TemporaryFolder folder;
+  TraceWriter writer;
+  RC_ASSERT(!writer.open(folder / "t.rpz"));
+  RC_ASSERT(!writer.begin(test::sample_header()));
+  writer.limit_chunks(200'000);
+  for (size_t at = 0, seen = 0; at < records.size();) {
+    if (writer.due()) RC_ASSERT(!writer.flush());
+    seen = std::min(records.size(), std::max(seen, at) + random.below(50'000));
+    at += writer.take(Bytes(records).subspan(at, seen - at), at);
+    RC_ASSERT(at <= seen);
+  }
+  RC_ASSERT(!writer.finish({}));
+  std::string error;
+  RC_ASSERT(read_trace(folder / "t.rpz", &error) == test::as_kept(records));
+}
+
+// A library's mapping may come with the decisions before it.
+TEST(Trace, names_a_mapped_file_whose_record_carries_decisions) {
+  test::TemporaryFolder folder;
+  std::vector<std::byte> segments(sizeof(tape::MappedFile));
+  const tape::MappedFile file{1, 1, 0, 0};
+  std::memcpy(segments.data(), &file, sizeof file);
+  const std::string name = std::filesystem::canonical("/proc/self/exe").string();
+  segments.insert(segments.end(), reinterpret_cast<const std::byte*>(name.data()),
+                  reinterpret_cast<const std::byte*>(name.data() + name.size() + 1));
+  std::vector<std::byte> records;
+  const Bytes segment = segments;
+  append_record(records, {9 | tape::kWithDecisions, 1, 0, 0xffff'ff00 | tape::packed(tape::kFirstDecision, 3), 4096},
+                {&segment, 1});
+  TraceWriter writer;
+  ASSERT_FALSE(writer.open(folder / "t.rpz"));
+  ASSERT_FALSE(writer.begin(test::sample_header()));
+  EXPECT_EQ(writer.take(records, 0), records.size());
+  ASSERT_FALSE(writer.finish({}));
+  ASSERT_EQ(writer.totals().objects.size(), 2u);
+  EXPECT_EQ(writer.totals().objects[1].path, name);
+  EXPECT_EQ(writer.totals().counts.at(9), 1u);
+  EXPECT_EQ(writer.totals().counts.at(tape::kFirstDecision), 1u);
+}
+
+TEST(Trace, frames_a_blob_as_capnproto_does) {
+  for (size_t size : {0, 1, 7, 8, 9, 4096}) {
+    ::capnp::MallocMessageBuilder message;
+    auto blob = message.initRoot<schema::Inputs>().initBytes(static_cast<unsigned>(size));
+    std::memset(blob.begin(), 'x', size);
+    std::vector<std::byte> expected, framed(blob_message_bytes(size));
+    flatten(message, expected);
+    std::memset(framed.data() + begin_blob_message(size, framed.data()), 'x', size);
+    EXPECT_EQ(framed, expected) << size;
+  }
 }
 
 // Kind, thread and segments all 0: once taken for whatever shape came first.
