@@ -24,6 +24,7 @@
 #include <new>
 
 #include "runtime/chan/wake.h"
+#include "runtime/race/race.h"
 #include "runtime/sched/foreign.h"
 #include "runtime/sched/proc.h"
 
@@ -98,6 +99,7 @@ bool send_now(hchan* c, void* ep) {
 bool recv_now(hchan* c, void* ep, bool* received) {
   *received = true;
   if (c->closed != 0 && c->qcount == 0) {
+    race_chan(ChanStep::recv_closed, c);
     c->lock.unlock();
     *received = false;
     return true;
@@ -207,18 +209,21 @@ void chan_release(hchan* c) {
 // ---- the buffer and the direct paths -------------------------------------------------------------
 
 void buffer_push(hchan* c, void* ep) {
+  race_chan(ChanStep::push, c);
   typedmemmove(c->elemtype, slot(c, c->sendx), ep);
   c->sendx = advance(c, c->sendx);
   c->store_qcount(c->qcount + 1);
 }
 
 void buffer_pop(hchan* c, void* ep) {
+  race_chan(ChanStep::pop, c);
   pass(c->elemtype, ep, slot(c, c->recvx));
   c->recvx = advance(c, c->recvx);
   c->store_qcount(c->qcount - 1);
 }
 
 G* send_direct(hchan* c, Sudog* sg, void* ep) {
+  race_chan(ChanStep::send_direct, c, sg->g);
   pass(c->elemtype, sg->elem, ep);
   sg->success = true;
   sg->g->param = sg;
@@ -228,6 +233,7 @@ G* send_direct(hchan* c, Sudog* sg, void* ep) {
 // With a buffer, a waiting sender means a full one: the receiver takes the head, and the sender's
 // element goes into the slot that this frees, which is also the tail.
 G* recv_direct(hchan* c, Sudog* sg, void* ep) {
+  race_chan(ChanStep::recv_direct, c, sg->g);
   if (c->dataqsiz == 0) {
     pass(c->elemtype, ep, sg->elem);
   } else {
@@ -334,6 +340,7 @@ static bool close_and_wake(hchan* c) {
     c->lock.unlock();
     return false;
   }
+  race_chan(ChanStep::close, c);
   // Release: a receiver that sees it without the lock also sees every element sent before.
   std::atomic_ref(c->closed).store(1, std::memory_order_release);
   drain_waiters(&c->recvq, &woken);

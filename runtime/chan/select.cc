@@ -19,6 +19,7 @@
 #include <memory>
 
 #include "runtime/chan/chan.h"
+#include "runtime/race/race.h"
 #include "runtime/sched/foreign.h"
 #include "runtime/sched/proc.h"
 #include "runtime/time/timer.h"
@@ -185,6 +186,7 @@ bool Select::fire_recv(scase& k, SelectResult* result) {
     return true;
   }
   if (c->closed == 0) return false;
+  race_chan(ChanStep::recv_closed, c);
   result->received = false;
   unlock_all();
   return true;

@@ -29,11 +29,13 @@
 namespace reprise::mem {
 namespace {
 
-enum class Owner : uint8_t { unknown, libc, arenas };
+// Watched blocks of libc's take the way of the arenas' up to where they come from.
+enum class Owner : uint8_t { unknown, libc, watched_libc, arenas };
 
 constexpr size_t kGiB = size_t{1} << 30;
 
 Owner heap_owner = Owner::unknown;
+const HeapWatch* heap_watch = nullptr;
 Arena* program_arena;
 Arena* runtime_arena;
 Arena* policy_arena;
@@ -81,9 +83,14 @@ bool on_g0() {
 }  // namespace
 
 Arena* current_arena() {
-  if (libc_owns()) return nullptr;
+  if (libc_owns() || heap_owner == Owner::watched_libc) return nullptr;
   if (seam::policy_memory_depth != 0) return policy_arena;
   return on_g0() ? runtime_arena : program_arena;
+}
+
+void watch_heap(const HeapWatch* watch) {
+  if (libc_owns()) heap_owner = Owner::watched_libc;
+  heap_watch = watch;
 }
 
 void mallocinit() {
@@ -124,21 +131,43 @@ Arena* arena_of(const void* block) {
   die(text);
 }
 
+size_t libc_usable_size(void* block) {
+  using UsableSize = size_t (*)(void*);
+  static const auto libc_s = reinterpret_cast<UsableSize>(dlsym(RTLD_NEXT, "malloc_usable_size"));
+  return libc_s(block);
+}
+
+void* libc_allocate(size_t bytes, size_t alignment, bool zeroed) {
+  if (zeroed) return __libc_calloc(1, bytes);
+  return alignment <= 16 ? __libc_malloc(bytes) : __libc_memalign(alignment, bytes);
+}
+
 void* allocate(size_t bytes, size_t alignment, bool zeroed) {
-  void* const block = bytes <= PTRDIFF_MAX
-                          ? current_arena()->allocate(bytes, alignment, zeroed)
-                          : nullptr;
-  if (block == nullptr) errno = ENOMEM;
+  void* block = nullptr;
+  if (bytes <= PTRDIFF_MAX) {
+    Arena* const arena = current_arena();
+    block = arena != nullptr ? arena->allocate(bytes, alignment, zeroed) : libc_allocate(bytes, alignment, zeroed);
+  }
+  if (block == nullptr) {
+    errno = ENOMEM;
+  } else if (heap_watch != nullptr) {
+    heap_watch->allocated(block, bytes);
+  }
   return block;
 }
 
+size_t usable_size(const char* call, void* block);
+
 void free_block(void* block) {
+  if (heap_watch != nullptr) heap_watch->freed(block, usable_size("free", block));
+  if (heap_owner == Owner::watched_libc) return __libc_free(block);
   Arena* const arena = arena_of(block);
   const auto fault = arena != nullptr ? arena->free(block) : Arena::Fault::not_a_block;
   if (fault != Arena::Fault::none) die_of("free", fault);
 }
 
 size_t usable_size(const char* call, void* block) {
+  if (heap_owner == Owner::watched_libc) return libc_usable_size(block);
   Arena* const arena = arena_of(block);
   Arena::Fault fault = Arena::Fault::not_a_block;
   const size_t bytes = arena != nullptr ? arena->usable_size(block, &fault) : 0;
@@ -235,9 +264,7 @@ void* pvalloc(size_t bytes) noexcept {
 size_t malloc_usable_size(void* block) noexcept {
   if (block == nullptr) return 0;
   if (!mem::libc_owns()) return mem::usable_size("malloc_usable_size", block);
-  using UsableSize = size_t (*)(void*);
-  static const auto libc_s = reinterpret_cast<UsableSize>(dlsym(RTLD_NEXT, "malloc_usable_size"));
-  return libc_s(block);
+  return mem::libc_usable_size(block);
 }
 
 }  // extern "C"

@@ -10,6 +10,8 @@
 // Under sanitizers, which bring their own, the family is not defined.
 #pragma once
 
+#include <cstddef>
+
 namespace reprise::mem {
 
 class Arena;
@@ -19,5 +21,13 @@ Arena* current_arena();
 
 // Boot's step: ends the program unless malloc is the one defined here. g0.
 void mallocinit();
+
+// Told of every block, by the thread that gets or gives it: after it is got, before it is given back.
+struct HeapWatch {
+  void (*allocated)(void* block, size_t bytes);
+  void (*freed)(void* block, size_t bytes);
+};
+// From now on, and for ever. Before any thread is made.
+void watch_heap(const HeapWatch* watch);
 
 }  // namespace reprise::mem

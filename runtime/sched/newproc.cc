@@ -10,6 +10,7 @@
 
 #include "asm/asm.h"
 #include "runtime/panic/panic.h"
+#include "runtime/race/race.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/locals.h"
@@ -142,6 +143,7 @@ G* newproc_begin(size_t bytes, size_t align, SpawnOptions options) {
   reset(gp);
   // Here, not in newproc_start(), which a caller may leave to at its end without being on the stack.
   gp->spawn_site = REPRISE_PROGRAM_SITE();
+  if (seam_active && race_hooks != nullptr) race_hooks->born(gp);
   gp->system = options.system;
   gp->named = options.maker != nullptr;
   if (gp->named) {

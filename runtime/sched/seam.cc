@@ -25,6 +25,7 @@
 
 #include "asm/asm.h"
 #include "runtime/boot/boot.h"
+#include "runtime/race/race.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/goroutine_list.h"
 #include "runtime/sched/idle.h"
@@ -40,6 +41,7 @@
 namespace reprise::rt {
 
 bool seam_active = false;
+const RaceHooks* race_hooks = nullptr;
 
 namespace {
 
@@ -184,6 +186,7 @@ void seam_set_policy_for_test(seam::Policy* policy) {
 }
 
 void seam_begin_schedule(uint64_t max_steps) {
+  if (race_hooks != nullptr) race_hooks->begin_schedule();
   state.ticks = 0;
   state.step = 0;
   state.points_alone = 0;
@@ -245,12 +248,10 @@ size_t ready_size() { return state.ready.size(); }
 
 uint64_t seam_step() { return state.step; }
 
-void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses) {
-  if (!seam_active) return preempt_point();
-  G* gp = getg();
-  if (gp == nullptr || gp != curg()) return;  // g0 and foreign threads decide nothing
+// The step is counted and announced, and somebody else may have run when it returns.
+static void pass_point(G* gp, seam::OpKind op, std::span<const seam::Access> accesses, seam::Site site) {
   count_step();
-  announce(gp, op, accesses, REPRISE_SEAM_SITE());
+  announce(gp, op, accesses, site);
   if (state.wants_events) {
     tell({seam::Event::Kind::step, gp->name, {}, state.step, op, gp->op_site, accesses});
   }
@@ -263,6 +264,18 @@ void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses) {
   }
   state.points_alone = 0;
   gosched_announced();
+}
+
+void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses) {
+  if (!seam_active) return preempt_point();
+  G* gp = getg();
+  if (gp == nullptr || gp != curg()) return;  // g0 and foreign threads decide nothing
+  if (race_hooks != nullptr) race_hooks->point(gp, op, accesses);
+  pass_point(gp, op, accesses, REPRISE_SEAM_SITE());
+}
+
+void seam_memory_point(seam::OpKind op, const seam::Access& access, seam::Site site) {
+  pass_point(getg(), op, {&access, 1}, site);
 }
 
 // With nobody ready there is a timer or the poller to be looked at, or the stage would not have preempted.
@@ -312,6 +325,7 @@ seam::ObjectId new_object_id() {
 
 void seam_note_spawn(G* gp) {
   if (!seam_active) return;
+  if (race_hooks != nullptr) race_hooks->spawned(gp);
   if (const stage::Table* table = stage_table()) note_goroutine(*table, gp);
   if (!state.wants_events) return;
   G* parent = curg();
@@ -320,7 +334,9 @@ void seam_note_spawn(G* gp) {
 }
 
 void seam_note_exit(G* gp) {
-  if (!seam_active || !state.wants_events) return;
+  if (!seam_active) return;
+  if (race_hooks != nullptr) race_hooks->ended(gp);
+  if (!state.wants_events) return;
   tell({seam::Event::Kind::exit, gp->name, {}, state.step, seam::OpKind::exit, 0, {}});
 }
 
@@ -332,7 +348,9 @@ void seam_note_block(G* gp) {
 }
 
 void seam_note_wake(G* gp) {
-  if (!seam_active || !state.wants_events) return;
+  if (!seam_active) return;
+  if (race_hooks != nullptr) race_hooks->woken(gp);
+  if (!state.wants_events) return;
   G* waker = curg();
   tell({seam::Event::Kind::wake, waker != nullptr ? waker->name : seam::GoId{}, gp->name, state.step,
         seam::OpKind::resume, 0, {}});

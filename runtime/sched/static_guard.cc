@@ -21,6 +21,7 @@
 #include <climits>
 
 #include "asm/asm.h"
+#include "runtime/race/race.h"
 #include "runtime/sched/sched.h"
 
 namespace reprise::rt {
@@ -106,6 +107,7 @@ Waiter* take_waiters(Guard* guard) {
 }
 
 void finish(Guard* guard, uint32_t state) {
+  race_release(guard);
   guard->owner.store(0, std::memory_order_relaxed);
   const uint32_t before = guard->state.exchange(state, std::memory_order_acq_rel);
   if ((before & kThreadWaits) != 0) {
@@ -129,7 +131,10 @@ bool acquire(Guard* guard) {
       guard->owner.store(self(), std::memory_order_relaxed);
       return true;
     }
-    if ((seen & 0xff) == kDone) return false;
+    if ((seen & 0xff) == kDone) {
+      race_acquire(guard);
+      return false;
+    }
     if (guard->owner.load(std::memory_order_relaxed) == self()) {
       throw_("recursive initialization of a function-local static");
     }

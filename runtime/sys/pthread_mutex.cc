@@ -16,6 +16,7 @@
 
 #include <cerrno>
 
+#include "runtime/race/race.h"
 #include "runtime/sys/interpose.h"
 
 namespace reprise::rt {
@@ -121,12 +122,17 @@ int mutex_unlock(pthread_mutex_t* m) {
 }
 
 int mutex_lock_any(pthread_mutex_t* m) {
-  if (ours(m)) return mutex_lock(m, nullptr);
+  if (ours(m)) {
+    const int error = mutex_lock(m, nullptr);
+    race_acquire(m);  // also for who waited for a condition, and announces no lock
+    return error;
+  }
   static const auto libc_lock = libc_function<int(pthread_mutex_t*)>("pthread_mutex_lock");
   return on_goroutine() ? pinned(m, nullptr) : libc_lock(m);
 }
 
 int mutex_unlock_any(pthread_mutex_t* m) {
+  race_release(m);
   if (ours(m)) return mutex_unlock(m);
   static const auto libc_unlock = libc_function<int(pthread_mutex_t*)>("pthread_mutex_unlock");
   const int result = libc_unlock(m);

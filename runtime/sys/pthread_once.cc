@@ -15,6 +15,7 @@
 
 #include <mutex>
 
+#include "runtime/race/race.h"
 #include "runtime/sys/interpose.h"
 
 namespace reprise::rt {
@@ -50,12 +51,14 @@ void run_once(std::atomic_ref<int> word, const void* key, void (*function)()) {
     unpark(key, kAllWaiters);
     throw;
   }
+  race_release(key);
   word.store(kDone, std::memory_order_release);
   unpark(key, kAllWaiters);
 }
 
 int wait_at(Barrier* barrier) {
   seam_point(seam::OpKind::wait, {});
+  race_release(barrier);
   std::atomic_ref<unsigned> round(barrier->round);
   const unsigned mine = round.load(std::memory_order_relaxed);
   std::atomic_ref<unsigned> arrived(barrier->arrived);
@@ -63,11 +66,13 @@ int wait_at(Barrier* barrier) {
     arrived.store(0, std::memory_order_relaxed);
     round.store(mine + 1, std::memory_order_release);
     unpark(barrier, kAllWaiters);
+    race_acquire(barrier);
     return PTHREAD_BARRIER_SERIAL_THREAD;
   }
   while (round.load(std::memory_order_acquire) == mine)
     park(barrier, WaitReason::pthread_cond, nullptr,
          [=] { return round.load(std::memory_order_relaxed) == mine; });
+  race_acquire(barrier);
   return 0;
 }
 
@@ -80,11 +85,17 @@ extern "C" {
 
 int pthread_once(pthread_once_t* once, void (*function)()) {
   std::atomic_ref<int> word(*once);
-  if (word.load(std::memory_order_acquire) == kDone) return 0;
+  if (word.load(std::memory_order_acquire) == kDone) {
+    race_acquire(once);
+    return 0;
+  }
   const StdOnce std_once = std_once_here();
   for (;;) {
     int seen = word.load(std::memory_order_acquire);
-    if (seen == kDone) return 0;
+    if (seen == kDone) {
+      race_acquire(once);
+      return 0;
+    }
     announce_call(reprise::seam::OpKind::once);
     seen = kIdle;
     if (word.compare_exchange_strong(seen, kRunning, std::memory_order_acquire)) {

@@ -34,6 +34,7 @@
 #include <atomic>
 #include <vector>
 
+#include "runtime/race/race.h"
 #include "runtime/sched/foreign.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/lock.h"
@@ -159,17 +160,22 @@ bool run_heap(TimerHeap* h, int64_t now) {
     Timer::Func f;
     void* arg;
     uint64_t seq;
+    seam::ObjectId object;
   } taken;  // of a timer that may be gone when it is called
   return timers_run(
       h, now,
       [&]() -> Timer* {
         Timer* t = choose_due(h, now);
         if (t == nullptr) return nullptr;
-        taken = {t->f, t->arg, t->seq};
+        taken = {t->f, t->arg, t->seq, t->object};
         leave_queue(h, t, now);
         return t;
       },
-      [&] { taken.f(taken.arg, taken.seq, now); });
+      [&] {
+        if (race_hooks != nullptr) race_hooks->timer_fires(taken.object);
+        taken.f(taken.arg, taken.seq, now);
+        if (race_hooks != nullptr) race_hooks->timer_fired();
+      });
 }
 
 // Between two looks at a timer that fires elsewhere. The function does not block, but the system may

@@ -4,12 +4,11 @@
 // twin. It may be the whole of a program (main.cc) or the body of an exploration; it keeps all its
 // state in its frame, so that a second call starts afresh.
 //
-// Racy<T> stands for a plain shared variable. The kernels' bugs are races on such variables, and plain
-// accesses are scheduling points only in code compiled for that (the checked flavour, which is not
-// there yet). Until then a Racy announces each access itself, as memory_read or memory_write, and keeps
-// its value in a relaxed atomic, so that a native run is defined.
+// Racy<T> stands for a plain shared variable, and is one in the checked flavour, where the compiler makes each
+// access a scheduling point. In plain code a Racy announces each access itself, as memory_read or
+// memory_write, and keeps its value in a relaxed atomic, so that a native run is defined.
 //
-// Thread safety: Racy's accesses are atomic and order nothing. Threads belongs to one goroutine.
+// Thread safety: Racy's accesses order nothing; in plain code they are atomic. Threads belongs to one goroutine.
 #pragma once
 
 #include <reprise/detail/seam_hook.h>
@@ -27,6 +26,18 @@ inline void require(bool holds, const char* claim) {
   if (!holds) reprise::panic(claim);
 }
 
+#ifdef REPRISE_CHECKED
+template <class T>
+class Racy {
+ public:
+  explicit Racy(T value = T{}) : value_(value) {}
+  T read() const { return value_; }
+  void write(T value) { value_ = value; }
+
+ private:
+  T value_;
+};
+#else
 template <class T>
 class Racy {
  public:
@@ -50,6 +61,7 @@ class Racy {
   std::atomic<T> value_;
   reprise::rt::ObjectName name_;
 };
+#endif
 
 // The threads of a kernel. Whoever destroys it has joined them.
 class Threads {

@@ -1,0 +1,33 @@
+// Names of memory for policies, without addresses: an allocation's is its maker and index, a stack's is its
+// goroutine, a global's is its module. Others are named by who touched them first.
+//
+// Thread safety: the baton.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/race/shadow.h"
+#include "runtime/race/task.h"
+#include "runtime/seam/decision.h"
+
+namespace reprise::race {
+
+void objects_init();
+void objects_forget();  // with forget_all()
+
+seam::ObjectId object_of(Task* task, Cell* cell, uint64_t address);
+
+// The block belongs to `task` (null: to nobody yet) until somebody else touches it; what was known of its
+// bytes is forgotten.
+void mark_block(Task* task, uint64_t address, size_t bytes);
+// Forgets what is known of a range.
+void clear_range(uint64_t address, size_t bytes);
+
+// Where an instruction lies in the executable; 0 if elsewhere.
+seam::Site code_site(const void* pc);
+
+// Lies in this thread's static thread-local block, where errno is too.
+bool is_thread_local(uint64_t address);
+
+}  // namespace reprise::race

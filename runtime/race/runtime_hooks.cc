@@ -1,0 +1,108 @@
+// What the runtime calls (race.h), and the program's malloc.
+//
+// __tsan_init, which every checked module's constructors call, puts it in place.
+#include <algorithm>
+
+#include "asm/asm.h"
+#include "runtime/mem/program_malloc.h"
+#include "runtime/race/access.h"
+#include "runtime/race/detector.h"
+#include "runtime/race/objects.h"
+#include "runtime/race/race.h"
+#include "runtime/race/sync.h"
+#include "runtime/race/task.h"
+#include "runtime/sched/proc.h"
+
+namespace reprise::race {
+namespace {
+
+using rt::ChanStep;
+using rt::G;
+using seam::OpKind;
+
+Task* current_task() {
+  G* const gp = rt::seam_active ? rt::curg() : nullptr;
+  return gp != nullptr ? task_of(gp) : nullptr;
+}
+
+void point_announced(G* gp, OpKind op, std::span<const seam::Access> accesses) {
+  announced(task_of(gp), op, accesses);
+}
+
+void born(G* gp) {
+  Task* const parent = current_task();
+  if (parent == nullptr) return;
+  parent->newborn_lo = gp->ctx.stack_lo;
+  parent->newborn_hi = gp->ctx.stack_hi;
+}
+
+void spawned(G* gp) {
+  Task* const parent = current_task();
+  if (parent != nullptr) parent->newborn_lo = parent->newborn_hi = 0;
+  task_of(gp, parent);
+}
+
+void ended(G* gp) {
+  if (gp->fiber.handle != nullptr) end_task(gp);
+}
+
+void woken(G* gp) { order(current_task(), task_of(gp)); }
+
+void stepped(ChanStep step, const rt::hchan* c, G* other) {
+  if (rt::seam_active && ready) channel_step(current_task(), step, c, other != nullptr ? task_of(other) : nullptr);
+}
+
+void released(const void* object) {
+  if (Task* const task = current_task()) release(task, object_at(object));
+}
+
+void acquired(const void* object) {
+  if (Task* const task = current_task()) acquire(task, object_at(object));
+}
+
+// ---- the heap ----
+
+constexpr size_t kMostOfAFree = 64 << 10;  // of a larger block only its beginning is looked at
+
+void allocated(void* block, size_t bytes) {
+  if (!rt::seam_active || !ready) return;
+  G* const gp = reprise_tls_g;
+  const bool on_goroutine = gp != nullptr && gp->ctx.m != nullptr && gp->ctx.m->ctx.curg == gp;
+  mark_block(on_goroutine ? task_of(gp) : nullptr, reinterpret_cast<uint64_t>(block), bytes);
+}
+
+// A race with a free is one with a write. What comes after in the program's order is a use of freed memory,
+// which is no race.
+void freed(void* block, size_t bytes) {
+  if (!rt::seam_active || !ready || !detecting) return;
+  G* const gp = reprise_tls_g;
+  if (gp == nullptr || gp->ctx.m == nullptr || gp->ctx.m->ctx.curg != gp) return;
+  Task* const task = task_of(gp);
+  settle(task);
+  const size_t looked_at = std::min(bytes, kMostOfAFree);
+  look_at(task, reinterpret_cast<uint64_t>(block), looked_at, kWrite | kFree, __builtin_return_address(0));
+}
+
+constexpr rt::RaceHooks kHooks{
+    .begin_schedule = begin_schedule,
+    .point = point_announced,
+    .born = born,
+    .spawned = spawned,
+    .ended = ended,
+    .woken = woken,
+    .timer_fires = [](seam::ObjectId timer) { if (ready) timer_fires(timer); },
+    .timer_fired = [] { if (ready) timer_fired(); },
+    .chan = stepped,
+    .release = released,
+    .acquire = acquired,
+};
+constexpr mem::HeapWatch kHeap{.allocated = allocated, .freed = freed};
+
+}  // namespace
+}  // namespace reprise::race
+
+extern "C" void __tsan_init() {
+  if (reprise::rt::race_hooks != nullptr) return;
+  reprise::rt::race_hooks = &reprise::race::kHooks;
+  reprise::mem::watch_heap(&reprise::race::kHeap);
+}
