@@ -16,6 +16,7 @@
 #include "scheduler-policies/preemption_bounded.h"
 #include "scheduler-policies/random.h"
 #include "scheduler-policies/surw.h"
+#include "scheduler-policies/walk.h"
 
 namespace reprise::seam {
 namespace {
@@ -35,8 +36,10 @@ struct Row {
 constexpr Row kRows[] = {
     {{"fair", "first in, first out, in seeded slices; like Go's queue; the default"},
      make<FairPolicy>},
-    {{"random", "uniform among the candidates at every point; finds shallow order bugs fast"},
+    {{"random", "uniform choices, at half of the points; finds shallow order bugs fast"},
      make<RandomPolicy>},
+    {{"walk", "uniform among all that could go on at every point: the random walk of papers"},
+     make<WalkPolicy>},
     {{"pct", "random priorities, a few changes; a bound on missing bugs of small depth; pct:D"},
      make<PctPolicy>},
     {{"pos", "a random priority for every operation; finds bugs between far-apart operations"},

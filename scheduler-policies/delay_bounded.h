@@ -11,29 +11,20 @@
 // the first candidate, and a delay may fall on them too. Thread safety: Policy's.
 #pragma once
 
-#include <array>
-#include <cstdint>
-
-#include "scheduler-policies/seeded.h"
+#include "scheduler-policies/bounded.h"
 
 namespace reprise::seam {
 
-class DelayBoundedPolicy final : public SeededPolicy {
+inline constexpr size_t kMaxDelays = 4;
+
+class DelayBoundedPolicy final : public BoundedPolicy<kMaxDelays> {
  public:
-  static constexpr size_t kMaxDelays = 4;
+  using BoundedPolicy::BoundedPolicy;
 
-  explicit DelayBoundedPolicy(uint64_t seed) : SeededPolicy(seed) {}
-
-  bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override;
-  uint64_t draw(const Decision& decision) override;
 
  private:
   size_t undisturbed(const Decision& decision) const;
-
-  std::array<uint64_t, kMaxDelays> delay_steps_ = {};  // ascending
-  size_t delays_ = 0, delays_done_ = 0;
-  uint64_t last_goid_ = 0;
 };
 
 }  // namespace reprise::seam

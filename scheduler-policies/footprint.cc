@@ -57,18 +57,26 @@ std::optional<Transition> Footprint::executed(const Event& event) {
 
 Transition Footprint::chosen(const Candidate& candidate) {
   const Operation operation = operation_of(candidate);
-  pending_of(candidate.goroutine).announced = false;
-  current_ = candidate.goroutine;
+  begin(candidate);
   return {candidate.goroutine, operation};
 }
 
-Operation Footprint::operation_of(const Candidate& candidate) const {
-  if (candidate.op == OpKind::resume) {
-    for (const Pending& p : pending_) {
-      if (p.goroutine == candidate.goroutine && p.blocked) return p.operation;
-    }
+void Footprint::begin(const Candidate& candidate) {
+  pending_of(candidate.goroutine).announced = false;
+  current_ = candidate.goroutine;
+}
+
+const Operation* Footprint::waited_in(const Candidate& candidate) const {
+  if (candidate.op != OpKind::resume) return nullptr;
+  for (const Pending& p : pending_) {
+    if (p.goroutine == candidate.goroutine && p.blocked) return &p.operation;
   }
-  return made(candidate.op, candidate.accesses, candidate.site);
+  return nullptr;
+}
+
+Operation Footprint::operation_of(const Candidate& candidate) const {
+  const Operation* waited = waited_in(candidate);
+  return waited != nullptr ? *waited : made(candidate.op, candidate.accesses, candidate.site);
 }
 
 }  // namespace reprise::seam

@@ -43,8 +43,11 @@ class Footprint {
   std::optional<Transition> executed(const Event& event);
   // The transition that begins because the candidate was chosen.
   Transition chosen(const Candidate& candidate);
+  void begin(const Candidate& candidate);  // the same, for who knows it
   // What the candidate will do: as announced, or what it waited in.
   Operation operation_of(const Candidate& candidate) const;
+  // What it waited in, null if it did not.
+  const Operation* waited_in(const Candidate& candidate) const;
   // Who runs. Zero before the first transition.
   GoId current() const { return current_; }
 

@@ -1,48 +1,38 @@
 // Abstract schedules, their mutation, and the steering towards them.
 //
-// Steering: for a wanted pair (w, r), r is held back until w was the last write of the object, and from then
-// on other writes of it are held back until r has happened. For an unwanted one r is held back while w
-// is the last write. If everybody is held back, nobody is.
+// Steering: for a wanted pair (w, r), w waits until somebody is about to do r, and r until w was the last write; from
+// then on other writes wait until r has happened. For an unwanted one r waits while w is the last write. If
+// everybody waits, nobody does.
 #include "scheduler-policies/greybox.h"
 
 #include <algorithm>
 
 namespace reprise::seam {
-namespace {
-
-bool reads_and_writes(OpKind op) {
-  return op != OpKind::memory_read && op != OpKind::memory_write && op != OpKind::atomic_load &&
-         op != OpKind::atomic_store;
-}
-
-}  // namespace
 
 const GreyboxPolicy::Entry* GreyboxPolicy::pick_entry() {
   if (corpus_.empty()) return nullptr;
   const Entry& a = corpus_[rng_.below(corpus_.size())];
   const Entry& b = corpus_[rng_.below(corpus_.size())];
-  return combinations_[a.combination] <= combinations_[b.combination] ? &a : &b;
+  return combinations_.at({a.combination, 0}) <= combinations_.at({b.combination, 0}) ? &a : &b;
 }
 
-// A write and a read of one object that are known; pairs that were never seen are tried twice as often.
+// Mostly a pair that was never seen, of two the one that was asked for less often.
 GreyboxPolicy::Constraint GreyboxPolicy::draw_constraint() {
-  Constraint drawn{};
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    const ObjectId id = shared_[rng_.below(shared_.size())];
-    const Object& object = objects_[id];
-    const uint64_t write = rng_.below(object.writes.size() + 1);
-    drawn.pair.object = id;
-    drawn.pair.write = write == 0 ? Place{} : *std::next(object.writes.begin(), static_cast<std::ptrdiff_t>(write - 1));
-    drawn.pair.read = *std::next(object.reads.begin(), static_cast<std::ptrdiff_t>(rng_.below(object.reads.size())));
-    drawn.wanted = rng_.below(4) != 0;
-    if (!pairs_.contains(drawn.pair)) break;
+  const auto& unseen = pairs_.unseen();
+  if (!unseen.empty() && rng_.below(8) != 0) {
+    const Pair &a = unseen[rng_.below(unseen.size())], &b = unseen[rng_.below(unseen.size())];
+    const uint64_t of_a = asked_.at(a), of_b = asked_.at(b);
+    const Pair& seldom = of_a <= of_b ? a : b;
+    ++asked_.at(seldom);
+    return {seldom, true, rng_.below(2) == 0};
   }
-  return drawn;
+  const auto& possible = pairs_.possible();
+  return {possible[rng_.below(possible.size())], rng_.below(4) != 0};
 }
 
 void GreyboxPolicy::mutate() {
   constraints_.clear();
-  if (shared_.empty() || rng_.below(8) == 0) return;
+  if (pairs_.possible().empty() || rng_.below(16) == 0) return;
   if (const Entry* entry = pick_entry()) constraints_ = entry->constraints;
   const uint64_t how = rng_.below(4);
   if (how == 0 && !constraints_.empty()) {
@@ -54,118 +44,116 @@ void GreyboxPolicy::mutate() {
   } else if (constraints_.size() < kMaxConstraints) {
     constraints_.push_back(draw_constraint());
   }
+  if (rng_.below(2) == 0 && constraints_.size() < kMaxConstraints) constraints_.push_back(draw_constraint());
 }
 
 bool GreyboxPolicy::begin_run(const RunInfo& info) {
   SeededPolicy::begin_run(info);
   end_run({});  // of a run that nobody ended
   mutate();
-  met_.assign(constraints_.size(), false);
-  last_write_.clear();
+  for (Constraint& c : constraints_) c.met = false;
+  pairs_.begin_run();
   footprint_.clear();
   priorities_.clear();
-  shown_.clear();
+  late_starts_ = info.run % 2 == 0;
+  starter_ = {};
   running_ = true;
   return true;
 }
 
-GreyboxPolicy::Place GreyboxPolicy::last_write(ObjectId object) const {
-  const auto at = last_write_.find(object);
-  return at == last_write_.end() ? Place{} : at->second;
-}
-
-void GreyboxPolicy::note(const Transition& transition) {
-  const Operation& operation = transition.operation;
-  const Place place{operation.op, operation.site};
-  for (const Access& access : operation.list()) {
-    Object& object = objects_[access.object];
-    const bool reads = !access.write || reads_and_writes(operation.op);
-    if (reads) {
-      const Pair pair{access.object, last_write(access.object), place};
-      shown_.insert(pair);
-      object.reads.insert(place);
-      for (size_t i = 0; i < constraints_.size(); ++i) {
-        if (constraints_[i].pair.object == access.object && constraints_[i].pair.read == place) met_[i] = true;
-      }
-    }
-    if (access.write) {
-      object.writes.insert(place);
-      last_write_[access.object] = place;
-    }
+void GreyboxPolicy::note(const KnownOperation& operation) {
+  if (operation.count == 0) return;
+  pairs_.happened(operation);
+  for (Constraint& c : constraints_) {
+    if (operation.place == c.pair.read) c.met = true;
   }
 }
 
 void GreyboxPolicy::executed(const Event& event) {
-  if (const auto began = footprint_.executed(event)) note(*began);
+  if (event.kind == Event::Kind::spawn) starter_ = event.goroutine;
+  const auto began = footprint_.executed(event);
+  if (!began || began->operation.count == 0) return;
+  const Operation& operation = began->operation;
+  note(pairs_.known(began->goroutine, operation.op, operation.site, operation.list()));
 }
 
-bool GreyboxPolicy::held_back_by(const Constraint& c, const Operation& operation) const {
-  const Place place{operation.op, operation.site};
-  const bool after_write = last_write(c.pair.object) == c.pair.write;
-  for (const Access& access : operation.list()) {
-    if (access.object != c.pair.object) continue;
-    if (place == c.pair.read) return after_write != c.wanted;
-    if (c.wanted && access.write && after_write) return true;
+bool GreyboxPolicy::held_back_by(const Constraint& c, Pairs::Role role) {
+  switch (role) {
+    case Pairs::Role::none: return false;
+    case Pairs::Role::read: return c.after_write != c.wanted;
+    case Pairs::Role::write: return c.wanted && !c.reader_waits;
+    case Pairs::Role::other_write: return c.wanted && c.after_write && (c.reader_waits || c.pair.write == 0);
   }
   return false;
 }
 
-bool GreyboxPolicy::held_back(const Operation& operation) const {
+bool GreyboxPolicy::held_back(const Offered& offered) const {
   for (size_t i = 0; i < constraints_.size(); ++i) {
-    if (!met_[i] && held_back_by(constraints_[i], operation)) return true;
+    if (!constraints_[i].met && held_back_by(constraints_[i], offered.roles[i])) return true;
   }
   return false;
+}
+
+KnownOperation GreyboxPolicy::known(const Candidate& candidate) {
+  const Operation* waited = footprint_.waited_in(candidate);
+  if (waited != nullptr) return pairs_.known(candidate.goroutine, waited->op, waited->site, waited->list());
+  return pairs_.known(candidate.goroutine, candidate.op, candidate.site, candidate.accesses);
+}
+
+void GreyboxPolicy::look_at(const Decision& decision) {
+  offered_.clear();
+  starter_is_ready_ = false;
+  for (Constraint& c : constraints_) {
+    c.reader_waits = false;
+    c.after_write = pairs_.last_write(c.pair.object) == c.pair.write;
+  }
+  for (const Candidate& candidate : decision.candidates) {
+    starter_is_ready_ |= candidate.goroutine == starter_;
+    Offered& offered = offered_.emplace_back(Offered{known(candidate), {}});
+    for (size_t i = 0; i < constraints_.size(); ++i) {
+      Constraint& c = constraints_[i];
+      offered.roles[i] = c.met ? Pairs::Role::none : pairs_.role(c.pair, offered.operation, c.whole);
+      c.reader_waits |= offered.roles[i] == Pairs::Role::read;
+    }
+  }
 }
 
 // Of those not held back if there are any.
 size_t GreyboxPolicy::highest(const Decision& decision) {
-  const auto& all = decision.candidates;
+  const auto all = decision.candidates.list();
   size_t best = all.size();
   bool best_held = true;
   uint64_t best_priority = 0;
   for (size_t i = 0; i < all.size(); ++i) {
-    const auto [at, is_new] = priorities_.try_emplace(all[i].goroutine, 0);
-    if (is_new) at->second = rng_.next();
-    const bool held = held_back(footprint_.operation_of(all[i]));
-    if (best != all.size() && (held > best_held || (held == best_held && at->second <= best_priority))) continue;
+    const uint64_t priority = priorities_.at(all[i].goroutine).of(rng_);
+    const bool too_soon = late_starts_ && starter_is_ready_ && offered_[i].operation.op == OpKind::start;
+    const bool held = too_soon || held_back(offered_[i]);
+    if (best != all.size() && (held > best_held || (held == best_held && priority <= best_priority))) continue;
     best = i;
     best_held = held;
-    best_priority = at->second;
+    best_priority = priority;
   }
   return best;
 }
 
 size_t GreyboxPolicy::choose(const Decision& decision) {
-  const auto& all = decision.candidates;
+  const auto all = decision.candidates.list();
   if (decision.kind != DecisionKind::run) return rng_.below(all.size());
+  look_at(decision);
   const size_t chosen = highest(decision);
   for (size_t i = 0; i < all.size(); ++i) {
-    if (i == chosen || conflict(all[i].accesses, all[chosen].accesses)) priorities_.erase(all[i].goroutine);
+    if (i == chosen || conflict(all[i].accesses, all[chosen].accesses)) priorities_.at(all[i].goroutine).drop();
   }
-  note(footprint_.chosen(all[chosen]));
+  footprint_.begin(all[chosen]);
+  note(offered_[chosen].operation);
   return chosen;
-}
-
-uint64_t GreyboxPolicy::draw(const Decision& decision) {
-  return decision.kind == DecisionKind::preempt ? 1 : rng_.next();
 }
 
 void GreyboxPolicy::end_run(const Outcome&) {
   if (!running_) return;
   running_ = false;
-  uint64_t combination = 0;
-  bool fresh = false;
-  for (const Pair& pair : shown_) {
-    fresh |= pairs_.insert(pair).second;
-    const uint64_t of_write = digest_of({0, pair.write.site}, pair.object.name, pair.write.op);
-    combination += digest_of({0, pair.read.site}, of_write, pair.read.op);
-  }
-  fresh |= ++combinations_[combination] == 1;
-  if (fresh) corpus_.push_back({constraints_, combination});
-  shared_.clear();
-  for (const auto& [id, object] : objects_) {
-    if (!object.writes.empty() && !object.reads.empty()) shared_.push_back(id);
-  }
+  const bool new_combination = ++combinations_.at({pairs_.combination(), 0}) == 1;
+  if (new_combination || pairs_.showed_new()) corpus_.push_back({constraints_, pairs_.combination()});
 }
 
 }  // namespace reprise::seam

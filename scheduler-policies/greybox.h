@@ -7,85 +7,87 @@
 // pairs, enter the corpus; those whose combination was seen often are taken less often.
 //
 // An event is abstract: an object, a kind of operation and a place in the program, whoever does it. A lock, a
-// channel, a counter count as an object that is read and written.
+// channel, a counter count as an object that is read and written. Places and objects are numbered as they are
+// first seen, so that nothing depends on where a compiler put code.
 //
 // Deviations: at most kMaxConstraints; a write of the initial value is an event of its own; steering looks at
-// the next operations only. A run depends on the corpus and so on the runs before it; its answers repeat it.
-// Selects, wakes, timers and polls are uniform. Thread safety: Policy's.
+// the next operations only. New constraints are drawn among the pairs that can be between two goroutines and
+// were not seen. Where both ends are under one lock, who takes that lock is held back, since at the ends it is too late;
+// where the write alone is under a lock, in half of the cases.
+// In every second run goroutines start when the one that starts them waits. A run depends on the corpus and so
+// on the runs before it; its answers repeat it. Selects, wakes, timers and polls are uniform. Thread safety:
+// Policy's.
 #pragma once
 
-#include <compare>
 #include <cstdint>
-#include <map>
-#include <set>
 #include <vector>
 
+#include "scheduler-policies/flat_map.h"
 #include "scheduler-policies/footprint.h"
+#include "scheduler-policies/pairs.h"
 #include "scheduler-policies/seeded.h"
 
 namespace reprise::seam {
 
-class GreyboxPolicy final : public SeededPolicy {
+class GreyboxPolicy final : public StepwisePolicy {
  public:
   static constexpr size_t kMaxConstraints = 4;
 
-  explicit GreyboxPolicy(uint64_t seed) : SeededPolicy(seed) {}
+  explicit GreyboxPolicy(uint64_t seed) : StepwisePolicy(seed) {}
 
   bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override;
-  uint64_t draw(const Decision& decision) override;
   void executed(const Event& event) override;
   bool wants_events() const override { return true; }
   void end_run(const Outcome& outcome) override;
 
  private:
-  // An abstract event; kind `start` and site 0: the object's initial value.
-  struct Place {
-    OpKind op = OpKind::start;
-    Site site = 0;
-    auto operator<=>(const Place&) const = default;
-  };
-  struct Pair {
-    ObjectId object;
-    Place write, read;
-    auto operator<=>(const Pair&) const = default;
-  };
   struct Constraint {
     Pair pair;
-    bool wanted;  // false: must not be
+    bool wanted = true;            // false: must not be
+    bool whole = false;            // the writer's critical section waits, not only the write
+    bool met = false;              // in this run its read has happened
+    // Of one choice.
+    bool reader_waits = false;     // somebody is about to do the read
+    bool after_write = false;      // the last write is the one
   };
   struct Entry {
     std::vector<Constraint> constraints;
-    uint64_t combination;  // digest of the pairs that its run showed
-  };
-  struct Object {
-    std::set<Place> writes, reads;
+    uint64_t combination;          // digest of the pairs that its run showed
   };
 
   const Entry* pick_entry();
   Constraint draw_constraint();
   void mutate();
-  void note(const Transition& transition);
-  bool held_back(const Operation& operation) const;
-  bool held_back_by(const Constraint& c, const Operation& operation) const;
-  Place last_write(ObjectId object) const;
+  void note(const KnownOperation& operation);
+  // What a candidate is about to do, and what that is for each constraint.
+  struct Offered {
+    KnownOperation operation;
+    Pairs::Role roles[kMaxConstraints];
+  };
+
+  KnownOperation known(const Candidate& candidate);
+  bool held_back(const Offered& offered) const;
+  static bool held_back_by(const Constraint& c, Pairs::Role role);
+  void look_at(const Decision& decision);
   size_t highest(const Decision& decision);
 
   // Known from all runs.
-  std::map<ObjectId, Object> objects_;
-  std::vector<ObjectId> shared_;            // with a write and a read
-  std::set<Pair> pairs_;
-  std::map<uint64_t, uint64_t> combinations_;  // how often
+  Pairs pairs_;
+  FlatMap<Pair, uint64_t> asked_;           // how often, of pairs not seen
+  FlatMap<ObjectId, uint64_t> combinations_;  // by digest: how often
   std::vector<Entry> corpus_;
 
   // Of this run.
   Footprint footprint_;
   std::vector<Constraint> constraints_;
-  std::vector<bool> met_;                   // by constraint: its read has happened
-  std::map<ObjectId, Place> last_write_;
-  std::set<Pair> shown_;
-  std::map<GoId, uint64_t> priorities_;
+  FlatMap<GoId, Priority> priorities_;
+  bool late_starts_ = false;
+  GoId starter_;                            // who started somebody last
   bool running_ = false;
+  // Of one choice.
+  std::vector<Offered> offered_;            // by candidate
+  bool starter_is_ready_ = false;
 };
 
 }  // namespace reprise::seam

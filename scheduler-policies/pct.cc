@@ -21,9 +21,9 @@ bool PctPolicy::begin_run(const RunInfo& info) {
 }
 
 uint64_t PctPolicy::priority_of(GoId goroutine) {
-  const auto [place, is_new] = priorities_.try_emplace(goroutine, 0);
-  if (is_new) place->second = rng_.next() | uint64_t{1} << 63;
-  return place->second;
+  uint64_t& priority = priorities_.at(goroutine);
+  if (priority == 0) priority = rng_.next() | uint64_t{1} << 63;
+  return priority;
 }
 
 size_t PctPolicy::leader(const Decision& decision) {
@@ -42,14 +42,9 @@ size_t PctPolicy::choose(const Decision& decision) {
   if (decision.kind != DecisionKind::run) return rng_.below(decision.candidates.size());
   while (changes_done_ < changes_ && change_steps_[changes_done_] <= decision.step) {
     const GoId falls = decision.candidates[leader(decision)].goroutine;
-    priorities_[falls] = changes_ - changes_done_++;
+    priorities_.at(falls) = changes_ - changes_done_++;
   }
   return leader(decision);
-}
-
-// Every scheduling point asks who leads now: a goroutine that became ready may overtake.
-uint64_t PctPolicy::draw(const Decision& decision) {
-  return decision.kind == DecisionKind::preempt ? 1 : rng_.next();
 }
 
 }  // namespace reprise::seam

@@ -14,30 +14,29 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 
+#include "scheduler-policies/flat_map.h"
 #include "scheduler-policies/seeded.h"
 
 namespace reprise::seam {
 
-class PctPolicy final : public SeededPolicy {
+class PctPolicy final : public StepwisePolicy {
  public:
   static constexpr size_t kMaxDepth = 5;
 
   // depth 0: swept. REQUIRES: depth <= kMaxDepth.
   explicit PctPolicy(uint64_t seed, size_t depth = 0)
-      : SeededPolicy(seed), fixed_depth_(depth) {}
+      : StepwisePolicy(seed), fixed_depth_(depth) {}
 
   bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override;
-  uint64_t draw(const Decision& decision) override;
 
  private:
   uint64_t priority_of(GoId goroutine);
   size_t leader(const Decision& decision);
 
   size_t fixed_depth_;
-  std::map<GoId, uint64_t> priorities_;
+  FlatMap<GoId, uint64_t> priorities_;  // 0: not drawn
   std::array<uint64_t, kMaxDepth> change_steps_ = {};  // ascending, depth - 1 of them
   size_t changes_ = 0;        // of those, how many there are
   size_t changes_done_ = 0;

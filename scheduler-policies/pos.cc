@@ -2,19 +2,9 @@
 // when it is next offered.
 #include "scheduler-policies/pos.h"
 
+#include "scheduler-policies/footprint.h"
+
 namespace reprise::seam {
-namespace {
-
-bool conflict(const Candidate& a, const Candidate& b) {
-  for (const Access& x : a.accesses) {
-    for (const Access& y : b.accesses) {
-      if (x.object == y.object && (x.write || y.write)) return true;
-    }
-  }
-  return false;
-}
-
-}  // namespace
 
 bool PosPolicy::begin_run(const RunInfo& info) {
   SeededPolicy::begin_run(info);
@@ -28,22 +18,17 @@ size_t PosPolicy::choose(const Decision& decision) {
   size_t best = 0;
   uint64_t highest = 0;
   for (size_t i = 0; i < candidates.size(); ++i) {
-    const auto [place, is_new] = priorities_.try_emplace(candidates[i].goroutine, 0);
-    if (is_new) place->second = rng_.next();
-    if (i != 0 && place->second <= highest) continue;
-    highest = place->second;
+    const uint64_t priority = priorities_.at(candidates[i].goroutine).of(rng_);
+    if (i != 0 && priority <= highest) continue;
+    highest = priority;
     best = i;
   }
   for (size_t i = 0; i < candidates.size(); ++i) {
-    if (i == best || conflict(candidates[i], candidates[best])) {
-      priorities_.erase(candidates[i].goroutine);
+    if (i == best || conflict(candidates[i].accesses, candidates[best].accesses)) {
+      priorities_.at(candidates[i].goroutine).drop();
     }
   }
   return best;
-}
-
-uint64_t PosPolicy::draw(const Decision& decision) {
-  return decision.kind == DecisionKind::preempt ? 1 : rng_.next();
 }
 
 }  // namespace reprise::seam

@@ -9,22 +9,21 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 
+#include "scheduler-policies/flat_map.h"
 #include "scheduler-policies/seeded.h"
 
 namespace reprise::seam {
 
-class PosPolicy final : public SeededPolicy {
+class PosPolicy final : public StepwisePolicy {
  public:
-  explicit PosPolicy(uint64_t seed) : SeededPolicy(seed) {}
+  explicit PosPolicy(uint64_t seed) : StepwisePolicy(seed) {}
 
   bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override;
-  uint64_t draw(const Decision& decision) override;
 
  private:
-  std::map<GoId, uint64_t> priorities_;  // of the operation that the goroutine is about to do
+  FlatMap<GoId, Priority> priorities_;  // of the operation that the goroutine is about to do
 };
 
 }  // namespace reprise::seam

@@ -9,30 +9,21 @@
 // Thread safety: Policy's.
 #pragma once
 
-#include <array>
-#include <cstdint>
-
-#include "scheduler-policies/seeded.h"
+#include "scheduler-policies/bounded.h"
 
 namespace reprise::seam {
 
-class PreemptionBoundedPolicy final : public SeededPolicy {
+inline constexpr size_t kMaxPreemptions = 3;
+
+class PreemptionBoundedPolicy final : public BoundedPolicy<kMaxPreemptions> {
  public:
-  static constexpr size_t kMaxPreemptions = 3;
+  using BoundedPolicy::BoundedPolicy;
 
-  explicit PreemptionBoundedPolicy(uint64_t seed) : SeededPolicy(seed) {}
-
-  bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override;
-  uint64_t draw(const Decision& decision) override;
 
  private:
   // Index of the goroutine that ran last, or the number of candidates if it cannot go on.
   size_t running(const Decision& decision) const;
-
-  std::array<uint64_t, kMaxPreemptions> preempt_steps_ = {};  // ascending
-  size_t preemptions_ = 0, done_ = 0;
-  uint64_t last_goid_ = 0;
 };
 
 }  // namespace reprise::seam

@@ -1,4 +1,4 @@
-// SeededPolicy: what the built-in policies share, a seed and random numbers that each run starts anew.
+// What the built-in policies share: a seed, random numbers that each run starts anew, and being asked at every step.
 //
 // A run is a function of (seed, RunInfo), never of the runs before it, so that any run can be made again
 // alone. Thread safety and ownership: Policy's.
@@ -8,6 +8,18 @@
 #include "scheduler-policies/rng.h"
 
 namespace reprise::seam {
+
+// A number that is drawn when it is first looked at, and again after it was dropped.
+struct Priority {
+  uint64_t value = 0;
+  bool drawn = false;
+
+  uint64_t of(Rng& rng) {
+    if (!drawn) *this = {rng.next(), true};
+    return value;
+  }
+  void drop() { drawn = false; }
+};
 
 class SeededPolicy : public Policy {
  public:
@@ -23,6 +35,16 @@ class SeededPolicy : public Policy {
  protected:
   const uint64_t seed_;
   Rng rng_;
+};
+
+// One that is asked who goes next at every scheduling point.
+class StepwisePolicy : public SeededPolicy {
+ public:
+  using SeededPolicy::SeededPolicy;
+
+  uint64_t draw(const Decision& decision) final {
+    return decision.kind == DecisionKind::preempt ? 1 : rng_.next();
+  }
 };
 
 }  // namespace reprise::seam

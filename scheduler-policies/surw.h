@@ -16,32 +16,38 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <vector>
 
+#include "scheduler-policies/flat_map.h"
 #include "scheduler-policies/seeded.h"
 
 namespace reprise::seam {
 
-class SurwPolicy final : public SeededPolicy {
+class SurwPolicy final : public StepwisePolicy {
  public:
-  explicit SurwPolicy(uint64_t seed) : SeededPolicy(seed) {}
+  explicit SurwPolicy(uint64_t seed) : StepwisePolicy(seed) {}
 
   bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override;
-  uint64_t draw(const Decision& decision) override;
   void executed(const Event& event) override;
   bool wants_events() const override { return true; }
   void end_run(const Outcome& outcome) override;
 
  private:
+  // What a goroutine does to an object: at most, as far as runs have shown, and in this run up to now.
   struct Count {
     GoId goroutine;
-    uint64_t touches = 0;
+    uint64_t touches = 0, touches_now = 0;
     bool writes = false;
+  };
+  struct Object {
+    ObjectId id;
+    std::vector<Count> counts;
+    bool touched = false;          // in this run
   };
   struct Child {
     GoId parent, child;
+    bool started = false;          // in this run
   };
 
   // How many interesting operations the goroutine has not begun, in all and of its descendants to come.
@@ -49,23 +55,28 @@ class SurwPolicy final : public SeededPolicy {
   uint64_t planned_of(GoId goroutine) const;
   bool interesting(const Candidate& candidate) const;
   size_t draw_intended(const Decision& decision);
-  void pick_object();
+  size_t walk(const Decision& decision);
   void learn();
+  void count(const Event& event);
+  void note_birth(const Event& event);
   void pass_on_to(GoId child);
 
-  // Known from all runs.
-  std::map<ObjectId, std::vector<Count>> profile_;
+  // Known from all runs, in order of first sight.
+  std::vector<Object> objects_;
   std::vector<Child> family_;
-  std::vector<ObjectId> choices_;  // objects worth picking
+  FlatMap<ObjectId, uint32_t> object_at_;  // index + 1
+  FlatMap<GoId, uint32_t> child_at_;       // index + 1
+  std::vector<size_t> choices_;            // objects worth picking
 
   // Of this run.
-  std::map<ObjectId, std::vector<Count>> seen_;
-  std::vector<Child> born_;
-  ObjectId object_;
-  bool has_object_ = false;
-  std::vector<Count> touched_;     // of object_, by goroutine: operations begun
+  std::vector<size_t> touched_;            // objects
+  bool learned_ = false;                   // it showed more than was known
+  static constexpr size_t kNone = SIZE_MAX;
+  size_t object_ = kNone;                  // the one picked
   GoId intended_;
   bool has_intended_ = false;
+  std::vector<size_t> allowed_;            // of one choice
+  std::vector<uint64_t> weights_;          // of one choice
 };
 
 }  // namespace reprise::seam
