@@ -11,6 +11,7 @@
 #include <mutex>
 
 #include "corpus/programs/kernels/kernels.h"
+#include "tests/support/print_corpus.h"
 
 namespace reprise {
 namespace {
