@@ -5,6 +5,9 @@
 // fields are alike, so each column compresses; across shapes nothing is compared. Each clock has a
 // shape of its own, since differences compress only between readings of one clock.
 //
+// Segments are compared with the one before them while that lies in the nearest cache: what they have in common
+// is left out, which costs less than putting it and having zstd find it again.
+//
 // The bytes of records go from the tape to where their column grows, once. What comes per record is in
 // take_while() and put(), which call nothing where nothing is new; the rest is done once a chunk.
 //
@@ -30,6 +33,12 @@ uint64_t key_of(const tape::Record& head) {
   return clock << 32 | uint64_t{head.kind} << 16 | uint64_t{head.segments} << 8 | head.thread;
 }
 constexpr size_t hash_of(uint64_t key) { return key * 0x9e37'79b9'7f4a'7c15u >> 32; }
+
+uint64_t word_at(const std::byte* at) {
+  uint64_t word;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
 
 // Most segments are short, and a call of memcpy costs more than they do. Stays within both.
 void copy_bytes(std::byte* to, const std::byte* from, size_t size) {
@@ -80,6 +89,27 @@ void find_cuts(::capnp::MessageBuilder& message, const Blobs& blobs, std::vector
   std::ranges::sort(cuts);
 }
 
+size_t common_start(const std::byte* a, const std::byte* b, size_t most) {
+  size_t at = 0;
+  for (; at + sizeof(uint64_t) <= most; at += sizeof(uint64_t)) {
+    const uint64_t differ = word_at(a + at) ^ word_at(b + at);
+    if (differ != 0) return at + static_cast<size_t>(std::countr_zero(differ)) / 8;
+  }
+  while (at < most && a[at] == b[at]) ++at;
+  return at;
+}
+
+// Before these two ends.
+size_t common_end(const std::byte* a, const std::byte* b, size_t most) {
+  size_t at = 0;
+  for (; at + sizeof(uint64_t) <= most; at += sizeof(uint64_t)) {
+    const uint64_t differ = word_at(a - at - sizeof(uint64_t)) ^ word_at(b - at - sizeof(uint64_t));
+    if (differ != 0) return at + static_cast<size_t>(std::countl_zero(differ)) / 8;
+  }
+  while (at < most && a[-1 - static_cast<ptrdiff_t>(at)] == b[-1 - static_cast<ptrdiff_t>(at)]) ++at;
+  return at;
+}
+
 // Behind the bytes of a message that the one before had, so that the next one of its kind still fits.
 constexpr size_t kSlackBytes = 32 << 10;
 
@@ -109,7 +139,11 @@ ChunkBuilder::~ChunkBuilder() = default;
   const uint32_t larger = std::max(16u, 2 * capacity);
   regrow(values, count, larger);
   regrow(checks, count, larger);
-  for (Stream& stream : streams) regrow(stream.lengths, count, larger);
+  for (Stream& stream : streams) {
+    regrow(stream.lengths, count, larger);
+    regrow(stream.starts, count, larger);
+    regrow(stream.ends, count, larger);
+  }
   capacity = larger;
 }
 
@@ -160,39 +194,79 @@ inline void ChunkBuilder::put_decisions(uint8_t thread, uint64_t packed, uint32_
   records_ += count;
 }
 
-// How long the segments are that follow this head; kTorn if `end` comes before theirs, and then nothing is
-// put: what is in columns already is behind their ends.
+// With padding, of a record with so many segments; kTorn if they are not within `left` bytes.
+inline size_t ChunkBuilder::segments_size(uint8_t segments, const std::byte* from, size_t left) {
+  size_t at = 0;
+  for (uint8_t i = 0; i < segments; ++i) {
+    uint32_t length = 0;
+    if (left - at < sizeof length) return kTorn;
+    std::memcpy(&length, from + at, sizeof length);
+    at += sizeof length;
+    if (left - at < padded(length, 4)) return kTorn;
+    at += padded(length, 4);
+  }
+  at = padded(at, 8);
+  return at <= left ? at : kTorn;
+}
+
+// A request is often the one before but for a few bytes, and what is never put costs neither us nor zstd.
+inline void ChunkBuilder::Stream::put(uint32_t row, const std::byte* from, uint32_t length) {
+  lengths[row] = length;
+  size_t start = 0, end = 0;
+  if (length <= kShort && looks) {
+    start = common_start(from, last.data(), std::min(length, last_length));
+    if (start < length) {
+      const size_t most = std::min<size_t>(length - start, last_length);
+      end = common_end(from + length, last.data() + last_length, most);
+      copy_bytes(last.data(), from, length);
+    }
+    last_length = length;
+    left_out += start + end;
+    if (row == kTrial) looks = left_out >= bytes.size() / 4;
+  } else {
+    last_length = 0;
+  }
+  starts[row] = static_cast<uint8_t>(start);
+  ends[row] = static_cast<uint8_t>(end);
+  any_start |= static_cast<uint32_t>(start);
+  any_end |= static_cast<uint32_t>(end);
+  const size_t rest = length - start - end;
+  if (rest == 0) return;
+  copy_bytes(bytes.room_for(rest), from + start, rest);
+  bytes.set_size(bytes.size() + rest);
+}
+
+void ChunkBuilder::Stream::clear() {
+  bytes.clear();
+  any_start = any_end = last_length = 0;
+  left_out = 0;
+  looks = true;
+}
+
+// How long the segments are that follow this head; kTorn if `end` comes before theirs, and then nothing is put.
 inline size_t ChunkBuilder::put(const tape::Record& head, Carried carried, const std::byte* segments,
                                 const std::byte* end) {
   Shape& shape = shape_of(head, key_of(head));
   if (shape.count == shape.capacity) [[unlikely]] shape.grow();
   const uint32_t row = shape.count;
-  const auto left = static_cast<size_t>(end - segments);
-  size_t at = 0, inputs = 0;
+  const size_t size = segments_size(head.segments, segments, static_cast<size_t>(end - segments));
+  if (size == kTorn) return kTorn;
   for (Stream& stream : shape.streams) {
     uint32_t length = 0;
-    if (left - at < sizeof length) return kTorn;
-    std::memcpy(&length, segments + at, sizeof length);
-    at += sizeof length;
-    if (left - at < padded(length, 4)) return kTorn;
-    copy_bytes(stream.bytes.room_for(length), segments + at, length);
-    stream.lengths[row] = length;
-    at += padded(length, 4);
-    inputs += length;
+    std::memcpy(&length, segments, sizeof length);
+    stream.put(row, segments + sizeof length, length);
+    segments += sizeof length + padded(length, 4);
+    input_bytes_ += length;
   }
-  at = padded(at, 8);
-  if (at > left) return kTorn;
   const uint32_t check = kept_check(head);
   shape.values[row] = head.value;
   shape.checks[row] = check;
   shape.any_check |= check;
-  for (Stream& stream : shape.streams) stream.bytes.set_size(stream.bytes.size() + stream.lengths[row]);
   ++shape.count;
   put_decisions(head.thread, carried.bytes, carried.count);
   put_token(shape.index);
   ++records_;
-  input_bytes_ += inputs;
-  return at;
+  return size;
 }
 
 template <bool kStopAtRare>
@@ -240,7 +314,7 @@ ChunkBuilder::KindCounts ChunkBuilder::count_decisions() const {
 void ChunkBuilder::clear() {
   for (Shape* shape : used_) {
     shape->count = shape->any_check = 0;
-    for (Stream& stream : shape->streams) stream.bytes.clear();
+    for (Stream& stream : shape->streams) stream.clear();
   }
   used_.clear();
   token_count_ = records_ = input_bytes_ = 0;
@@ -256,9 +330,13 @@ void ChunkBuilder::clear() {
 // One blob, so that its framing can be written by hand: Cap'n Proto would copy the bytes twice more.
 void ChunkBuilder::put_inputs(Room<std::byte>& message) const {
   message.clear();
-  const size_t size = blob_message_bytes(input_bytes_);
+  size_t blob = 0;
+  for (const Shape* shape : used_) {
+    for (const Stream& stream : shape->streams) blob += stream.bytes.size();
+  }
+  const size_t size = blob_message_bytes(blob);
   std::byte* to = message.room_for(size);
-  to += begin_blob_message(input_bytes_, to);
+  to += begin_blob_message(blob, to);
   for (const Shape* shape : used_) {
     for (const Stream& stream : shape->streams) {
       if (stream.bytes.size() > 0) std::memcpy(to, stream.bytes.data(), stream.bytes.size());
@@ -292,9 +370,20 @@ void ChunkBuilder::finish(const Context& context, Room<std::byte>& inputs, std::
     encode_column(std::span<const uint32_t>(from.checks.get(), from.any_check != 0 ? from.count : 0), column);
     put_column(shapes[i].initChecks(), column, blobs);  // none is a constant 0
     auto lengths = shapes[i].initLengths(from.like.segments);
+    bool common = false;
     for (unsigned s = 0; s < from.like.segments; ++s) {
       encode_lengths({from.streams[s].lengths.get(), from.count}, values, column);
       put_column(lengths[s], column, blobs);
+      common |= (from.streams[s].any_start | from.streams[s].any_end) != 0;
+    }
+    if (!common) continue;
+    auto starts = shapes[i].initStarts(from.like.segments), ends = shapes[i].initEnds(from.like.segments);
+    for (unsigned s = 0; s < from.like.segments; ++s) {
+      const Stream& stream = from.streams[s];
+      encode_column(Stream::column(stream.starts, stream.any_start, from.count), column);
+      put_column(starts[s], column, blobs);
+      encode_column(Stream::column(stream.ends, stream.any_end, from.count), column);
+      put_column(ends[s], column, blobs);
     }
   }
   to.setTokens({tokens_.get(), token_count_});

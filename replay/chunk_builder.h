@@ -66,9 +66,27 @@ class ChunkBuilder {
   const std::vector<size_t>& cuts() const { return cuts_; }
 
  private:
-  struct Stream {  // one segment of a shape
+  // One segment of a shape. What a short one has in common with the one before it, at its start and at its
+  // end, is counted and left out of `bytes`.
+  struct Stream {
+    static constexpr size_t kShort = 255;   // so that a length in common is a byte
+    static constexpr uint32_t kTrial = 64;  // rows after which looking is given up where it found little
+
+    void put(uint32_t row, const std::byte* from, uint32_t length);
+    void clear();
+    // A column of `count`, or of none if all are 0.
+    static std::span<const uint8_t> column(const std::unique_ptr<uint8_t[]>& of, uint32_t any, uint32_t count) {
+      return {of.get(), any != 0 ? count : 0};
+    }
+
     std::unique_ptr<uint32_t[]> lengths;
+    std::unique_ptr<uint8_t[]> starts, ends;  // bytes in common
     Room<std::byte> bytes;
+    uint32_t any_start = 0, any_end = 0;
+    size_t left_out = 0;
+    bool looks = true;
+    uint32_t last_length = 0;                 // 0: there is none, or it was not short
+    std::array<std::byte, kShort> last{};
   };
   struct Shape {
     explicit Shape(const tape::Record& head) : like(head), streams(head.segments) {}
@@ -92,6 +110,7 @@ class ChunkBuilder {
     uint32_t bytes = 0, count = 0;
   };
   static constexpr size_t kTorn = ~size_t{0};
+  static size_t segments_size(uint8_t segments, const std::byte* from, size_t left);
   size_t put(const tape::Record& head, Carried carried, const std::byte* segments, const std::byte* end);
   Shape& shape_of(const tape::Record& head, uint64_t key);
   Shape* find_shape(const tape::Record& head, uint64_t key);

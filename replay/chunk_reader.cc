@@ -2,12 +2,16 @@
 //
 // A frame's checksum already excludes damage, so what is caught here is a writer's bug or malice.
 // Order of the checks: counts first (they bound memory), then columns (each must hold exactly its
-// count), then lengths (their sum must be exactly the input bytes), and only then records.
+// count), then lengths (they bound memory too; less what segments have in common, their sum must be exactly the
+// input bytes), and only then records.
 #include "replay/chunk_reader.h"
 
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "replay/columns.h"
+#include "replay/frame.h"
 #include "replay/wire.h"
 
 namespace reprise::trace {
@@ -15,7 +19,22 @@ namespace {
 
 struct Stream {  // one segment of one shape
   std::vector<int64_t> lengths;
-  size_t at = 0;  // into the input bytes
+  std::vector<int64_t> starts, ends;  // in common with the segment before; empty: 0
+  size_t at = 0;                      // into the input bytes
+  size_t last = 0;                    // where the segment before lies in the records
+
+  int64_t start(size_t i) const { return starts.empty() ? 0 : starts[i]; }
+  int64_t end(size_t i) const { return ends.empty() ? 0 : ends[i]; }
+
+  // Whether what the segments have in common is there.
+  bool agrees() const {
+    for (size_t i = 0; i < starts.size(); ++i) {
+      const int64_t before = i == 0 ? 0 : lengths[i - 1];
+      if (starts[i] < 0 || ends[i] < 0 || starts[i] > before || ends[i] > before) return false;
+      if (starts[i] > lengths[i] - ends[i]) return false;
+    }
+    return true;
+  }
 };
 
 struct Shape {
@@ -77,6 +96,31 @@ class Decoder {
           return "expected a whole column of lengths";
         }
       }
+      if (const char* failed = common(from, shape)) return failed;
+    }
+    return nullptr;
+  }
+
+  // After the lengths, which are bounded first: a column of few bytes may stand for many.
+  const char* common(schema::Shape::Reader from, Shape& shape) {
+    for (const Stream& stream : shape.streams) {
+      for (int64_t length : stream.lengths) {
+        if (length < 0 || length > static_cast<int64_t>(kMaxRawBytes - segment_bytes_)) {
+          return "expected segments of at most 32 MiB in a chunk";
+        }
+        segment_bytes_ += static_cast<uint32_t>(length);
+      }
+    }
+    if (!from.hasStarts() && !from.hasEnds()) return nullptr;
+    const size_t segments = shape.streams.size();
+    if (from.getStarts().size() != segments || from.getEnds().size() != segments) return "expected two columns a segment";
+    for (unsigned i = 0; i < segments; ++i) {
+      Stream& stream = shape.streams[i];
+      const size_t count = stream.lengths.size();
+      const bool whole = column(from.getStarts()[i], count, {}, stream.starts) &&
+                         column(from.getEnds()[i], count, {}, stream.ends);
+      if (!whole) return "expected a whole column of bytes in common";
+      if (!stream.agrees()) return "expected no more bytes in common than both segments have";
     }
     return nullptr;
   }
@@ -86,11 +130,10 @@ class Decoder {
     for (Shape& shape : shapes_) {
       for (Stream& stream : shape.streams) {
         stream.at = at;
-        for (int64_t length : stream.lengths) {
-          if (length < 0 || static_cast<uint64_t>(length) > inputs_.size() - at) {
-            return "expected the segments' lengths to stay within the input bytes";
-          }
-          at += static_cast<uint64_t>(length);
+        for (size_t i = 0; i < stream.lengths.size(); ++i) {
+          const auto length = static_cast<uint64_t>(stream.lengths[i] - stream.start(i) - stream.end(i));
+          if (length > inputs_.size() - at) return "expected the segments' lengths to stay within the input bytes";
+          at += length;
         }
       }
     }
@@ -107,18 +150,35 @@ class Decoder {
     if (index >= shapes_.size()) return "expected a shape of this chunk";
     Shape& shape = shapes_[index];
     if (shape.next == shape.values.size()) return "expected a record left of this shape";
+    const size_t i = shape.next++;
     tape::Record head = shape.like;
-    head.value = shape.values[shape.next];
-    head.check = static_cast<uint32_t>(shape.checks[shape.next]);
-    segments_.clear();
-    for (Stream& stream : shape.streams) {
-      auto length = static_cast<size_t>(stream.lengths[shape.next]);
-      segments_.push_back(inputs_.subspan(stream.at, length));
-      stream.at += length;
-    }
-    ++shape.next;
-    append_record(out_.records, head, segments_);
+    head.value = shape.values[i];
+    head.check = static_cast<uint32_t>(shape.checks[i]);
+    put_bytes(&head, sizeof head);
+    for (Stream& stream : shape.streams) put_segment(stream, i);
+    out_.records.resize(padded(out_.records.size(), 8));
     return nullptr;
+  }
+
+  void put_bytes(const void* bytes, size_t size) {
+    const auto* from = static_cast<const std::byte*>(bytes);
+    out_.records.insert(out_.records.end(), from, from + size);
+  }
+
+  void put_segment(Stream& stream, size_t i) {
+    const auto length = static_cast<uint32_t>(stream.lengths[i]);
+    const auto start = static_cast<size_t>(stream.start(i)), end = static_cast<size_t>(stream.end(i));
+    put_bytes(&length, sizeof length);
+    const size_t place = out_.records.size();
+    out_.records.resize(place + padded(length, 4));
+    std::byte* const to = out_.records.data() + place;
+    const std::byte* const before = out_.records.data() + stream.last;
+    const size_t rest = length - start - end;
+    if (start > 0) std::memcpy(to, before, start);
+    if (rest > 0) std::memcpy(to + start, inputs_.data() + stream.at, rest);
+    if (end > 0) std::memcpy(to + start + rest, before + stream.lengths[i - 1] - end, end);
+    stream.at += rest;
+    stream.last = place;
   }
 
   // Versions 1 and 2.
@@ -167,7 +227,7 @@ class Decoder {
   size_t bits_ = 8;  // of a record in order_
   ::capnp::Data::Reader order_;
   std::vector<Shape> shapes_;
-  std::vector<Bytes> segments_;  // of the record that is being made
+  uint32_t segment_bytes_ = 0;
 };
 
 ::capnp::ReaderOptions limits(size_t words) {

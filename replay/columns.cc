@@ -114,6 +114,7 @@ void encode(std::span<const T> values, EncodedColumn& out) {
 
 void encode_column(std::span<const int64_t> values, EncodedColumn& out) { encode(values, out); }
 void encode_column(std::span<const uint32_t> values, EncodedColumn& out) { encode(values, out); }
+void encode_column(std::span<const uint8_t> values, EncodedColumn& out) { encode(values, out); }
 
 void encode_lengths(std::span<const uint32_t> lengths, std::span<const int64_t> values,
                     EncodedColumn& out) {

@@ -22,6 +22,7 @@ struct EncodedColumn {
 // Picks an encoding and fills `out`, whose capacity is reused.
 void encode_column(std::span<const int64_t> values, EncodedColumn& out);
 void encode_column(std::span<const uint32_t> values, EncodedColumn& out);
+void encode_column(std::span<const uint8_t> values, EncodedColumn& out);
 
 // Lengths that may be a multiple of the record's value (reads: 1, epoll_wait: 12).
 void encode_lengths(std::span<const uint32_t> lengths, std::span<const int64_t> values,

@@ -21,7 +21,7 @@ enum class FrameKind : uint16_t { header = 1, inputs = 2, chunk = 3, footer = 4 
 const char* name_of(FrameKind kind);
 
 inline constexpr uint32_t kFrameMagic = 0x465a'5052;  // "RPZF"
-inline constexpr uint16_t kFormatVersion = 3;
+inline constexpr uint16_t kFormatVersion = 4;
 inline constexpr uint16_t kOldestFormatVersion = 1;  // that is still read
 inline constexpr uint32_t kMaxRawBytes = 32u << 20;   // of one payload, uncompressed
 

@@ -65,11 +65,16 @@ struct Shape {
   values @4 :Column;
   checks @5 :Column;            # 0 for a check that was not kept
   lengths @6 :List(Column);     # one for each segment
+  starts @7 :List(Column);      # since version 4, one for each segment or none at all: how many bytes at the
+                                # start are those at the start of this segment in the shape's record before, in
+                                # this chunk, and are not in the Inputs frame; at most its length. None: 0
+  ends @8 :List(Column);        # the same at the end; with `starts` at most the segment's length
 }
 
 struct Chunk {
   # Whole records, in order. The bytes of their segments are in the Inputs frame before this one,
-  # grouped: for each shape, for each of its segments, that segment's bytes of each record.
+  # grouped: for each shape, for each of its segments, that segment's bytes of each record, without what
+  # `starts` and `ends` count. Segments of a chunk have at most 32 MiB in all.
   firstRecord @0 :UInt64;       # records before this chunk
   records @1 :UInt32;           # at most 1 << 17
   tapeEnd @2 :UInt64;           # position on the tape (Control.written) after the last record

@@ -305,7 +305,7 @@ class BadTraces(Cli):
 
     def test_of_another_version(self):
         self.write(self.good[:6] + b"\x63\x00" + self.good[8:])
-        self.assert_bad("byte 6: expected format version 1 to 3, found 99")
+        self.assert_bad("byte 6: expected format version 1 to 4, found 99")
 
     def test_empty(self):
         self.write(b"")

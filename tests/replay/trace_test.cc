@@ -55,6 +55,46 @@ RC_GTEST_PROP(Trace, takes_whole_records_from_any_stretch_of_tape, ()) {
   RC_ASSERT(read_trace(folder / "t.rpz", &error) == test::as_kept(records));
 }
 
+// Segments that are the one before but for some bytes, or its start, or longer than is compared.
+std::vector<std::byte> similar_records(test::Random& random, size_t count) {
+  std::vector<std::byte> records, segment(40, std::byte{'a'});
+  for (size_t i = 0; i < count; ++i) {
+    if (random.below(3) == 0) segment.resize(random.below(random.below(10) == 0 ? 600 : 80), std::byte{'b'});
+    for (uint64_t n = random.below(4); n > 0 && !segment.empty(); --n) {
+      segment[random.below(segment.size())] = static_cast<std::byte>(random.below(3));
+    }
+    const Bytes segments[] = {segment, Bytes(segment).first(random.below(segment.size() + 1))};
+    const auto several = static_cast<uint8_t>(1 + random.below(2));
+    append_record(records, {0, several, 0, 0, static_cast<int64_t>(segment.size())}, {segments, several});
+  }
+  return records;
+}
+
+RC_GTEST_PROP(Trace, gives_back_segments_that_have_bytes_in_common, ()) {
+  test::Random random(*rc::gen::arbitrary<uint64_t>());
+  const auto flush_every = *rc::gen::element<size_t>(0, 1, 7, 500);
+  test::TemporaryFolder folder;
+  const auto records = similar_records(random, 1000);
+  write_trace(folder / "t.rpz", records, flush_every);
+  std::string error;
+  RC_ASSERT(read_trace(folder / "t.rpz", &error) == records);
+  RC_ASSERT(error.empty());
+}
+
+TEST(Trace, leaves_out_what_requests_have_in_common) {
+  test::TemporaryFolder folder;
+  std::vector<std::byte> records;
+  for (int i = 0; i < 30'000; ++i) {
+    const std::string request = "*2\r\n$4\r\nINCR\r\n$8\r\nkey:" + std::to_string(1000 + i * 7919 % 9000) + "\r\n";
+    const Bytes segment = std::as_bytes(std::span(request));
+    append_record(records, {0, 1, 0, 0, static_cast<int64_t>(request.size())}, {&segment, 1});
+  }
+  write_trace(folder / "t.rpz", records, 0);
+  std::string error;
+  EXPECT_TRUE(read_trace(folder / "t.rpz", &error) == records);
+  EXPECT_LT(std::filesystem::file_size(folder / "t.rpz"), 30'000u * 3);  // four digits are 13.3 bits
+}
+
 // A library's mapping may come with the decisions before it.
 TEST(Trace, names_a_mapped_file_whose_record_carries_decisions) {
   test::TemporaryFolder folder;
@@ -274,7 +314,7 @@ TEST_F(DamagedTrace, of_another_version_says_so) {
   test::write_file(path(), bytes_);
   std::string error;
   read_trace(path(), &error);
-  EXPECT_EQ(error, path() + ": byte 6: expected format version 1 to 3, found 9");
+  EXPECT_EQ(error, path() + ": byte 6: expected format version 1 to 4, found 9");
 }
 
 TEST_F(DamagedTrace, empty_missing_or_a_folder_says_so) {
@@ -300,6 +340,46 @@ TEST_F(DamagedTrace, with_a_forged_chunk_is_refused) {
     std::string why;
     EXPECT_TRUE(!decode_chunk(words, words, chunk, &why) || chunk.count == 0);
   }
+}
+
+// A chunk of three reads, of 4, 6 and 6 bytes, that have in common what its caller says.
+std::string refusal_of_common(std::vector<int> starts, std::vector<int> ends, size_t input_bytes) {
+  ::capnp::MallocMessageBuilder inputs, chunk;
+  inputs.initRoot<schema::Inputs>().initBytes(static_cast<unsigned>(input_bytes));
+  auto to = chunk.initRoot<schema::Chunk>();
+  to.setRecords(3);
+  auto shape = to.initShapes(1)[0];
+  shape.setSegments(1);
+  shape.setCount(3);
+  const auto column = [](schema::Column::Builder of, std::vector<int> values) {
+    of.setEncoding(schema::Column::Encoding::BYTE);
+    auto bytes = of.initBytes(static_cast<unsigned>(values.size()));
+    for (unsigned i = 0; i < values.size(); ++i) bytes[i] = static_cast<kj::byte>(values[i]);
+  };
+  column(shape.initLengths(1)[0], {4, 6, 6});
+  column(shape.initStarts(1)[0], starts);
+  column(shape.initEnds(1)[0], ends);
+  const uint8_t tokens[] = {0xc0, 0xc0, 0xc0};
+  to.setTokens({tokens, 3});
+  const auto words = [](::capnp::MessageBuilder& message) {
+    auto flat = ::capnp::messageToFlatArray(message);
+    return std::vector<uint64_t>(reinterpret_cast<uint64_t*>(flat.begin()), reinterpret_cast<uint64_t*>(flat.end()));
+  };
+  DecodedChunk out;
+  std::string why;
+  return decode_chunk(words(inputs), words(chunk), out, &why) ? "" : why;
+}
+
+TEST_F(DamagedTrace, with_more_bytes_in_common_than_there_are_is_refused) {
+  const std::string too_many = "expected no more bytes in common than both segments have";
+  EXPECT_EQ(refusal_of_common({0, 4, 3}, {0, 2, 3}, 4), "");
+  EXPECT_EQ(refusal_of_common({1, 0, 0}, {0, 0, 0}, 15), too_many);  // nothing is before the first
+  EXPECT_EQ(refusal_of_common({0, 5, 0}, {0, 0, 0}, 11), too_many);  // four were before
+  EXPECT_EQ(refusal_of_common({0, 0, 0}, {0, 5, 0}, 11), too_many);
+  EXPECT_EQ(refusal_of_common({0, 0, 4}, {0, 0, 3}, 9), too_many);   // seven of six
+  EXPECT_EQ(refusal_of_common({0, 4}, {0, 0, 0}, 12), "expected a whole column of bytes in common");
+  EXPECT_EQ(refusal_of_common({0, 4, 0}, {0, 0, 0}, 11), "expected the segments' lengths to stay within the input bytes");
+  EXPECT_EQ(refusal_of_common({0, 4, 0}, {0, 0, 0}, 13), "expected the segments to use all input bytes");
 }
 
 }  // namespace
