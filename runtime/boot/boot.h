@@ -12,7 +12,7 @@ namespace reprise::rt {
 
 // The steps of schedinit, in the reference's order; those without a subject yet are not here.
 enum class BootStep : uint8_t {
-  none, args, osinit, lock_init, sigsave, stackinit, mallocinit, cpuinit, mcommoninit, modulesinit, goargs,
+  none, args, osinit, lock_init, sigsave, stackinit, mallocinit, cpuinit, alginit, mcommoninit, modulesinit, goargs,
   parsedebugvars, seaminit, procresize, done,
 };
 BootStep boot_step();

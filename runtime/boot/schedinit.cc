@@ -1,16 +1,17 @@
 // schedinit: the runtime comes up, in the reference's order, each step asserting its predecessor.
 //
-// Of the reference's fourteen steps these have no subject yet and are absent: alginit (6; hash
-// functions), typelinksinit (9), itabsinit (10; interfaces) and gcinit (13). mallocinit (4) brings up
+// Of the reference's fourteen steps these have no subject yet and are absent: typelinksinit (9), itabsinit
+// (10; interfaces) and gcinit (13). mallocinit (4) brings up
 // the program's malloc; the collected heap will join it. seaminit is ours: the policy must be there
 // before the first goroutine is named.
 //
 // The order bears load: cpuinit reads REPRISE_DEBUG's cpu.* before anything may pick code by
-// feature; nothing may allocate a goroutine before stackinit; after procresize m0 owns the P, and the
+// feature; alginit picks hash functions by it, and no map may be made before; nothing may allocate a goroutine before stackinit; after procresize m0 owns the P, and the
 // next newproc() is the first.
 #include <csignal>
 
 #include "runtime/boot/boot_internal.h"
+#include "runtime/map/hash.h"
 #include "runtime/mem/program_malloc.h"
 #include "runtime/mem/stack.h"
 #include "runtime/panic/fatal.h"
@@ -76,7 +77,9 @@ extern "C" void reprise_schedinit() {
   reprise::mem::mallocinit();
   boot_advance(BootStep::mallocinit, BootStep::cpuinit);
   cpuinit();
-  boot_advance(BootStep::cpuinit, BootStep::mcommoninit);
+  boot_advance(BootStep::cpuinit, BootStep::alginit);
+  alginit();
+  boot_advance(BootStep::alginit, BootStep::mcommoninit);
   mcommoninit(&reprise_m0);
   boot_advance(BootStep::mcommoninit, BootStep::modulesinit);
   modulesinit();

@@ -91,6 +91,13 @@ class Deaths(unittest.TestCase):
         self.assertEqual(run.returncode, PANIC_STATUS)
         self.assertTrue(run.stderr.startswith("panic: on the way out\n\ngoroutine 2 [running]:\n"), run.stderr)
 
+    def test_map_used_while_it_is_written_is_fatal(self):
+        for name, text in (("writes", "concurrent map writes"), ("read", "concurrent map read and map write"),
+                           ("iteration", "concurrent map iteration and map write")):
+            run = die("concurrent_map_" + name)
+            self.assertEqual(run.returncode, PANIC_STATUS)
+            self.assertTrue(run.stderr.startswith(f"fatal error: {text}\n\ngoroutine 1 [running]:\n"), run.stderr)
+
     def test_traceback_level_says_whose_stacks_are_shown(self):
         self.assertNotIn("goroutine", die("panic_beside_others", REPRISE_TRACEBACK="none").stderr)
         self.assertNotIn("waits_for_ever", die("panic_beside_others", REPRISE_TRACEBACK="single").stderr)

@@ -9,8 +9,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "runtime/sched/proc.h"
 #include "runtime/signal/sigpreempt.h"
@@ -115,6 +117,34 @@ void panic_beside_others() {
   go([] { waits_for_ever(); });
   rt::gosched();
   panics_here(0);
+}
+
+// A comparison that uses the map which it is called for: what two goroutines at once would do to it.
+struct Meddling {
+  static inline std::function<void()> meddle;
+  bool operator()(int a, int b) const {
+    if (meddle) std::exchange(meddle, nullptr)();
+    return a == b;
+  }
+};
+
+void uses_map_during_write(void (*use)(reprise::Map<int, int, reprise::Hash<int>, Meddling>)) {
+  const reprise::Map<int, int, reprise::Hash<int>, Meddling> map;
+  map[1] = 1;
+  Meddling::meddle = [=] { use(map); };
+  map[1] = 2;
+}
+
+void concurrent_map_writes() {
+  uses_map_during_write([](auto map) { map[2] = 2; });
+}
+void concurrent_map_read() {
+  uses_map_during_write([](auto map) { map.find(2); });
+}
+void concurrent_map_iteration() {
+  uses_map_during_write([](auto map) {
+    for (auto [key, value] : map) std::printf("%d %d\n", key, value);
+  });
 }
 
 [[gnu::noinline]] void throws_here() { throw std::runtime_error("no such luck"); }
@@ -344,6 +374,9 @@ constexpr struct {
     {"panic_through_noexcept", panic_through_noexcept},
     {"panic_while_goexit", panic_while_goexit},
     {"panic_beside_others", panic_beside_others},
+    {"concurrent_map_writes", concurrent_map_writes},
+    {"concurrent_map_read", concurrent_map_read},
+    {"concurrent_map_iteration", concurrent_map_iteration},
     {"exception", exception},   {"overflow", overflow},
     {"segv", segv},             {"main_goexit", main_goexit},
     {"nil", nil},               {"divide", divide},

@@ -9,6 +9,7 @@
 #include <reprise/go_local.h>
 #include <reprise/init.h>
 #include <reprise/main.h>
+#include <reprise/map.h>
 #include <reprise/net.h>
 #include <reprise/os.h>
 #include <reprise/panic.h>
