@@ -1,7 +1,6 @@
 // The slow path of a tick whose counter expired.
 //
 //   reprise_tick_slow          not a C function: rax = where to go on, the program's rax in TICK_RAX
-//   void reprise_tick_preempt()   the same place, once it is decided that the goroutine is switched out
 //
 // Reached by a jump from a site's stub (tick_page.h). Saved, on the tick stack: every general register
 // and the whole vector state that XCR0 lists but AMX's tiles, which a goroutine may not keep in use at
@@ -12,44 +11,26 @@
 //   int reprise_tick_expired(TickFrame*)   decides; 0 goes on, else preempts
 //
 // A goroutine that is switched out is, from then on, one that was interrupted after the site's `js`: its
-// address is pushed below the red zone and reprise_tick_yield runs as if called from there.
+// address is pushed below the red zone and asyncPreempt runs as if called from there (preempt.h).
 #include "asm/context.h"
 #include "asm/macros.h"
+#include "asm/preempt.h"
 #include "asm/tick_page.h"
 
 #define TICK_FRAME_BYTES 136
 
-// Without XSAVE: the 512 bytes of FXSAVE.
-.macro VECTOR_MASK
+// \with_xsave or, without XSAVE, \without at (%rdi), of the components that are saved. Destroys rax, rdx.
+.macro VECTORS with_xsave, without
   movl reprise_cpuid + 12(%rip), %eax
   andl $~(3 << 17), %eax
   xorl %edx, %edx
-.endm
-
-// rdi = 64-byte aligned area. Destroys rax, rdx.
-.macro SAVE_VECTOR
-  VECTOR_MASK
   testl %eax, %eax
   jz 774f
-  .irp at, 512, 520, 528, 536, 544, 552, 560, 568
-  movq $0, \at(%rdi)
-  .endr
-  xsave64 (%rdi)
+  \with_xsave (%rdi)
   jmp 775f
 774:
-  fxsave64 (%rdi)
+  \without (%rdi)
 775:
-.endm
-
-.macro RESTORE_VECTOR
-  VECTOR_MASK
-  testl %eax, %eax
-  jz 776f
-  xrstor64 (%rdi)
-  jmp 777f
-776:
-  fxrstor64 (%rdi)
-777:
 .endm
 
 FUNC reprise_tick_slow
@@ -77,7 +58,10 @@ FUNC reprise_tick_slow
   subq %rax, %rsp
   andq $-64, %rsp
   movq %rsp, %rdi
-  SAVE_VECTOR
+  .irp at, 512, 520, 528, 536, 544, 552, 560, 568
+  movq $0, \at(%rdi)
+  .endr
+  VECTORS xsave64, fxsave64
   movq %rbp, %rdi
   movq %rsp, %rsi
   call reprise_tick_expired
@@ -86,7 +70,7 @@ FUNC reprise_tick_slow
   movq %rbp, %rdi
   subq %rax, %rdi
   andq $-64, %rdi
-  RESTORE_VECTOR
+  VECTORS xrstor64, fxrstor64
   movq %rbp, %rsp
   .cfi_def_cfa %rsp, TICK_FRAME_BYTES
   testl %r12d, %r12d
@@ -104,49 +88,9 @@ FUNC reprise_tick_slow
   jnz 1f
   jmp *TICK_RESUME
 1:
-  leaq -128(%rsp), %rsp
+  leaq -PREEMPT_RED_ZONE(%rsp), %rsp
   pushq TICK_RESUME
-  jmp reprise_tick_yield
+  jmp reprise_async_preempt
 END_FUNC reprise_tick_slow
-
-// As if called at the interrupted instruction, the return address below its red zone. Saves all, gives
-// way on g0, restores all.
-FUNC reprise_tick_yield
-  .cfi_signal_frame
-  .cfi_def_cfa %rsp, 136
-  .cfi_offset %rip, -136
-  pushfq
-  .cfi_adjust_cfa_offset 8
-  .irp r, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
-  pushq %\r
-  .cfi_adjust_cfa_offset 8
-  .endr
-  pushq %rbp
-  .cfi_adjust_cfa_offset 8
-  .cfi_rel_offset %rbp, 0
-  movq %rsp, %rbp
-  .cfi_def_cfa_register %rbp
-  cld
-  movl reprise_tick_vector_bytes(%rip), %eax
-  subq %rax, %rsp
-  andq $-64, %rsp
-  movq %rsp, %rdi
-  SAVE_VECTOR
-  call reprise_tick_gives_way
-  movq %rsp, %rdi
-  RESTORE_VECTOR
-  movq %rbp, %rsp
-  .cfi_def_cfa_register %rsp
-  popq %rbp
-  .cfi_adjust_cfa_offset -8
-  .cfi_restore %rbp
-  .irp r, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax
-  popq %\r
-  .cfi_adjust_cfa_offset -8
-  .endr
-  popfq
-  .cfi_adjust_cfa_offset -8
-  ret $128
-END_FUNC reprise_tick_yield
 
 END_FILE

@@ -36,7 +36,6 @@ extern uint32_t reprise_tick_vector_bytes;
 uint32_t reprise_tick_vector_bytes = 512;
 void reprise_tick_slow();
 int reprise_tick_expired(reprise::rt::TickFrame* frame, const void* xsave);
-void reprise_tick_gives_way();
 }
 
 namespace reprise::rt {
@@ -150,7 +149,7 @@ bool may_preempt_at(const G* gp, uint64_t sp) {
 
 TickAnswer tick_expired(const TickFrame& frame) {
   const G* gp = getg();
-  if (gp == nullptr || gp != curg() || !may_preempt_at(gp, frame.sp)) {
+  if (!seam_active || gp == nullptr || gp != curg() || !may_preempt_at(gp, frame.sp)) {
     ticks_arm(counted.retry);
     counted.retry = std::min(2 * counted.retry, kMaxRetry);
     return TickAnswer::go_on;
@@ -187,8 +186,4 @@ LibcCallback::~LibcCallback() {
 int reprise_tick_expired(reprise::rt::TickFrame* frame, const void* xsave) {
   frame->xsave = xsave;
   return static_cast<int>(reprise::rt::tick_expired(*frame));
-}
-
-void reprise_tick_gives_way() {
-  reprise::rt::seam_preempted();
 }

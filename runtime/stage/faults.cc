@@ -82,7 +82,7 @@ void on_fault(int signal, siginfo_t* info, void* v) {
     if (!t.guard) stage_is_broken(signal, info, ip);
     return leave_guard(*t.guard, context);
   }
-  if (signal == SIGTRAP && preempt_step(t, info, context)) return;
+  if (signal == SIGTRAP && preempt_step(t, context)) return;
   if (emulate_instruction(t, signal, context)) return preempt_before_program(t);
   const bool caught = actions[signal].handler > 1 && !(t.mask & signal_bit(signal));
   if (caught) return deliver(t, context, signal, *info);

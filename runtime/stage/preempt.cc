@@ -44,9 +44,9 @@ constexpr int64_t kRetryTicks = 64;  // where preemption is not possible for som
 constexpr uint64_t kRedZone = 128;
 constexpr greg_t kTrapFlag = 0x100;
 constexpr uint8_t kIllegal = 0x06;   // raises SIGILL; debuggers use int3
+constexpr uint8_t kPushf = 0x9c, kPopf = 0x9d;
 constexpr uint32_t kMaxOpened = 4096;
 constexpr uint64_t kDefaultSliceNs = 10'000'000;  // the reference's
-constexpr int kTraceTrap = 2;        // TRAP_TRACE
 
 const CountedCode* code = nullptr;
 
@@ -171,7 +171,7 @@ void live_tick(Thread& t, ucontext_t* context, uint64_t pc) {
 // Single-stepped, pushf would push our trap flag and popf lose it.
 bool handles_flags(uint64_t pc) {
   const uint8_t b = *reinterpret_cast<const uint8_t*>(pc);
-  return b == 0x9c || b == 0x9d;
+  return b == kPushf || b == kPopf;
 }
 
 void live_step(Thread& t, ucontext_t* context) {
@@ -277,6 +277,13 @@ void replay_tick(Thread& t, ucontext_t* context, uint64_t pc) {
   plant(next.key.pc);
 }
 
+// Single-stepped, it would push our trap flag, to be popped when nobody expects it.
+void push_flags(ucontext_t* context) {
+  reg(context, REG_RSP) -= static_cast<greg_t>(sizeof(greg_t));
+  *reinterpret_cast<greg_t*>(reg(context, REG_RSP)) = reg(context, REG_EFL);
+  ++reg(context, REG_RIP);
+}
+
 // The recorded iterations of a `rep` are done.
 void replay_inside_repeat(Thread& t, ucontext_t* context) {
   take_out();
@@ -301,6 +308,10 @@ void replay_planted(Thread& t, ucontext_t* context) {
     next.rest_of_repeat = true;
     return plant(key.pc + repeated);
   }
+  if (*reinterpret_cast<const uint8_t*>(key.pc) == kPushf) {
+    push_flags(context);
+    return plant(key.pc);
+  }
   next.stepping_over = true;
   reg(context, REG_EFL) |= kTrapFlag;
 }
@@ -319,8 +330,8 @@ bool preempt_illegal(Thread& t, ucontext_t* context) {
   return true;
 }
 
-bool preempt_step(Thread& t, const siginfo_t* info, ucontext_t* context) {
-  if (info->si_code != kTraceTrap) return false;
+// Whatever the kernel calls the trap: a virtual machine's debug status may lack the bit that says why.
+bool preempt_step(Thread& t, ucontext_t* context) {
   if (stepping) return live_step(t, context), true;
   if (!next.stepping_over) return false;
   next.stepping_over = false;

@@ -29,8 +29,8 @@ namespace reprise::stage {
 
 // Faults of the program, first of all: true if it is a tick or a planted byte, and dealt with.
 bool preempt_illegal(Thread& t, ucontext_t* context);
-// A single step of ours.
-bool preempt_step(Thread& t, const siginfo_t* info, ucontext_t* context);
+// SIGTRAP: true if it is a single step of ours.
+bool preempt_step(Thread& t, ucontext_t* context);
 
 // The timer's signal (tape::kWatchdogSignal; true if it is the timer's), and whether it was what a call
 // of the stage's returned EINTR for: then it is made again.

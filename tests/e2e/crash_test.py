@@ -10,7 +10,9 @@ import unittest
 
 BUILD = os.environ["REPRISE_BUILD"]
 REPRISE = os.path.join(BUILD, "tools", "reprise")
-PROGRAM = os.path.join(BUILD, "corpus", "rare_crash")
+# Counted code is preempted on its way to the crash, and stopped at each preemption by bytes in its text.
+PROGRAMS = [path for path in (os.path.join(BUILD, "corpus", name) for name in ("rare_crash", "rare_crash_counted"))
+            if os.path.exists(path)]
 REPLAYS = int(os.environ.get("REPRISE_REPLAYS", "5"))  # tools/soak asks for more
 # With one in a hundred the chance that none of so many crashes is below one in ten thousand.
 RUNS = 1000
@@ -27,10 +29,15 @@ def fault(text):
 
 class RareCrash(unittest.TestCase):
     def test_it_is_recorded_until_it_crashes_and_replays_to_the_same_instruction(self):
+        for program in PROGRAMS:
+            with self.subTest(program):
+                self.crashes_again(program)
+
+    def crashes_again(self, program):
         with tempfile.TemporaryDirectory() as directory:
             trace = os.path.join(directory, "crash.rpz")
             recorded = run([REPRISE, "record", "--policy", "random", "--seed", "1", "--until-failure", str(RUNS),
-                            "-o", trace, "--", PROGRAM])
+                            "-o", trace, "--", program])
             self.assertEqual(recorded.returncode, -signal.SIGSEGV, recorded.stderr[-2000:])
             where = fault(recorded.stderr)
             self.assertEqual([address for address, _ in where], ["0x5aa500001230"], recorded.stderr[-2000:])
@@ -43,10 +50,15 @@ class RareCrash(unittest.TestCase):
     def test_the_debugger_stops_at_the_instruction(self):
         if not os.access("/usr/bin/gdb", os.X_OK):
             self.skipTest("no gdb")
+        for program in PROGRAMS:
+            with self.subTest(program):
+                self.is_debugged(program)
+
+    def is_debugged(self, program):
         with tempfile.TemporaryDirectory() as directory:
             trace = os.path.join(directory, "crash.rpz")
             recorded = run([REPRISE, "record", "--policy", "random", "--seed", "1", "--until-failure", str(RUNS),
-                            "-o", trace, "--", PROGRAM])
+                            "-o", trace, "--", program])
             (_, pc), = fault(recorded.stderr)
             script = os.path.join(directory, "commands")
             with open(script, "w", encoding="utf-8") as file:

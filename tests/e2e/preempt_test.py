@@ -74,7 +74,6 @@ class Preempted(unittest.TestCase):
         self.assertGreater(sum(preemptions for preemptions, _ in total), 0)
         self.assertGreater(sum(lost for _, lost in total), 0)
 
-    @unittest.skip("a replay of racy_counter_O3 was seen to end in a fault; runtime/stage/README.md, holes")
     def test_preemptions_at_time_slices_are_met_again(self):
         preemptions, _ = self.pairs("fair", 6000, "--slice-us", "100")
         self.assertGreater(preemptions, 0)

@@ -305,7 +305,10 @@ void alarm_soon(int k) {
 
 void child_process() {
   const pid_t child = fork();
-  if (child == 0) _exit(7);
+  if (child == 0) {
+    compute(5 + static_cast<int>(world->hash % 4));  // it is nobody's to preempt any more
+    _exit(7);
+  }
   int status = 0;
   pid_t ended;
   do ended = waitpid(child, &status, 0);

@@ -4,7 +4,7 @@
     check_ticks.py [--verbose] FILE
 
 FILE is a linked executable or library. In the control flow graph of its counted text no cycle may avoid
-the ticks, and no function may be entered and left, or make a call, without one: then no instruction is
+the ticks, its own and those at the entry of counted functions that it calls directly, and no function may be entered and left, or make a call, without one: then no instruction is
 executed twice between two ticks with the same stack pointer. Edges are jumps, branches, what follows a
 call (the plugins end those that do not return with a `ud2`), the landing pads of a call (from the
 exception tables), and the targets of jump tables and of computed gotos.
@@ -190,9 +190,18 @@ class Graph:
         targets = self._plain_successors(instruction)
         if instruction.op.startswith("jmp") and instruction.target() is None:
             targets = self._indirect_targets(at)
-        elif instruction.op.startswith("call") and (pad := self.pad(at)) is not None:
-            targets = targets + [pad]
+        elif instruction.op.startswith("call"):
+            if self._calls_counted(instruction):
+                return []
+            if (pad := self.pad(at)) is not None:
+                targets = targets + [pad]
         return [t for t in targets if t in self.known]
+
+    def _calls_counted(self, instruction):
+        """Directly, so that no linker replaces it; its own tick comes first (ways_past_the_entry)."""
+        target = instruction.target()
+        i = bisect.bisect_left(self.begins, target) if target is not None else len(self.begins)
+        return i < len(self.begins) and self.begins[i] == target and ".cold" not in self.code.symbols.get(target, ".cold")
 
     def components(self):
         """Strongly connected sets of instructions that are cycles (Tarjan, without recursion)."""
