@@ -25,8 +25,13 @@ HIDDEN_LOOP = """
 void hidden(unsigned long* n) { asm volatile("1: decq (%0)\\n\\tpause\\n\\tjne 1b" : : "r"(n) : "memory"); }
 """
 RECURSIVE_AND_LOOPING = """
-int depth(int n) { return n > 0 ? depth(n - 1) + depth(n - 2) : 1; }
+int depth(int n) { volatile int kept = n; return n > 0 ? depth(n - 1) + kept : 1; }
 int sum(const volatile int* v, int n) { int s = 0; for (int i = 0; i < n; ++i) s += v[i]; return s; }
+"""
+# The loop needs no tick of its own: each turn has the callee's.
+LOOP_OF_CALLS = """
+namespace { [[gnu::noinline]] int once(volatile int* v) { return ++*v; } }
+int calls(volatile int* v, int n) { int s = 0; for (int i = 0; i < n; ++i) s += once(v); return s; }
 """
 NOP9 = bytes.fromhex("660f1f840000000000")
 
@@ -99,6 +104,14 @@ class Check(unittest.TestCase):
             self.assertTrue(all(missed), missed)
             self.assertTrue(any("_Z3sumPVKii" in found for found in missed), missed)
             self.assertTrue(any("_Z5depthi" in found for found in missed), missed)
+
+    def test_a_loop_whose_every_turn_calls_a_counted_function_may_lack_its_own(self):
+        built = self.library(LOOP_OF_CALLS)
+        image = elf.Image(built)
+        missed = [self.complaints_without(built, image, site) for site in sorted(image.tick_sites())]
+        self.assertEqual(sum(not found for found in missed), 1, missed)
+        self.assertTrue(any("_Z5callsPVii" in found for found in missed), missed)
+        self.assertTrue(any("once" in found for found in missed), missed)
 
     def complaints_without(self, built, image, site):
         data = bytearray(image.data)
