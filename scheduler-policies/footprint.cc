@@ -9,10 +9,12 @@
 namespace reprise::seam {
 namespace {
 
-Operation made(OpKind op, std::span<const Access> accesses, Site site) {
-  Operation operation{op, std::min(accesses.size(), Operation::kMaxAccesses), {}, site};
-  std::copy_n(accesses.begin(), operation.count, operation.accesses);
-  return operation;
+// In place, and of the accesses only those that there are: it happens at every event.
+void put(Operation& to, OpKind op, std::span<const Access> accesses, Site site) {
+  to.op = op;
+  to.site = site;
+  to.count = std::min(accesses.size(), Operation::kMaxAccesses);
+  for (size_t i = 0; i < to.count; ++i) to.accesses[i] = accesses[i];
 }
 
 }  // namespace
@@ -48,7 +50,7 @@ std::optional<Transition> Footprint::executed(const Event& event) {
     began = {event.goroutine, operation_of({.goroutine = event.goroutine})};
   }
   pending.announced = event.kind == Event::Kind::step;
-  if (pending.announced) pending.operation = made(event.op, event.accesses, event.site);
+  if (pending.announced) put(pending.operation, event.op, event.accesses, event.site);
   if (pending.announced) pending.blocked = false;
   if (event.kind == Event::Kind::block) pending.blocked = true;
   current_ = event.goroutine;
@@ -76,7 +78,10 @@ const Operation* Footprint::waited_in(const Candidate& candidate) const {
 
 Operation Footprint::operation_of(const Candidate& candidate) const {
   const Operation* waited = waited_in(candidate);
-  return waited != nullptr ? *waited : made(candidate.op, candidate.accesses, candidate.site);
+  if (waited != nullptr) return *waited;
+  Operation operation;
+  put(operation, candidate.op, candidate.accesses, candidate.site);
+  return operation;
 }
 
 }  // namespace reprise::seam

@@ -21,10 +21,8 @@ class PortfolioPolicy final : public Policy {
   bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override { return turn_->choose(decision); }
   uint64_t draw(const Decision& decision) override { return turn_->draw(decision); }
-  void executed(const Event& event) override {
-    if (turn_->wants_events()) turn_->executed(event);
-  }
-  bool wants_events() const override { return true; }
+  void executed(const Event& event) override { turn_->executed(event); }
+  bool wants_events() const override { return turn_->wants_events(); }
   void end_run(const Outcome& outcome) override { turn_->end_run(outcome); }
 
  private:

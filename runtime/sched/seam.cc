@@ -190,6 +190,7 @@ void seam_begin_schedule(uint64_t max_steps) {
   state.ticks = 0;
   state.step = 0;
   state.points_alone = 0;
+  state.wants_events = state.policy->wants_events();
   state.max_steps = max_steps;
 }
 

@@ -47,7 +47,8 @@ class Policy {
   // their time slice is over.
   virtual uint64_t draw(const Decision& decision) = 0;
 
-  // Every step, spawn, block, wake and exit, in order. Called only if wants_events().
+  // Every step, spawn, block, wake and exit, in order. Called only if wants_events(), which is asked after begin_run() and
+  // holds for the run.
   virtual void executed(const Event& event) = 0;
   virtual bool wants_events() const { return false; }
 

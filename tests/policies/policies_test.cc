@@ -14,6 +14,7 @@
 #include "scheduler-policies/greybox.h"
 #include "scheduler-policies/happens_before.h"
 #include "scheduler-policies/pct.h"
+#include "scheduler-policies/portfolio.h"
 #include "scheduler-policies/pos.h"
 #include "scheduler-policies/preemption_bounded.h"
 #include "scheduler-policies/random.h"
@@ -179,6 +180,14 @@ std::vector<GoId> greybox_choices(Site moved_by) {
     policy.end_run({});
   }
   return all;
+}
+
+TEST(Portfolio, wants_events_in_the_turns_of_those_who_learn_from_them) {
+  PortfolioPolicy policy(1);
+  policy.begin_run({1, 0});  // pos
+  EXPECT_FALSE(policy.wants_events());
+  policy.begin_run({1, 1});  // surw
+  EXPECT_TRUE(policy.wants_events());
 }
 
 TEST(Greybox, chooses_alike_wherever_the_compiler_has_put_the_code) {
