@@ -67,7 +67,7 @@ void Watchdog::ask_spinning_thread() {
     const uint64_t since = before == cpu_ns_.end() ? 0 : before->second;
     if (ns - since < limit_ns_) continue;
     // Release: the stage reads it in the handler of the signal that follows.
-    std::atomic_ref(control_->watchdog_asks).store(1, std::memory_order_release);
+    std::atomic_ref(control_->watchdog_asks).store(tape::kKeepsWaiting, std::memory_order_release);
     syscall(SYS_tgkill, child_, tid, tape::kWatchdogSignal);
     cpu_ns_.clear();  // if it goes on, it has the whole limit again
     return;

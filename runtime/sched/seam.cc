@@ -14,6 +14,7 @@
 #include "runtime/sched/seam.h"
 
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -36,6 +37,8 @@
 #include "runtime/seam/default_choice.h"
 #include "runtime/seam/names.h"
 #include "runtime/sched/ready_set.h"
+#include "runtime/signal/sigqueue.h"
+#include "runtime/sys/interpose.h"
 #include "runtime/sys/syscall.h"
 
 namespace reprise::rt {
@@ -57,6 +60,7 @@ struct SeamState {
   uint64_t max_steps = UINT64_MAX;
   uint64_t points_alone = 0;
   ReadySet ready;
+  tape::Forks* forks = nullptr;    // in a run of a fork server
 };
 constinit SeamState state;
 
@@ -150,6 +154,56 @@ void note_goroutine(const stage::Table& table, const G* gp) {
   table.note_bytes(tape::kGoroutine, 0, static_cast<int64_t>(gp->goid), &record, sizeof record);
 }
 
+// A table of an older stage ends before it.
+bool has_fork_point(const stage::Table& table) {
+  return table.bytes >= offsetof(stage::Table, forks) + sizeof table.forks;
+}
+
+void too_long() { stage_table()->fail(tape::Verdict::stuck, "livelock: the run has more steps than it may have"); }
+
+void begin_run(const stage::Table& table, seam::Policy& policy) {
+  const uint64_t seed = table.control->seed;
+  if (has_fork_point(table)) state.forks = table.forks;
+  tape::Forks* forks = state.forks;
+  if (forks == nullptr) {
+    if (!policy.begin_run({seed, 0})) boot_usage_error("policy: nothing to run");
+    return;
+  }
+  if (!policy.begin_run({seed, forks->run, forks->longest})) {
+    forks->over = 1;
+    _exit(0);
+  }
+  if (forks->max_steps != 0) state.max_steps = forks->max_steps;
+  schedule_hooks.too_long = too_long;
+}
+
+// Where main has returned, and nothing is left that could wake anybody, whoever waits would wait for ever. If
+// something is left (a goroutine that can run, a timer, a descriptor), nothing is said: then nobody knows.
+void describe_leak(std::span<char> to) {
+  const bool something_left = !state.ready.empty() || timers_pending() || netpoll_waiting() ||
+                              program_threads() != 0 || signals_wanted();
+  if (something_left) return;
+  size_t used = 0;
+  for (const G* gp = sched.allgs.load(); gp != nullptr; gp = gp->alllink.load()) {
+    if (gp->system || gp == curg() || gp->status.load() != GStatus::waiting || used >= to.size()) continue;
+    const int n = std::snprintf(to.data() + used, to.size() - used, "%s%s",
+                                used == 0 ? "leak: goroutines wait for ever when main returns: " : ", ",
+                                wait_reason_text(gp->wait_reason));
+    used += static_cast<size_t>(n);
+  }
+}
+
+// For the parent of a fork server.
+void report_outcome(tape::Forks& forks, const seam::Outcome& outcome) {
+  forks.steps = state.step;
+  forks.longest = std::max(forks.longest, state.step);
+  const size_t size = std::min(outcome.message.size(), sizeof forks.message - 1);
+  std::memcpy(forks.message, outcome.message.data(), size);
+  forks.message[size] = 0;
+  if (outcome.kind == seam::Outcome::Kind::ok) describe_leak(forks.message);
+  forks.outcome = 1 + static_cast<uint32_t>(outcome.kind);
+}
+
 }  // namespace
 
 void seam_install() {
@@ -158,7 +212,8 @@ void seam_install() {
   std::string error;
   std::unique_ptr<seam::Policy> policy = seam::wire_policy(*table, &error);
   if (policy == nullptr) boot_usage_error(error);
-  if (!policy->begin_run({table->control->seed, 0})) boot_usage_error("policy: nothing to run");
+  if (has_fork_point(*table)) table->fork_point();
+  begin_run(*table, *policy);
   activate(policy.release());
   *table->runnable = state.ready.size_address();
   *table->goroutines = goroutine_list();
@@ -202,6 +257,7 @@ void seam_finish(const seam::Outcome& outcome) {
     state.policy->end_run(outcome);
     return 0;
   });
+  if (state.forks != nullptr) report_outcome(*state.forks, outcome);
 }
 
 void ready_put(G* gp) {

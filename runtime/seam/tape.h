@@ -172,6 +172,35 @@ enum class Verdict : uint32_t {
 
 // SIGSTKFLT: nothing on Linux sends it, so programs do not use it.
 inline constexpr int kWatchdogSignal = 16;
+enum WatchdogQuestion : uint32_t {
+  kKeepsWaiting = 1,  // the thread has computed for long without an event: is somebody kept waiting?
+  kEndRun = 2,        // the run's time is over: it ends here, whatever it does
+};
+
+// A fork server and its runs (runtime/stage/fork_server.h). The parent asks for one run after another, the
+// program says how each went. Words before `run` belong to parent and stage, the others to the program.
+struct Forks {
+  uint32_t wanted;     // set by the parent before the start, with `read` so that kPrefixBytes are taken
+  uint32_t reached;    // stage: the program came to its fork point and serves
+  uint32_t asked;      // futex word: so many runs the parent has asked for
+  uint32_t ended;      // futex word: one more than runs that the stage has seen the end of
+  int32_t child;       // process id of the run, 0 if there is none
+  int32_t wait_status; // of the last run that ended
+
+  uint64_t run;        // parent: its index, for Policy::begin_run()
+  uint64_t max_steps;  // parent: more steps end the run as a livelock; 0: no limit
+  uint64_t prefix;     // parent: so many decisions, at prefix_of(), the run begins with
+  uint64_t longest;    // steps of the longest run so far
+  uint64_t steps;      // of this run so far, and at its end
+  uint64_t behaviour;  // the same for runs that differ in the order of independent steps only
+  uint32_t over;       // the policy has nothing left to explore; the run did not happen
+  uint32_t outcome;    // 0: the program did not say, else 1 + seam::Outcome::Kind
+  char message[1024];  // of the outcome, NUL-terminated
+};
+
+// The end of a fork server's ring is the parent's: decisions with which a run begins, as Records.
+inline constexpr uint64_t kPrefixBytes = 1u << 20;
+inline constexpr uint64_t kMostPrefix = kPrefixBytes / sizeof(Record);
 
 // Offset 0 of the tape file.
 struct Control {
@@ -212,8 +241,8 @@ struct Control {
   // the parent for a packed trace, else empty.
   char file_root[1024];
 
-  // Set by the parent just before it sends kWatchdogSignal to a thread that has computed for long
-  // without an event; cleared by the stage when it has looked.
+  // Set by the parent, to a WatchdogQuestion, just before it sends kWatchdogSignal to a thread; cleared
+  // by the stage when it has looked.
   uint32_t watchdog_asks;
 
   // Output of child processes while recording (replay/child_output.h). The parent fills `child_pipe`
@@ -241,7 +270,14 @@ struct Control {
 
   uint64_t slice_ns;  // live, set by the parent: how long a goroutine runs counted code before it is
                       // preempted, under policies that leave that to time
+
+  Forks forks;
 };
 static_assert(sizeof(Control) <= kControlBytes);
+
+// In the program.
+inline const Record* prefix_of(const Control& control) {
+  return reinterpret_cast<const Record*>(kTapeBase + kControlBytes + control.ring_bytes - kPrefixBytes);
+}
 
 }  // namespace reprise::tape

@@ -48,7 +48,7 @@ struct CountedCode {
 
 struct Table {
   uint32_t abi_version;
-  uint32_t reserved;
+  uint32_t bytes;  // of the table; 0 from a stage whose table ends with `counted`
   const tape::Control* control;  // policy, seed, options, mode at start
 
   // The mode now: a forked child turns to off.
@@ -82,6 +82,13 @@ struct Table {
   // Counted code is preempted from now on. `code` lives for ever. At most once in an image; on the thread
   // that runs the goroutines.
   void (*counted)(const CountedCode* code);
+
+  // Called once by a booted program, before its first decision. Returns at once; in a fork server it
+  // returns in every run, each in a process of its own, and not in the server.
+  void (*fork_point)();
+
+  // Where a run of a fork server says what it does. Null in all other modes.
+  tape::Forks* forks;
 };
 
 }  // namespace reprise::stage

@@ -11,6 +11,7 @@
 #include "runtime/stage/call.h"
 #include "runtime/stage/clocks.h"
 #include "runtime/stage/events.h"
+#include "runtime/stage/fork_server.h"
 #include "runtime/stage/halt.h"
 #include "runtime/stage/instructions.h"
 #include "runtime/stage/layout.h"
@@ -29,6 +30,7 @@ int64_t stage_entry_note(uint32_t kind, uint32_t check, int64_t value);
 void stage_entry_note_bytes(uint32_t kind, uint32_t check, int64_t value, const void* bytes,
                             uint32_t size);
 void stage_entry_counted(const reprise::stage::CountedCode* code);
+void stage_entry_fork_point();
 void stage_entry_fail(reprise::tape::Verdict verdict, const char* message);
 int64_t stage_entry_clock(int clock_id);
 long stage_entry_syscall(long, long, long, long, long, long, long);
@@ -93,6 +95,8 @@ extern "C" long stage_do_syscall(long nr, long a0, long a1, long a2, long a3, lo
   return 0;
 }
 
+extern "C" void stage_do_fork_point() { fork_point(self()); }
+
 extern "C" [[noreturn]] void stage_do_fail(Verdict verdict, const char* message) {
   fail(verdict, message);
 }
@@ -150,6 +154,7 @@ bool make_table() {
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
   if (at != static_cast<long>(table_address())) return false;
   table() = {.abi_version = kAbiVersion,
+             .bytes = sizeof(Table),
              .control = control,
              .mode = stage_entry_mode,
              .syscall = stage_entry_syscall,
@@ -159,7 +164,9 @@ bool make_table() {
              .runnable = &runnable_goroutines,
              .goroutines = &goroutines,
              .fail = stage_entry_fail,
-             .counted = stage_entry_counted};
+             .counted = stage_entry_counted,
+             .fork_point = stage_entry_fork_point,
+             .forks = fork_server_wanted() ? &control->forks : nullptr};
   return true;
 }
 

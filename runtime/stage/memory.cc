@@ -18,6 +18,7 @@
 #include "runtime/stage/address_space.h"
 #include "runtime/stage/events.h"
 #include "runtime/stage/files.h"
+#include "runtime/stage/fork_server.h"
 #include "runtime/stage/instructions.h"
 #include "runtime/stage/layout.h"
 #include "runtime/stage/raw.h"
@@ -75,9 +76,15 @@ uint64_t place(const Call& call, const Request& r) {
   return call.args[0];
 }
 
+// Policies learn from one run of a fork server to the next.
+bool shared_by_runs(uint64_t at, const Request& r) {
+  return at == tape::kPolicyArena && r.anonymous && fork_server_wanted();
+}
+
 long map_at(uint64_t at, const Request& r) {
   const bool no_replace = r.flags & MAP_FIXED_NOREPLACE;
-  const long flags = no_replace ? r.flags : (r.flags & ~MAP_32BIT) | MAP_FIXED;
+  long flags = no_replace ? r.flags : (r.flags & ~MAP_32BIT) | MAP_FIXED;
+  if (shared_by_runs(at, r)) flags = (flags & ~MAP_TYPE) | MAP_SHARED;
   return raw(SYS_mmap, at, r.size, r.protection, flags, r.fd, r.offset);
 }
 

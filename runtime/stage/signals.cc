@@ -22,6 +22,7 @@
 
 #include "runtime/stage/child_output.h"
 #include "runtime/stage/events.h"
+#include "runtime/stage/fork_server.h"
 #include "runtime/stage/layout.h"
 #include "runtime/stage/model.h"
 #include "runtime/stage/raw.h"
@@ -497,7 +498,11 @@ long do_kill(Thread& t, Call& call) {
   const long signal = call.args[call.nr == SYS_tgkill ? 2 : 1];
   if (signal < 1 || signal >= kSignals) return plain(t, call);
   const bool fatal = live() ? fatal_to_self(t, call, signal) : next_value(t, call) == kFatalToSelf;
-  if (!fatal) return plain(t, call);
+  if (!fatal) {
+    const int thread = call.nr == SYS_tgkill;
+    if (call.nr != SYS_kill) call.args[thread] = own_thread_id(t, call.args[thread]);
+    return plain(t, call);
+  }
   await_child_output_at_end();
   settled(t, call, kFatalToSelf);
   finish(t, signal);

@@ -37,7 +37,7 @@ const char* map_tape() {
       !map_at(kRingBase + ring, ring, tape::kControlBytes)) {
     return "cannot map the ring of the tape";
   }
-  raw(SYS_madvise, kRingBase, 2 * ring, MADV_DONTFORK);
+  if (!control->forks.wanted) keep_ring_from_children();
   raw(SYS_madvise, kRingBase, 2 * ring, MADV_RANDOM);
   scribe_pid = raw(SYS_getppid);
   return nullptr;
@@ -62,6 +62,10 @@ void wake_other_side(uint32_t* word) {
   __atomic_add_fetch(word, 1, __ATOMIC_SEQ_CST);
   raw(SYS_futex, word, FUTEX_WAKE, 1);
 }
+
+void keep_ring_from_children() { raw(SYS_madvise, kRingBase, 2 * control->ring_bytes, MADV_DONTFORK); }
+
+void server_is_parent() { scribe_pid = raw(SYS_getppid); }
 
 bool other_parent = false;
 

@@ -24,6 +24,12 @@ uint64_t record_bytes(const Record* record);
 void wait_for_other_side(uint32_t* word, uint32_t value);
 void wake_other_side(uint32_t* word);
 
+// Children of the program do not get the ring.
+void keep_ring_from_children();
+
+// A run of a fork server: its parent stands for the scribe.
+void server_is_parent();
+
 // The reprise parent is alive; it was when the stage started.
 bool scribe_alive();
 // A child of vfork runs, whose parent is not the scribe but the program, which is alive.

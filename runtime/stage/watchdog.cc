@@ -39,7 +39,9 @@ bool kept_waiting(Line& who) {
 
 void on_watchdog(int signal, siginfo_t* info, void* v) {
   if (on_slice(self(), info, static_cast<ucontext_t*>(v))) return;
-  if (!__atomic_exchange_n(&control->watchdog_asks, 0, __ATOMIC_ACQ_REL)) {
+  const uint32_t asked = __atomic_exchange_n(&control->watchdog_asks, 0, __ATOMIC_ACQ_REL);
+  if (asked == tape::kEndRun) fail(Verdict::stuck, "hang: the run did not end within its time");
+  if (!asked) {
     if (live()) on_signal(signal, info, v);
     return;
   }

@@ -12,6 +12,9 @@
 #include "replay/recorder.h"
 #include "runtime/seam/catalog.h"
 #include "runtime/seam/policy_memory.h"
+#include "scheduler-policies/behaviour.h"
+#include "scheduler-policies/fair_suffix.h"
+#include "scheduler-policies/prefix.h"
 
 namespace reprise::seam {
 namespace {
@@ -78,6 +81,12 @@ class Wired final : public Policy {
   CandidateRoom candidates_;
 };
 
+// Null but in a fork server, whose runs are explored.
+tape::Forks* forks_of(const stage::Table& table) {
+  const bool known = table.bytes >= offsetof(stage::Table, forks) + sizeof table.forks;
+  return known ? table.forks : nullptr;
+}
+
 }  // namespace
 
 std::unique_ptr<Policy> wire_policy(const stage::Table& table, std::string* error) {
@@ -85,6 +94,11 @@ std::unique_ptr<Policy> wire_policy(const stage::Table& table, std::string* erro
   const tape::Control& control = *table.control;
   std::unique_ptr<Policy> policy = make_policy(control.policy, control.seed, error);
   if (policy == nullptr) return nullptr;
+  if (tape::Forks* forks = forks_of(table)) {
+    policy = std::make_unique<FairSuffixPolicy>(std::move(policy), forks->max_steps / 2);
+    policy = std::make_unique<PrefixPolicy>(std::move(policy), control);
+    policy = std::make_unique<BehaviourPolicy>(std::move(policy), &forks->behaviour);
+  }
   return std::make_unique<Wired>(table, std::move(policy));
 }
 
