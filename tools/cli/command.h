@@ -11,6 +11,7 @@ namespace reprise::cli {
 
 enum Status : int {
   kOk = 0,
+  kFound = 1,        // fuzz: a failure
   kUsage = 64,       // nothing was started
   kBadTrace = 65,    // the trace cannot be read, or belongs to other binaries
   kDiverged = 70,    // replay differed from the recording, or Reprise could not follow the program
@@ -53,9 +54,28 @@ struct ReplayOptions {
   std::string status_file;
 };
 
+struct FuzzOptions {
+  std::string policy = "portfolio";
+  std::optional<uint64_t> seed;  // nothing: a random one
+  uint64_t schedules = 0;        // of all shards together; 0: no limit, or 10,000 if there is none of time
+  double seconds = 0;            // 0: no limit
+  unsigned jobs = 0;             // 0: one a processor
+  std::string shard;             // I/N
+  std::string failures = "reprise-failures";
+  std::string corpus;            // empty: none
+  std::string junit;             // empty: none
+  std::vector<std::string> fail_when;
+  double timeout_s = 10;
+  uint64_t max_steps = 1'000'000;
+  double until_chance = 0;
+  uint64_t stop_after = 1;       // different failures; 0: never
+  uint64_t tape_mib = 16;        // a power of two
+};
+
 int run(const RunOptions& options, const Program& program);
 int record(const RecordOptions& options, const Program& program);
 int replay(const ReplayOptions& options);
+int fuzz(const FuzzOptions& options, const Program& program);
 int show(const std::string& path, bool json);
 int pack(const std::string& path, std::string into);
 int doctor();

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ constexpr const char* kAbout =
     "  reprise replay bug.rpz                                repeat it, as often as needed\n"
     "  reprise replay bug.rpz --gdb                          repeat it under gdb\n"
     "  reprise show bug.rpz                                  what was recorded\n"
+    "  reprise fuzz -- ./test                                find a schedule that fails\n"
     "\n"
     "run, record and replay end as the program ended. Reprise's own statuses: 64 usage, 65 bad\n"
     "trace, 70 divergence, 74 trace incomplete.\n";
@@ -123,6 +125,72 @@ void add_replay(CLI::App& app, Action* action) {
   sub->callback([=] { *action = [=](const Program&) { return replay(*options); }; });
 }
 
+void add_limits(CLI::App& sub, FuzzOptions& o) {
+  sub.add_option("--schedules", o.schedules,
+                 "End after so many schedules, of all shards together (default: 10,000, or no limit with --time)")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 62));
+  sub.add_option("--time", o.seconds, "End after so long: 30s, 5m, 2h")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}}));
+  sub.add_option("--until-chance", o.until_chance,
+                 "End when the chance that the next schedule shows something new is below this, as far as\n"
+                 "the schedules so far tell (Good and Turing's estimate)")
+      ->check(CLI::Range(0.0, 1.0));
+  sub.add_option("--stop-after", o.stop_after, "End after so many different failures; 0: never")->capture_default_str();
+}
+
+void add_failures(CLI::App& sub, FuzzOptions& o) {
+  sub.add_option("--fail-when", o.fail_when,
+                 "What counts as a failure, may be repeated: exit (a status that is not 0; panics, fatal errors\n"
+                 "and deadlocks have one), signal (killed by one), leak (main returns while goroutines\n"
+                 "wait whom nobody can wake), race (a data race in checked code), output=REGEX (stdout or stderr\n"
+                 "match). Default: exit, signal, leak, race.\n"
+                 "A run that hangs or livelocks always fails")
+      ->expected(1)
+      ->take_all();
+  sub.add_option("--timeout", o.timeout_s,
+                 "Seconds for one schedule; then it is a hang, and the trace tells where everybody was; 0: none")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  sub.add_option("--max-steps", o.max_steps,
+                 "More steps than this are a livelock. The second half of them is scheduled fairly")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 62))
+      ->capture_default_str();
+  sub.add_option("--junit", o.junit, "Write the result here as JUnit XML");
+  sub.add_option("--failures", o.failures, "The folder of the traces")->capture_default_str();
+  sub.add_option("--tape-mib", o.tape_mib, "Room for a run's recording, a power of two; a longer run leaves no trace")
+      ->check(CLI::IsMember(std::vector<uint64_t>{4, 8, 16, 32, 64, 128, 256, 512, 1024}))
+      ->capture_default_str();
+}
+
+void add_fuzz(CLI::App& app, Action* action) {
+  CLI::App* sub = subcommand(app, "fuzz", "Run a program under many schedules until one fails",
+      "  reprise fuzz -- ./test                          10,000 schedules, or the first failure\n"
+      "  reprise fuzz --time 5m -- ./test                for five minutes\n"
+      "  reprise fuzz --shard 2/8 --seed 1 --schedules 80000 -- ./test    the second of eight machines\n"
+      "  reprise fuzz --fail-when output=LOST -- ./server --selftest\n"
+      "      every failure leaves a trace: reprise replay, explain and shrink go on from there\n"
+      "\n"
+      "The program is loaded and booted once and forked for each schedule: its stdin is empty, and files\n"
+      "that it writes are seen by the schedules after. A failure is replayed before it is reported.\n"
+      "Exit status: 0 no failure, 1 found, 64 not started, 70 it could not go on.\n");
+  auto options = std::make_shared<FuzzOptions>();
+  std::string policies = "Who goes next, or the path of a shared object with a policy of yours.";
+  for (const seam::CatalogEntry& entry : seam::catalog()) policies += fmt::format("\n{}: {}", entry.name, entry.summary);
+  sub->add_option("--policy", options->policy, policies)->capture_default_str();
+  sub->add_option("--seed", options->seed, "Schedules follow from it (default: a random one, which is printed)");
+  sub->add_option("--jobs", options->jobs, "So many at a time (default: one a processor)")->check(CLI::Range(1, 1024));
+  sub->add_option("--shard", options->shard,
+                  "I/N: only the I-th of N shares of the schedules. Shares do not overlap, and together they\n"
+                  "are the schedules of one campaign with this seed");
+  sub->add_option("--corpus", options->corpus,
+                  "A directory of schedules: what it holds is run first, and varied; what fails or behaves anew is\n"
+                  "added. Copy files to merge two; campaigns may share one");
+  add_limits(*sub, *options);
+  add_failures(*sub, *options);
+  sub->prefix_command();
+  sub->callback([=] { *action = [=](const Program& program) { return fuzz(*options, program); }; });
+}
+
 void add_show(CLI::App& app, Action* action) {
   CLI::App* sub = subcommand(app, "show", "Print what a trace holds",
       "  reprise show bug.rpz\n"
@@ -180,6 +248,7 @@ int parse_and_act(std::vector<std::string> ours, Program program) {
   add_run(app, &action);
   add_record(app, &action);
   add_replay(app, &action);
+  add_fuzz(app, &action);
   add_show(app, &action);
   add_pack(app, &action);
   add_doctor(app, &action);
