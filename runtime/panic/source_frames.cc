@@ -76,19 +76,21 @@ Place call_site(Dwarf_Die* cu, Dwarf_Die* inlined) {
   return place;
 }
 
-// The function below `parent` whose code holds pc. Functions with code are children of their unit
-// with GCC, or of its namespaces with clang.
+// The function below `parent` whose code holds pc. Functions with code are children of their unit with GCC, or
+// of its namespaces with clang; those of a class that is local to a function lie in that function.
 bool find_function(Dwarf_Die parent, Dwarf_Addr pc, Dwarf_Die* function) {
-  std::vector<Dwarf_Die> namespaces;
+  std::vector<Dwarf_Die> inner;
   Dwarf_Die die;
   for (int end = dwarf_child(&parent, &die); end == 0; end = dwarf_siblingof(&die, &die)) {
     const int tag = dwarf_tag(&die);
-    if (tag == DW_TAG_namespace) namespaces.push_back(die);
+    const bool holds_functions = tag == DW_TAG_namespace || tag == DW_TAG_structure_type ||
+                                 tag == DW_TAG_class_type || tag == DW_TAG_lexical_block;
+    if (holds_functions || tag == DW_TAG_subprogram) inner.push_back(die);
     if (tag != DW_TAG_subprogram || dwarf_haspc(&die, pc) <= 0) continue;
     *function = die;
     return true;
   }
-  for (const Dwarf_Die& each : namespaces)
+  for (const Dwarf_Die& each : inner)
     if (find_function(each, pc, function)) return true;
   return false;
 }

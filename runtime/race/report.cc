@@ -95,10 +95,13 @@ Stack frames_of(uint32_t place) {
 
 std::string text_of(const Stack& stack) {
   std::string text;
-  for (const rt::SourceFrame& frame : stack) {
-    if (!rt::is_runtime_frame(frame)) text += rt::frame_text(frame);
+  for (const bool all : {false, true}) {
+    for (const rt::SourceFrame& frame : stack) {
+      if (all || !rt::is_runtime_frame(frame)) text += rt::frame_text(frame);
+    }
+    if (!text.empty()) return text;
   }
-  return text.empty() ? "\t(no frames)\n" : text;
+  return "\t(no frames)\n";
 }
 
 const char* verb_of(uint8_t how) {

@@ -1,6 +1,8 @@
 // What the runtime calls (race.h), and the program's malloc.
 //
 // __tsan_init, which every checked module's constructors call, puts it in place.
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "asm/asm.h"
@@ -64,11 +66,12 @@ void acquired(const void* object) {
 
 constexpr size_t kMostOfAFree = 64 << 10;  // of a larger block only its beginning is looked at
 
-void allocated(void* block, size_t bytes) {
+void allocated(void* block, size_t) {
   if (!rt::seam_active || !ready) return;
   G* const gp = reprise_tls_g;
   const bool on_goroutine = gp != nullptr && gp->ctx.m != nullptr && gp->ctx.m->ctx.curg == gp;
-  mark_block(on_goroutine ? task_of(gp) : nullptr, reinterpret_cast<uint64_t>(block), bytes);
+  // All that freed() will be told of.
+  mark_block(on_goroutine ? task_of(gp) : nullptr, reinterpret_cast<uint64_t>(block), malloc_usable_size(block));
 }
 
 // A race with a free is one with a write. What comes after in the program's order is a use of freed memory,

@@ -206,7 +206,8 @@ int pthread_rwlock_clockwrlock(pthread_rwlock_t* l, clockid_t clock, const times
 int pthread_rwlock_unlock(pthread_rwlock_t* l) noexcept {
   const RwLock rw(l);
   if (!rw.shared()) {
-    announce_object(OpKind::runlock, rw.name_word(), true);
+    const bool writes = l->__data.__cur_writer != 0;
+    announce_object(writes ? OpKind::unlock : OpKind::runlock, rw.name_word(), true);
     return rw.unlock();
   }
   static const auto libc_s = libc_function<Plain>("pthread_rwlock_unlock");

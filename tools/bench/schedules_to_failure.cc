@@ -8,8 +8,8 @@
 // Mann-Whitney test (normal approximation, ties at half).
 //
 // A seed that reaches the cap counts as the cap, and how many did is listed. Race reports are off: a failure
-// is the kernel's own assertion or a deadlock. Plain build; shared variables announce their accesses
-// (corpus/programs/kernels/kernel.h).
+// is the kernel's own assertion or a deadlock. Shared variables announce their accesses (corpus/programs/kernels/
+// kernel.h), or are plain ones in the checked flavour (reprise-bench-schedules-checked).
 #include <reprise/explore.h>
 #include <reprise/go.h>
 #include <reprise/main.h>
@@ -162,6 +162,9 @@ std::vector<Cell> print_row(const Settings& settings, const kernels::Kernel& ker
 }
 
 void print_head(const Settings& settings) {
+#ifdef REPRISE_CHECKED_KERNELS
+  std::printf("Checked flavour. ");
+#endif
   std::printf("Mean schedules to the first failure over %lu seeds, cap %lu; [published means].\n\n",
               settings.seeds, settings.cap);
   std::printf("| kernel | threads |");
@@ -219,6 +222,7 @@ int measure_speed(uint64_t schedules) {
 }
 
 int run(int argc, char** argv) {
+  setenv("REPRISE_RACE", "report=0", 1);  // read at the first schedule
   Settings settings;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];

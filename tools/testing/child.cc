@@ -25,6 +25,7 @@ FailureKind kind_of(seam::Outcome::Kind kind) {
   switch (kind) {
     case seam::Outcome::Kind::panic: return FailureKind::panic;
     case seam::Outcome::Kind::deadlock: return FailureKind::deadlock;
+    case seam::Outcome::Kind::failed: return FailureKind::race;
     default: return FailureKind::fatal;
   }
 }

@@ -286,7 +286,7 @@ class Explorer {
 
 std::string_view name_of(FailureKind kind) {
   constexpr std::string_view kNames[] = {"none", "panic", "fatal error", "crash", "failed expectation",
-                                         "deadlock", "leak", "livelock", "hang", "exit"};
+                                         "deadlock", "leak", "livelock", "hang", "exit", "race"};
   return kNames[static_cast<size_t>(kind)];
 }
 

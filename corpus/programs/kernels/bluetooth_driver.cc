@@ -1,6 +1,6 @@
 // bluetooth_driver: a request tests whether the driver is stopping and only then counts itself, so the
 // driver may stop in between (Qadeer, Wu, "KISS: Keep It Simple and Sequential", 2004). The twin counts
-// first and tests then.
+// first and tests then, and does all under the lock.
 #include <mutex>
 
 #include "corpus/programs/kernels/kernel.h"
@@ -22,23 +22,48 @@ struct Driver {
     count(-1);
     if (pending.read() == 0) stop_event.write(true);
   }
-  bool enter(bool fixed) {
-    if (fixed) {
-      count(1);
-      if (!stopping.read()) return true;
-      leave();
-      return false;
-    }
+  bool enter() {
     if (stopping.read()) return false;
     count(1);
     return true;
   }
+
+  void leave_locked() {
+    pending.write(pending.read() - 1);
+    if (pending.read() == 0) stop_event.write(true);
+  }
+  bool enter_locked() {
+    const std::lock_guard hold(lock);
+    pending.write(pending.read() + 1);
+    if (!stopping.read()) return true;
+    leave_locked();
+    return false;
+  }
 };
 
-void request(Driver& d, bool fixed) {
-  if (!d.enter(fixed)) return;
-  require(!d.stopped.read(), "bluetooth_driver: a request at a stopped driver");
+constexpr const char* kClaim = "bluetooth_driver: a request at a stopped driver";
+
+void request(Driver& d) {
+  if (!d.enter()) return;
+  require(!d.stopped.read(), kClaim);
   d.leave();
+}
+
+void request_fixed(Driver& d) {
+  if (!d.enter_locked()) return;
+  const std::lock_guard hold(d.lock);
+  require(!d.stopped.read(), kClaim);
+  d.leave_locked();
+}
+
+void stop_fixed(Driver& d) {
+  {
+    const std::lock_guard hold(d.lock);
+    d.stopping.write(true);
+    d.leave_locked();
+  }
+  const std::lock_guard hold(d.lock);
+  if (d.stop_event.read()) d.stopped.write(true);
 }
 
 void stop(Driver& d) {
@@ -52,8 +77,8 @@ void stop(Driver& d) {
 void bluetooth_driver(bool fixed) {
   Driver d;
   Threads threads;
-  threads.start([&d, fixed] { request(d, fixed); });
-  threads.start([&d] { stop(d); });
+  threads.start([&d, fixed] { fixed ? request_fixed(d) : request(d); });
+  threads.start([&d, fixed] { fixed ? stop_fixed(d) : stop(d); });
 }
 
 }  // namespace kernels

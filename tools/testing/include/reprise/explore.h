@@ -8,7 +8,7 @@
 // begins anew, and must not leave goroutines or running tickers behind. It is run by the scheduler-policies of
 // that name, one schedule after another, in a forked child; the first schedule that fails ends the
 // exploration. What counts as a failure: a panic or fatal error, a crash, a failed expectation, all
-// goroutines asleep, goroutines left behind at the end, more than max_steps steps, 30 s without a
+// goroutines asleep, a data race (checked flavour, tools/checked/README.md), goroutines left behind at the end, more than max_steps steps, 30 s without a
 // step. A failure is run again in a fresh child, from its answers alone: `confirmed` says whether it
 // fails the same way there, which it does unless it depends on the schedules before it or on something
 // that no policy decides. The answers are kept in a file; `replay_command` runs just that schedule, in
@@ -43,7 +43,7 @@ struct ExploreOptions {
 };
 
 enum class FailureKind : uint8_t {
-  none, panic, fatal, crash, expectation, deadlock, leak, livelock, hang, exited,
+  none, panic, fatal, crash, expectation, deadlock, leak, livelock, hang, exited, race,
 };
 std::string_view name_of(FailureKind kind);
 

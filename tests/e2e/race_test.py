@@ -1,0 +1,98 @@
+"""The checked flavour from outside: what a race looks like, its exit status, settings, recordings."""
+
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+
+BUILD = os.environ["REPRISE_BUILD"]
+REPRISE = os.path.join(BUILD, "tools", "reprise")
+CASES = os.path.join(BUILD, "race_cases")
+BINARIES = [path for path in (CASES, CASES + "_clang") if os.path.exists(path)]
+
+
+def run(*command, settings=None):
+    env = {k: v for k, v in os.environ.items() if k != "REPRISE_RACE"}
+    if settings is not None:
+        env["REPRISE_RACE"] = settings
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stderr
+
+
+def controlled(case, settings=None, binary=CASES):
+    return run(REPRISE, "run", "--policy", "random", "--seed", "1", "--", binary, case, settings=settings)
+
+
+class Race(unittest.TestCase):
+
+    def test_nothing_of_threadsanitizers_library_is_linked(self):
+        for binary in BINARIES:
+            dynamic = subprocess.run(["readelf", "-d", binary], capture_output=True, text=True, check=True).stdout
+            self.assertNotIn("libtsan", dynamic)
+            symbols = subprocess.run(["nm", binary], capture_output=True, text=True, check=True).stdout
+            self.assertIn("__tsan_write4", symbols)
+            self.assertNotRegex(symbols, r" U __tsan_|__sanitizer_|_ZN6__tsan")
+
+    def test_report_names_both_accesses_and_both_goroutines(self):
+        for binary in BINARIES:
+            status, text = controlled("two_writes", binary=binary)
+            self.assertEqual(status, 66, text)
+            self.assertEqual(text.count("WARNING: DATA RACE"), 1, text)
+            self.assertRegex(text, r"Write at 0x[0-9a-f]+ by goroutine \d+:\n")
+            self.assertRegex(text, r"\nPrevious write at 0x[0-9a-f]+ by goroutine \d+:\n")
+            creations = re.findall(r"\nGoroutine (\d+) created by goroutine 1 at:\n", text)
+            self.assertEqual(len(set(creations)), 2, text)
+            self.assertIn("two_writes", text)
+            self.assertIn("tests/race/memory.cc:", text)
+            self.assertIn("Found 1 data race(s)", text)
+
+    def test_programs_without_races_end_as_ever(self):
+        for case in ("one_mutex", "pipeline", "release_and_acquire", "memory_used_again"):
+            self.assertEqual(controlled(case), (0, ""))
+
+    def test_started_directly_nothing_is_looked_for(self):
+        self.assertEqual(run(CASES, "two_writes"), (0, ""))
+
+    def test_reports_can_be_off_and_the_status_be_chosen(self):
+        self.assertEqual(controlled("two_writes", "report=0"), (0, ""))
+        self.assertEqual(controlled("two_writes", "exitcode=3")[0], 3)
+        status, text = controlled("two_writes", "exitcode=0")
+        self.assertEqual(status, 0)
+        self.assertIn("DATA RACE", text)
+
+    def test_first_race_may_end_the_program(self):
+        status, text = controlled("two_after_many", "halt=1,exitcode=7")
+        self.assertEqual(status, 7)
+        self.assertNotIn("Found", text)
+
+    def test_unknown_settings_are_refused(self):
+        for settings in ("reports=0", "report=2", "exitcode=900", "suppressions=/nowhere/at/all"):
+            status, text = controlled("two_writes", settings)
+            self.assertEqual(status, 64, settings)
+            self.assertIn("reprise: REPRISE_RACE:", text)
+
+    def test_suppressions_go_by_function_or_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "known.txt")
+            for pattern, status in (("race:two_writes", 0), ("race:race/mem*.cc", 0), ("race:nobody", 66)):
+                with open(path, "w") as file:
+                    file.write("# known\n\n" + pattern + "\n")
+                self.assertEqual(controlled("two_writes", "suppressions=" + path)[0], status, pattern)
+            with open(path, "w") as file:
+                file.write("thread:x\n")
+            self.assertEqual(controlled("two_writes", "suppressions=" + path)[0], 64)
+
+    def test_replay_reports_the_same_race(self):
+        with tempfile.TemporaryDirectory() as folder:
+            trace = os.path.join(folder, "race.rpz")
+            for case in ("two_after_many", "use_and_free", "buffer_of_two_as_a_lock"):
+                for seed in ("1", "2"):
+                    recorded = run(REPRISE, "record", "--policy", "random", "--seed", seed, "-o", trace, "--", CASES, case)
+                    said = recorded[1].split("reprise: exited")[0]
+                    for _ in range(3):
+                        self.assertEqual(run(REPRISE, "replay", trace), (recorded[0], said))
+
+
+if __name__ == "__main__":
+    unittest.main()
