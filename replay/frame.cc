@@ -62,12 +62,9 @@ FrameWriter::FrameWriter(int fd, int level) : fd_(fd), context_(ZSTD_createCCtx(
 
 FrameWriter::~FrameWriter() { ZSTD_freeCCtx(context_); }
 
-// In a chunk a match must have seven bytes: the columns of choices are noise over few values, and a
-// shorter match, which noise is full of, costs more than its literals.
-size_t FrameWriter::compress(FrameKind kind, std::span<const std::byte> message,
-                             std::span<const size_t> cuts) {
+size_t FrameWriter::compress(std::span<const std::byte> message, std::span<const size_t> cuts, int least_match) {
   ZSTD_CCtx_reset(context_, ZSTD_reset_session_only);
-  ZSTD_CCtx_setParameter(context_, ZSTD_c_minMatch, kind == FrameKind::chunk ? 7 : 0);
+  ZSTD_CCtx_setParameter(context_, ZSTD_c_minMatch, least_match);
   ZSTD_CCtx_setPledgedSrcSize(context_, message.size());
   ZSTD_outBuffer out{buffer_.data() + sizeof(FrameHead), buffer_.size() - sizeof(FrameHead), 0};
   ZSTD_inBuffer in{message.data(), 0, 0};
@@ -81,14 +78,14 @@ size_t FrameWriter::compress(FrameKind kind, std::span<const std::byte> message,
   return ZSTD_isError(left) || left != 0 ? 0 : out.pos;
 }
 
-int FrameWriter::append(FrameKind kind, std::span<const std::byte> message,
-                        std::span<const size_t> cuts) {
+int FrameWriter::append(FrameKind kind, std::span<const std::byte> message, std::span<const size_t> cuts,
+                        int least_match) {
   if (message.size() > kMaxRawBytes) return EFBIG;
   constexpr size_t kBlockHead = 16;  // of a block that a cut starts, at most
   size_t need = sizeof(FrameHead) + ZSTD_compressBound(message.size()) + kBlockHead * cuts.size();
   if (buffer_.size() < need) buffer_.resize(need);  // never smaller: growing again would zero it again
   std::byte* payload = buffer_.data() + sizeof(FrameHead);
-  size_t stored = compress(kind, message, cuts);
+  size_t stored = compress(message, cuts, least_match);
   if (stored == 0) return ENOMEM;
   FrameHead head{kFrameMagic, static_cast<uint16_t>(kind), kFormatVersion,
                  static_cast<uint32_t>(message.size()), static_cast<uint32_t>(stored), sequence_, 0};

@@ -45,9 +45,10 @@ class FrameWriter {
   FrameWriter& operator=(const FrameWriter&) = delete;
 
   // Appends one frame. Each of `cuts`, ascending offsets into the message, starts a zstd block, with
-  // its own statistics. 0, or the errno of the write; the file may then end in a torn frame, which
-  // trim() cuts off.
-  int append(FrameKind kind, std::span<const std::byte> message, std::span<const size_t> cuts = {});
+  // its own statistics. Shorter matches than `least_match` are not looked for; 0: as zstd's level has it. 0, or the
+  // errno of the write; the file may then end in a torn frame, which trim() cuts off.
+  int append(FrameKind kind, std::span<const std::byte> message, std::span<const size_t> cuts = {},
+             int least_match = 0);
 
   // Cuts the file to its whole frames. 0 or errno.
   int trim();
@@ -60,7 +61,7 @@ class FrameWriter {
 
  private:
   // Bytes in buffer_ behind the head; 0 if there is no memory.
-  size_t compress(FrameKind kind, std::span<const std::byte> message, std::span<const size_t> cuts);
+  size_t compress(std::span<const std::byte> message, std::span<const size_t> cuts, int least_match);
 
   int fd_;
   ZSTD_CCtx* context_;

@@ -123,9 +123,9 @@ Error TraceWriter::count_chunks(TraceReader& reader) {
   return {};
 }
 
-Error TraceWriter::write(FrameKind kind, Bytes message, std::span<const size_t> cuts) {
+Error TraceWriter::write(FrameKind kind, Bytes message, std::span<const size_t> cuts, int least_match) {
   if (broken_) return {};
-  int failed = frames_->append(kind, message, cuts);
+  int failed = frames_->append(kind, message, cuts, least_match);
   if (failed == 0) return {};
   broken_ = true;
   return {Error::Kind::io, part_path(path_), frames_->bytes(), std::strerror(failed)};
@@ -189,15 +189,21 @@ size_t TraceWriter::take(Bytes tape, uint64_t position) {
 
 Error TraceWriter::flush() { return builder_.records() > 0 ? write_chunk() : Error{}; }
 
+// The columns of choices are noise over few values, and so are inputs whose repeats were left out: a short
+// match, which noise is full of, costs more than its literals.
+constexpr int kNoiseMatch = 7, kNoiseMatchOfInputs = 6;
+
 Error TraceWriter::write_chunk() {
-  totals_.input_bytes += builder_.input_bytes();
+  const size_t input_bytes = builder_.input_bytes();
+  totals_.input_bytes += input_bytes;
   const uint64_t first_record = totals_.records;
   builder_.each_kind([this](uint16_t kind, uint64_t records) { count(kind, records); });
   builder_.finish({first_record, tape_end_, objects_}, inputs_message_, chunk_message_);
   uint64_t start = frames_->bytes();
-  Error failed = write(FrameKind::inputs, inputs_message_.span());
+  const bool mostly_left_out = inputs_message_.size() < input_bytes / 2;
+  Error failed = write(FrameKind::inputs, inputs_message_.span(), {}, mostly_left_out ? kNoiseMatchOfInputs : 0);
   uint64_t middle = frames_->bytes();
-  if (!failed) failed = write(FrameKind::chunk, chunk_message_, builder_.cuts());
+  if (!failed) failed = write(FrameKind::chunk, chunk_message_, builder_.cuts(), kNoiseMatch);
   if (!broken_) {
     totals_.input_frame_bytes += middle - start;
     totals_.chunks.push_back({middle, first_record});

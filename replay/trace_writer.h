@@ -96,7 +96,7 @@ class TraceWriter {
  private:
   Error write_chunk();
   void gather(const RecordView& record, uint64_t tape_end);
-  Error write(FrameKind kind, Bytes message, std::span<const size_t> cuts = {});
+  Error write(FrameKind kind, Bytes message, std::span<const size_t> cuts = {}, int least_match = 0);
   Error rename_into_place();
   Error count_chunks(TraceReader& reader);
   void note_objects(uint16_t kind, const RecordView& record);
