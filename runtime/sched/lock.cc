@@ -42,10 +42,9 @@ thread_local HeldLocks held __attribute__((tls_model("initial-exec")));
 void note_acquired(LockRank rank) {
   HeldLocks& mine = held_here();
   if (!sched.dying) {
-    if (const LockRank* outer = mine.forbids(rank)) throw_(lock_order_violation(*outer, rank));
-    if (mine.count() == HeldLocks::kMax) throw_("too many runtime locks held");
+    if (const auto outer = mine.forbids(rank)) throw_(lock_order_violation(*outer, rank));
   }
-  if (mine.count() < HeldLocks::kMax) mine.add(rank);
+  mine.add(rank);
 }
 
 void note_released(LockRank rank) {

@@ -4,6 +4,8 @@
 // rank is held, other than by REPRISE_PEERS, would mean a cycle.
 #include "runtime/sched/lock_rank.h"
 
+#include <bit>
+
 namespace reprise::rt {
 
 namespace {
@@ -82,22 +84,25 @@ std::string lock_order_violation(LockRank held, LockRank wanted) {
          " while holding " + lock_rank_name(held);
 }
 
-const LockRank* HeldLocks::forbids(LockRank wanted) const {
-  for (int i = count_ - 1; i >= 0; --i) {
-    if (!may_take(ranks_[i], wanted)) return &ranks_[i];
+std::optional<LockRank> HeldLocks::forbids(LockRank wanted) const {
+  for (uint64_t rest = ranks_; rest != 0; rest &= rest - 1) {
+    const auto rank = static_cast<LockRank>(std::countr_zero(rest));
+    if (!may_take(rank, wanted)) return rank;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
-// Locks are mostly released in reverse order, hence from the end.
+void HeldLocks::add(LockRank rank) {
+  const auto i = static_cast<size_t>(rank);
+  ++count_[i];
+  ranks_ |= bit(i);
+}
+
 bool HeldLocks::remove(LockRank rank) {
-  for (int i = count_ - 1; i >= 0; --i) {
-    if (ranks_[i] != rank) continue;
-    for (int k = i; k + 1 < count_; ++k) ranks_[k] = ranks_[k + 1];
-    --count_;
-    return true;
-  }
-  return false;
+  const auto i = static_cast<size_t>(rank);
+  if (count_[i] == 0) return false;
+  if (--count_[i] == 0) ranks_ &= ~bit(i);
+  return true;
 }
 
 }  // namespace reprise::rt

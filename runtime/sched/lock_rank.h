@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "runtime/sched/lock.h"
@@ -36,21 +37,19 @@ inline bool may_take(LockRank held, LockRank wanted) {
 // Two locks that must not be held together, in the order in which they were taken.
 std::string lock_order_violation(LockRank held, LockRank wanted);
 
+// A count a rank, not a list: fork holds a lock for each P's timers, a select one for each of its channels.
 class HeldLocks {
  public:
-  static constexpr int kMax = 64;
-
-  // The rank held that forbids `wanted`, the latest such; nullptr if there is none.
-  REPRISE_OF_THE_THREAD const LockRank* forbids(LockRank wanted) const;
-  // REQUIRES: fewer than kMax are held.
-  REPRISE_OF_THE_THREAD void add(LockRank rank) { ranks_[count_++] = rank; }
+  // A rank held that forbids `wanted`, if there is one.
+  REPRISE_OF_THE_THREAD std::optional<LockRank> forbids(LockRank wanted) const;
+  REPRISE_OF_THE_THREAD void add(LockRank rank);
   // False if none of that rank is held.
   REPRISE_OF_THE_THREAD bool remove(LockRank rank);
-  REPRISE_OF_THE_THREAD int count() const { return count_; }
+  REPRISE_OF_THE_THREAD bool none() const { return ranks_ == 0; }
 
  private:
-  LockRank ranks_[kMax] = {};
-  int count_ = 0;
+  uint64_t ranks_ = 0;  // bit i: count_[i] is not 0
+  uint32_t count_[kLockRanks] = {};
 };
 
 }  // namespace reprise::rt

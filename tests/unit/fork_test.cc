@@ -157,6 +157,13 @@ TEST(Fork, child_of_a_thread_of_the_programs_runs_goroutines) {
   }
 }
 
+// Every P has a heap of timers, whose lock is held across the call.
+TEST(Fork, child_of_a_program_that_had_a_hundred_Ps_works) {
+  { const Procs many(100); }
+  const Procs procs(2);
+  EXPECT_EQ(in_child([] { return works(2); }), 0);
+}
+
 TEST(Fork, child_counts_the_goroutines_that_it_has) {
   const Procs procs(1);
   Chan<int> never;
