@@ -21,6 +21,7 @@
 #include "runtime/panic/report.h"
 #include "runtime/sched/sched.h"
 #include "runtime/signal/sigpanic.h"
+#include "runtime/sys/sigaction.h"
 
 namespace reprise::rt {
 
@@ -80,7 +81,11 @@ void install(int signal, void (*handler)(int, siginfo_t*, void*)) {
   action.sa_sigaction = handler;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   sigemptyset(&action.sa_mask);
-  sigaction(signal, &action, nullptr);
+  if (signal == SIGQUIT) {  // the one that does not come from the thread itself
+    sys::own_sigaction(signal, &action, nullptr);
+  } else {
+    sigaction(signal, &action, nullptr);
+  }
 }
 
 }  // namespace

@@ -36,6 +36,8 @@ Kernel kernel;
 
 }  // namespace
 
+void on_notified(int signal, siginfo_t*, void*) { sigsend(signal); }
+
 bool sigsend(int signal) { return sigqueue_send(sig, kernel, signal_bit(signal)); }
 
 void sigqueue_want(uint64_t bits) { sig.wanted.fetch_or(bits, std::memory_order_seq_cst); }

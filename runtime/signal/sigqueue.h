@@ -6,6 +6,8 @@
 // Thread safety: sigsend any thread, in signal handlers. The others as sigqueue_protocol.h says.
 #pragma once
 
+#include <signal.h>
+
 #include <cstdint>
 
 namespace reprise::rt {
@@ -14,6 +16,8 @@ constexpr uint64_t signal_bit(int signal) { return uint64_t{1} << (signal - 1); 
 
 // False: nobody has asked for it. Async-signal-safe.
 bool sigsend(int signal);
+// The handler of signals that somebody wants.
+void on_notified(int signal, siginfo_t*, void*);
 
 // ---- for notify.cc ----
 void sigqueue_want(uint64_t bits);

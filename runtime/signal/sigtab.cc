@@ -15,6 +15,7 @@
 
 #include "runtime/sched/m.h"
 #include "runtime/signal/sigqueue.h"
+#include "runtime/sys/sigaction.h"
 #include "runtime/sys/syscall.h"
 
 namespace reprise::rt {
@@ -25,11 +26,9 @@ constexpr int kSignals = 65;
 struct sigaction before[kSignals];
 uint64_t changed = 0;
 
-void on_notified(int signal, siginfo_t*, void*) { sigsend(signal); }
-
 void set_action(int signal, const struct sigaction& action) {
   struct sigaction old;
-  if (sigaction(signal, &action, &old) != 0) return;
+  if (sys::own_sigaction(signal, &action, &old) != 0) return;
   if ((changed & signal_bit(signal)) != 0) return;
   before[signal] = old;
   changed |= signal_bit(signal);
@@ -50,7 +49,7 @@ constinit const uint64_t kNotifiable =
 
 void sigenable(int signal) {
   struct sigaction action {};
-  action.sa_sigaction = on_notified;
+  action.sa_sigaction = on_notified;  // sigqueue.cc, which no sanitizer of threads looks into
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   sigfillset(&action.sa_mask);
   set_action(signal, action);
@@ -65,13 +64,13 @@ void sigignore(int signal) {
 
 bool sigignored(int signal) {
   struct sigaction now;
-  return sigaction(signal, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_IGN;
+  return sys::own_sigaction(signal, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_IGN;
 }
 
 void sigdisable(int signal) {
   if ((changed & signal_bit(signal)) == 0) return;
   changed &= ~signal_bit(signal);
-  sigaction(signal, &before[signal], nullptr);
+  sys::own_sigaction(signal, &before[signal], nullptr);
 }
 
 void unblock_inherited(uint64_t bits) {

@@ -32,9 +32,12 @@ void sleep_between_attempts() {
 
 #ifdef REPRISE_SANITIZED
 
-uint32_t program_threads() { return 0; }
-void program_threads_are_gone(bool) {}
-void interposeinit() {}
+// One symbol of the file, so that an archive's member is linked.
+void interposeinit() {
+  if (dlsym(RTLD_DEFAULT, "pthread_create") != reinterpret_cast<void*>(&pthread_create)) {
+    throw_("pthread_create is not the executable's: is another one preloaded?");
+  }
+}
 
 #else
 

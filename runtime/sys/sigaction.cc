@@ -3,12 +3,38 @@
 // Everything else is libc's. In controlled modes and with asynchronous preemption off that is true of
 // SIGURG too. Ways round these two names (the system call, sigset, sysv_signal) take SIGURG away from the
 // runtime: goroutines then give way at scheduling points only.
-#ifndef REPRISE_SANITIZED
-
 #include <signal.h>
 
 #include "runtime/signal/sigpreempt.h"
 #include "runtime/sys/interpose.h"
+#include "runtime/sys/sigaction.h"
+
+#ifdef REPRISE_SANITIZED
+
+namespace reprise::rt::sys {
+
+int own_sigaction(int signal, const struct sigaction* action, struct sigaction* before) {
+  // Found at most once too often: relaxed.
+  static std::atomic<decltype(&::sigaction)> libc_sigaction{nullptr};
+  auto* found = libc_sigaction.load(std::memory_order_relaxed);
+  if (found == nullptr) {
+    found = libc_function<decltype(::sigaction)>("sigaction");
+    libc_sigaction.store(found, std::memory_order_relaxed);
+  }
+  return found(signal, action, before);
+}
+
+}  // namespace reprise::rt::sys
+
+#else
+
+namespace reprise::rt::sys {
+
+int own_sigaction(int signal, const struct sigaction* action, struct sigaction* before) {
+  return ::sigaction(signal, action, before);
+}
+
+}  // namespace reprise::rt::sys
 
 using namespace reprise::rt;
 

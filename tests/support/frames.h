@@ -25,6 +25,7 @@ struct Frames {
         static_cast<std::vector<std::string>*>(arg)->push_back(frame.function);
       }, &functions);
     }
+    rt::happens_before(this);  // the goroutine goes on with it
   }
 };
 
@@ -32,6 +33,7 @@ struct Frames {
 inline std::vector<std::string> frames_of(const rt::G* gp) {
   Frames frames{gp, {}};
   rt::systemstack([](void* arg) { static_cast<Frames*>(arg)->read(); }, &frames);
+  rt::happens_after(&frames);
   return frames.functions;
 }
 
