@@ -23,6 +23,7 @@
 #include <cstring>
 
 #include "runtime/panic/report.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sys/syscall.h"
 
@@ -71,6 +72,7 @@ void answer(const ucontext_t& context) {
   const G* gp = interrupted();
   Snapshot* snapshot = gp != nullptr ? copy_of(gp, registers_of(context)) : nullptr;
   if (snapshot != nullptr) {
+    happens_before(&snapshots);
     snapshot->next = snapshots.load(std::memory_order_relaxed);
     // Release: whoever finds the snapshot finds it whole.
     while (!snapshots.compare_exchange_weak(snapshot->next, snapshot, std::memory_order_release,
@@ -108,6 +110,7 @@ RunningStack stack_of(const G* gp) {
   const Snapshot* snapshot = snapshots.load(std::memory_order_acquire);
   while (snapshot != nullptr && snapshot->gp != gp) snapshot = snapshot->next;
   if (snapshot == nullptr) return {};
+  happens_after(&snapshots);
   return {&snapshot->registers, snapshot->bounds};
 }
 

@@ -26,8 +26,8 @@ int64_t timers_wait_ns();
 
 // The earliest deadline of all heaps, INT64_MAX if no timer is set. Reads no clock. Any thread. A hint.
 int64_t timers_earliest();
-// The same of one heap, null has none, and of the heaps whose P is no more.
-int64_t timers_earliest_of(const TimerHeap* heap);
+// The same of the heap of pp, and of the heaps whose P is no more.
+int64_t timers_earliest_of(P* pp);
 // Fires what is due in one heap, one's own or a victim's, and in those whose P is no more. True if
 // something fired: a goroutine may have become runnable. g0, with a P.
 bool timers_run_heap(TimerHeap* heap, int64_t now_ns);

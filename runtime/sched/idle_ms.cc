@@ -133,7 +133,7 @@ void stopm() {
 void handoffp(P* pp) {
   Env env;
   if (!handoffp(sched.wakeup, env, pp)) return;
-  const int64_t when = timers_earliest_of(pp->timers);
+  const int64_t when = timers_earliest_of(pp);
   if (when != INT64_MAX) wake_net_poller(when);
 }
 

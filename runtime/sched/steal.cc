@@ -58,7 +58,7 @@ bool any_runq_work() {
 // A clock is read only if a timer is set here and some microseconds have gone by; the time stamp
 // counter says so for the price of a few loads. It is a hint: idle Ms look at every deadline.
 void check_timers(P* pp) {
-  const int64_t when = timers_earliest_of(pp->timers);
+  const int64_t when = timers_earliest_of(pp);
   if (when == INT64_MAX) return;
   const uint64_t tsc = __builtin_ia32_rdtsc();
   if (tsc - pp->timers_seen_tsc < kTimersEveryTsc) return;

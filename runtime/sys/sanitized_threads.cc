@@ -1,8 +1,10 @@
-// Threads of the program under a sanitizer, where pthread_thread.cc is left out: only counted.
+// Threads of the program under a sanitizer, where pthread_thread.cc is left out: counted, and joined without
+// the P.
 //
 // The count is what keeps a program from being called dead while a thread of its own may still wake a
-// goroutine. Threads are made by the sanitizer's pthread_create: clang's is in the executable under a weak name
-// that ours hides, and is found by its other name; GCC's is in a library behind us.
+// goroutine. A goroutine that joins keeps its thread, in the sanitizer's function, as in a system call that
+// blocks: what it waits for may need the P. The functions are the sanitizer's: clang's are in the executable
+// under weak names that ours hide, and are found by their other names; GCC's are in a library behind us.
 #ifdef REPRISE_SANITIZED
 
 #include <pthread.h>
@@ -11,11 +13,17 @@
 
 #include "runtime/poll/netpoll.h"
 #include "runtime/sched/idle.h"
+#include "runtime/sched/syscall.h"
 #include "runtime/sys/interpose.h"
 
 using Create = int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 
-extern "C" [[gnu::weak]] Create __interceptor_pthread_create;
+using Join = int(pthread_t, void**);
+
+extern "C" {
+[[gnu::weak]] Create __interceptor_pthread_create;
+[[gnu::weak]] Join __interceptor_pthread_join;
+}
 
 namespace reprise::rt {
 namespace {
@@ -46,9 +54,9 @@ bool on_g0() {
   return gp != nullptr && gp->ctx.m != nullptr && gp->ctx.m->ctx.g0 == gp;
 }
 
-Create* sanitizers_create() {
-  if (__interceptor_pthread_create != nullptr) return __interceptor_pthread_create;
-  return libc_function<Create>("pthread_create");
+template <class F>
+F* sanitizers(F* interceptor, const char* name) {
+  return interceptor != nullptr ? interceptor : libc_function<F>(name);
 }
 
 }  // namespace
@@ -64,7 +72,7 @@ using namespace reprise::rt;
 
 extern "C" int pthread_create(pthread_t* out, const pthread_attr_t* attr, void* (*function)(void*),
                               void* arg) noexcept {
-  Create* const create = sanitizers_create();
+  Create* const create = sanitizers(__interceptor_pthread_create, "pthread_create");
   if (on_g0()) return create(out, attr, function, arg);
   auto* const start = new (std::nothrow) Start{function, arg};
   if (start == nullptr) return EAGAIN;
@@ -75,6 +83,15 @@ extern "C" int pthread_create(pthread_t* out, const pthread_attr_t* attr, void* 
     running.fetch_sub(1, std::memory_order_relaxed);
     delete start;
   }
+  return error;
+}
+
+extern "C" int pthread_join(pthread_t thread, void** value) {
+  Join* const join = sanitizers(__interceptor_pthread_join, "pthread_join");
+  if (seam_active || !on_goroutine()) return join(thread, value);
+  entersyscallblock();
+  const int error = join(thread, value);
+  exitsyscall();
   return error;
 }
 

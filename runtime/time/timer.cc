@@ -291,7 +291,9 @@ void for_each_orphan(F f) {
 
 }  // namespace
 
-int64_t timers_earliest_of(const TimerHeap* heap) {
+// Not for the owner alone to make: a thread without a P gives the first P its heap.
+int64_t timers_earliest_of(P* pp) {
+  const TimerHeap* heap = heap_if_any(pp);
   int64_t when = INT64_MAX;
   if (heap != nullptr) when = heap->timer0_when.load(std::memory_order_relaxed);
   for_each_orphan([&](const TimerHeap* h) {
