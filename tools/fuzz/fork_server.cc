@@ -2,7 +2,7 @@
 //
 // The server is a process group of its own, so that a Ctrl-C reaches the parent alone and what runs leave
 // behind can be ended with it. A run whose time is up is first asked to end by itself, by the stage, which
-// then tells where every goroutine is; two seconds later it is killed.
+// then tells where every goroutine is; ten seconds later it is killed.
 #include "tools/fuzz/fork_server.h"
 
 #include <fcntl.h>
@@ -28,7 +28,8 @@ namespace reprise::fuzz {
 namespace {
 
 constexpr uint64_t kLookEveryNs = 20'000'000;
-constexpr uint64_t kGraceNs = 2'000'000'000;
+constexpr uint64_t kGraceNs = 10'000'000'000;
+constexpr uint64_t kBootNs = 60'000'000'000;  // at least
 constexpr off_t kMostOutput = 1 << 20;
 
 uint64_t now_ns() {
@@ -128,10 +129,10 @@ bool ForkServer::start(std::string* why) {
     const timespec limit{0, 2'000'000};
     syscall(SYS_futex, &forks.ended, FUTEX_WAIT, 0, &limit, nullptr, 0);
     if (stop_.load()) return *why = "stopped", false;
-    const bool late = options_.timeout_ns != 0 && now_ns() - began > options_.timeout_ns;
+    const bool late = options_.timeout_ns != 0 && now_ns() - began > std::max(options_.timeout_ns, kBootNs);
     if (!late && (!server_gone() || load(forks.reached) != 0)) continue;
     const tape::Control& control = tape_.control();
-    *why = late ? "the program does not come to its main within the time of a run"
+    *why = late ? "the program does not come to its main"
                 : "the program " + cli::describe(server_status_) + " before its main";
     if (control.message[0] != 0) *why += std::string(": ") + control.message;
     const std::string said = output();
