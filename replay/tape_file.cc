@@ -17,11 +17,17 @@
 #include <cstring>
 #include <new>
 
+#include "replay/records.h"
+
 namespace reprise::trace {
+
+constexpr uint64_t kMaxSideBytes = uint64_t{8} << 30;
 
 TapeFile::~TapeFile() { reset(); }
 
 void TapeFile::reset() {
+  if (side_) munmap(side_, tape::side_bytes(control_));
+  side_ = nullptr;
   if (control_) munmap(control_, tape::kControlBytes);
   if (ring_) munmap(ring_, 2 * ring_bytes_);
   if (fd_ >= 0) close(fd_);
@@ -79,6 +85,19 @@ Error TapeFile::create(const std::string& path, uint64_t ring_bytes, uint64_t us
   return {};
 }
 
+Error TapeFile::add_side(uint64_t bytes) {
+  const std::string name = "side area of the tape";
+  const uint64_t at = tape::kControlBytes + ring_bytes_;
+  if (bytes > kMaxSideBytes) return {Error::Kind::io, name, 0, "it would be too large"};
+  bytes = padded(bytes, 4096);
+  if (ftruncate(fd_, static_cast<off_t>(at + bytes)) != 0) return {Error::Kind::io, name, 0, std::strerror(errno)};
+  void* side = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, static_cast<off_t>(at));
+  if (side == MAP_FAILED) return {Error::Kind::io, name, 0, std::strerror(errno)};
+  side_ = static_cast<tape::SideArea*>(side);
+  tape::side_bytes(control_) = bytes;
+  return {};
+}
+
 Error TapeFile::open(const std::string& path) {
   auto bad = [&](uint64_t offset, const char* expected) {
     return Error{Error::Kind::bad_trace, path, offset, expected};
@@ -91,8 +110,10 @@ Error TapeFile::open(const std::string& path) {
   if (pread(fd_, &head, sizeof head, 0) != sizeof head) return bad(0, "expected a tape's control page");
   if (head.magic != tape::kMagic) return bad(0, "expected a tape");
   if (head.version != tape::kVersion) return bad(8, "expected another tape version");
-  bool fits = std::has_single_bit(head.ring_bytes) && head.ring_bytes >= 4096 &&
-              static_cast<uint64_t>(st.st_size) == tape::kControlBytes + head.ring_bytes;
+  uint64_t side = 0;
+  if (pread(fd_, &side, sizeof side, tape::kSideWord) != sizeof side) return bad(0, "expected a tape's control page");
+  bool fits = std::has_single_bit(head.ring_bytes) && head.ring_bytes >= 4096 && side <= kMaxSideBytes &&
+              static_cast<uint64_t>(st.st_size) == tape::kControlBytes + head.ring_bytes + side;
   if (!fits) return bad(offsetof(tape::Control, ring_bytes), "expected the ring's size to fit the file");
   return map(path, head.ring_bytes);
 }

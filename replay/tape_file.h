@@ -8,6 +8,7 @@
 #include <string>
 
 #include "replay/error.h"
+#include "runtime/seam/side.h"
 #include "runtime/seam/tape.h"
 
 namespace reprise::trace {
@@ -24,6 +25,11 @@ class TapeFile {
   // which the first `used_bytes` of the ring are there at once and the others when they are touched.
   // After a failure, create() may be called again.
   Error create(const std::string& path, uint64_t ring_bytes, uint64_t used_bytes = UINT64_MAX);
+
+  // Adds a side area (runtime/seam/side.h) of so many bytes, which are there when they are touched, and
+  // its head all zero. REQUIRES: create(), and no program yet.
+  Error add_side(uint64_t bytes);
+  tape::SideArea* side() const { return side_; }  // null: there is none
 
   // An existing tape file, read-only in spirit: for recovery. Checks magic, version and sizes.
   Error open(const std::string& path);
@@ -44,6 +50,7 @@ class TapeFile {
   tape::Control* control_ = nullptr;
   std::byte* ring_ = nullptr;
   uint64_t ring_bytes_ = 0;
+  tape::SideArea* side_ = nullptr;
 };
 
 }  // namespace reprise::trace

@@ -15,6 +15,7 @@
 #include "scheduler-policies/pos.h"
 #include "scheduler-policies/preemption_bounded.h"
 #include "scheduler-policies/random.h"
+#include "scheduler-policies/steered.h"
 #include "scheduler-policies/surw.h"
 #include "scheduler-policies/walk.h"
 
@@ -32,6 +33,8 @@ struct Row {
   CatalogEntry entry;
   Maker maker;
 };
+
+std::unique_ptr<Policy> make_steered(uint64_t) { return std::make_unique<SteeredPolicy>(); }
 
 constexpr Row kRows[] = {
     {{"fair", "first in, first out, in seeded slices; like Go's queue; the default"},
@@ -56,6 +59,8 @@ constexpr Row kRows[] = {
      make<ExhaustivePolicy>},
     {{"portfolio", "several of these in turn; the default of explorations"},
      make<PortfolioPolicy>},
+    {{"steered", "nobody is preempted, first in first out; what shrink and explain steer away from"},
+     make_steered},
 };
 
 std::string unknown_policy(std::string_view name) {

@@ -111,7 +111,7 @@ uint64_t next_slice() {
     sched.poll_soon = true;
     return kTicksAlone;
   }
-  const uint64_t draw = seam_draw_slice();
+  const uint64_t draw = std::max<uint64_t>(1, seam_draw_slice());
   return draw > kTicksNever / kTicksPerDraw ? kTicksNever : draw * kTicksPerDraw;
 }
 

@@ -36,6 +36,7 @@
 #include "runtime/seam/catalog.h"
 #include "runtime/seam/default_choice.h"
 #include "runtime/seam/names.h"
+#include "runtime/seam/not_here.h"
 #include "runtime/sched/ready_set.h"
 #include "runtime/signal/sigqueue.h"
 #include "runtime/sys/interpose.h"
@@ -117,7 +118,7 @@ void count_step() {
 // False: the slice is over.
 bool spend_tick() {
   if (state.ticks == 0) state.ticks = seam_draw_slice();
-  if (state.ticks == seam::Policy::kUnbounded) return true;
+  if (state.ticks == seam::Policy::kUnbounded || state.ticks == seam::kNotHere) return true;
   return --state.ticks != 0;
 }
 
@@ -293,10 +294,7 @@ G* ready_take() {
 }
 
 uint64_t seam_draw_slice() {
-  const uint64_t ticks =
-      on_g0([] { return state.policy->draw(decision_of(seam::DecisionKind::preempt, {})); });
-  if (ticks == 0) throw_("policy drew a slice of 0 ticks");
-  return ticks;
+  return on_g0([] { return state.policy->draw(decision_of(seam::DecisionKind::preempt, {})); });
 }
 
 bool seam_wants_events() { return state.wants_events; }

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "runtime/seam/side.h"
 #include "runtime/stage/hash.h"
 #include "runtime/stage/raw.h"
 
@@ -36,6 +37,10 @@ const char* map_tape() {
   if (!map_at(kRingBase, ring, tape::kControlBytes) ||
       !map_at(kRingBase + ring, ring, tape::kControlBytes)) {
     return "cannot map the ring of the tape";
+  }
+  const uint64_t side = tape::side_bytes(control);
+  if (side != 0 && !map_at(tape::kSideBase, side, tape::kControlBytes + ring)) {
+    return "cannot map the side area of the tape";
   }
   if (!control->forks.wanted) keep_ring_from_children();
   raw(SYS_madvise, kRingBase, 2 * ring, MADV_RANDOM);

@@ -72,6 +72,29 @@ struct FuzzOptions {
   uint64_t tape_mib = 16;        // a power of two
 };
 
+// What shrink, explain and verify share: how runs are made again.
+struct AgainOptions {
+  std::string path;
+  unsigned jobs = 0;             // at a time; 0: one a processor
+  double limit_s = 0;            // of one run; 0: from the recorded duration
+  double watchdog_s = kWatchdogSeconds;
+};
+
+struct ShrinkCommand : AgainOptions {
+  std::string output;            // empty: NAME.min.rpz
+  double time_s = 60;
+};
+
+struct ExplainCommand : AgainOptions {
+  double time_s = 30;
+  size_t rows = 60;              // of the interleaving, at most; 0: all
+  bool json = false;
+};
+
+struct VerifyCommand : AgainOptions {
+  uint64_t times = 3;
+};
+
 int run(const RunOptions& options, const Program& program);
 int record(const RecordOptions& options, const Program& program);
 int replay(const ReplayOptions& options);
@@ -79,5 +102,8 @@ int fuzz(const FuzzOptions& options, const Program& program);
 int show(const std::string& path, bool json);
 int pack(const std::string& path, std::string into);
 int doctor();
+int shrink(const ShrinkCommand& options);
+int explain(const ExplainCommand& options);
+int verify(const VerifyCommand& options);
 
 }  // namespace reprise::cli

@@ -213,6 +213,58 @@ void add_pack(CLI::App& app, Action* action) {
   sub->callback([=] { *action = [=](const Program&) { return pack(*path, *into); }; });
 }
 
+void add_again_options(CLI::App& sub, AgainOptions& options) {
+  sub.add_option("--limit", options.limit_s, "Seconds that one run may take (default: 10 and three times the recorded run's)")
+      ->check(CLI::Range(0.01, 1e6));
+  add_watchdog(sub, options.watchdog_s);
+}
+
+void add_jobs(CLI::App& sub, AgainOptions& options) {
+  sub.add_option("--jobs,-j", options.jobs, "Runs at a time (default: one a processor)")->check(CLI::Range(1, 64));
+}
+
+void add_shrink(CLI::App& app, Action* action) {
+  CLI::App* sub = subcommand(app, "shrink", "Make a trace of the same failure with as few preemptions as can be found",
+      "  reprise shrink bug.rpz -o small.rpz     runs the program again and again, under fewer and fewer decisions\n"
+      "      exits 0 with a trace; 1 if the trace does not fail, or its failure depends on the world outside\n");
+  auto options = std::make_shared<ShrinkCommand>();
+  sub->add_option("trace", options->path, "The trace of a failure")->required();
+  sub->add_option("-o,--output", options->output, "The small trace (default: NAME.min.rpz)");
+  sub->add_option("--time", options->time_s, "Seconds after which the best found so far is taken")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  add_jobs(*sub, *options);
+  add_again_options(*sub, *options);
+  sub->callback([=] { *action = [=](const Program&) { return shrink(*options); }; });
+}
+
+void add_explain(CLI::App& app, Action* action) {
+  CLI::App* sub = subcommand(app, "explain", "Say what went wrong in a trace",
+      "  reprise explain bug.rpz     who did what in which order, the pair of operations whose order decides,\n"
+      "                              and who waits for whom\n");
+  auto options = std::make_shared<ExplainCommand>();
+  sub->add_option("trace", options->path, "The trace of a failure")->required();
+  sub->add_flag("--json", options->json, "As JSON");
+  sub->add_option("--rows", options->rows, "Show the last N operations; 0: all")->capture_default_str();
+  sub->add_option("--time", options->time_s, "Seconds for shrinking, and as many for the pair")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  add_jobs(*sub, *options);
+  add_again_options(*sub, *options);
+  sub->callback([=] { *action = [=](const Program&) { return explain(*options); }; });
+}
+
+void add_verify(CLI::App& app, Action* action) {
+  CLI::App* sub = subcommand(app, "verify", "Replay traces, and say whether they still end as they did",
+      "  reprise verify bug.rpz\n"
+      "  reprise verify corpus/            every trace below; exits 1 if one does not replay\n");
+  auto options = std::make_shared<VerifyCommand>();
+  sub->add_option("trace", options->path, "The trace, or a directory of traces")->required();
+  sub->add_option("--times", options->times, "Replays of each")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+  add_again_options(*sub, *options);
+  sub->callback([=] { *action = [=](const Program&) { return verify(*options); }; });
+}
+
 void add_doctor(CLI::App& app, Action* action) {
   CLI::App* sub = subcommand(app, "doctor", "Say what this machine supports, and what is missing",
       "  reprise doctor     exits 1 if something that Reprise needs is missing\n");
@@ -251,6 +303,9 @@ int parse_and_act(std::vector<std::string> ours, Program program) {
   add_fuzz(app, &action);
   add_show(app, &action);
   add_pack(app, &action);
+  add_shrink(app, &action);
+  add_explain(app, &action);
+  add_verify(app, &action);
   add_doctor(app, &action);
   if (auto* word = unknown_subcommand(app, ours)) return usage("no subcommand '" + *word + "'");
   try {

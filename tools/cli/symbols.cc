@@ -41,7 +41,7 @@ class Symbols {
     address += bias - (return_address ? 1 : 0);
     const char* symbol = dwfl_module_addrname(module, address);
     if (!symbol) return {};
-    return demangled(symbol) + line(module, address);
+    return demangled(symbol) + line(open_[path], address);
   }
 
  private:
@@ -75,11 +75,10 @@ class Symbols {
     return out;
   }
 
-  static std::string line(Dwfl_Module* module, uint64_t address) {
-    Dwfl_Line* found = dwfl_module_getsrc(module, address);
-    int number = 0;
-    const char* file = found ? dwfl_lineinfo(found, nullptr, &number, nullptr, nullptr, nullptr) : nullptr;
-    return file ? fmt::format(" at {}:{}", file, number) : "";
+  // By source_frames(), which also finds the line of code that clang compiled.
+  static std::string line(Dwfl* dwfl, uint64_t address) {
+    const rt::SourceFrame innermost = rt::source_frames(dwfl, address, true).front();
+    return innermost.file.empty() ? "" : fmt::format(" at {}:{}", innermost.file, innermost.line);
   }
 
   std::map<std::string, Dwfl*> open_;

@@ -58,7 +58,7 @@ size_t FollowAnswers::choose(const Decision& decision) {
 
 uint64_t FollowAnswers::draw(const Decision& decision) {
   const Answer* answer = next(decision.kind, 0);
-  return answer != nullptr && answer->value != 0 ? answer->value : 1;
+  return answer != nullptr ? answer->value : 1;
 }
 
 namespace {

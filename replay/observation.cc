@@ -1,0 +1,119 @@
+// Reading the side area, and turning what happened into deviations.
+//
+// A goroutine that was stopped and chosen again at once took no part in a preemption: the steered policy
+// would not have asked. Such choices are left out, and the numbers of those behind them at the same own
+// step are one less.
+#include "replay/observation.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "replay/records.h"
+#include "runtime/seam/own_steps.h"
+
+namespace reprise::trace {
+
+using seam::DecisionKind;
+using tape::Deviation;
+using tape::Observed;
+using tape::SideArea;
+
+Error prepare_side(TapeFile& tape, const Deviations& deviations, uint64_t happenings) {
+  const uint64_t entries = padded(sizeof(SideArea) + deviations.size() * sizeof(Deviation), 64);
+  if (Error e = tape.add_side(entries + happenings * sizeof(Observed))) return e;
+  SideArea& side = *tape.side();
+  side.deviations = deviations.size();
+  std::copy(deviations.begin(), deviations.end(), side.deviation());
+  side.observed_at = entries;
+  side.capacity = happenings;
+  return {};
+}
+
+Observation observation_of(const TapeFile& tape) {
+  SideArea& side = *tape.side();
+  Observation out;
+  out.missed = side.observed > side.capacity ? side.observed - side.capacity : 0;
+  out.happenings.resize(side.observed - out.missed);
+  for (uint64_t n = out.missed; n < side.observed; ++n) {
+    out.happenings[n - out.missed].head = *side.entry(n);
+  }
+  out.ended = side.ended != 0;
+  out.outcome = static_cast<seam::Outcome::Kind>(side.outcome);
+  out.exit_status = side.exit_status;
+  out.message.assign(side.message, strnlen(side.message, sizeof side.message));
+  return out;
+}
+
+namespace {
+
+// By preemption: the goroutine could have gone on with what it announced.
+bool stopped(const Happening& h) { return h.is_choice(DecisionKind::run) && h.head.stays_ready && h.head.announced; }
+
+Deviation deviation_of(const Happening& h, uint32_t nth) {
+  Deviation out;
+  out.goroutine = h.head.goroutine;
+  out.own_step = h.head.own_step;
+  out.nth = nth;
+  out.kind = h.kind();
+  out.preempts = stopped(h);
+  out.value = h.head.value;
+  if (out.kind == DecisionKind::run || out.kind == DecisionKind::wake) {
+    out.chosen = h.head.other;
+    out.value = 0;
+  }
+  return out;
+}
+
+}  // namespace
+
+bool is_preemption(const Happening& h) { return stopped(h) && h.head.other != h.head.goroutine; }
+
+Deviations deviations_of(const Observation& run) {
+  using Asker = std::tuple<seam::GoId, uint64_t, DecisionKind>;
+  Deviations out;
+  std::map<Asker, uint32_t> left_out;
+  for (const Happening& h : run.happenings) {
+    const bool choice = h.is(Observed::What::choice), draw = h.is(Observed::What::draw);
+    if (!choice && !draw) continue;
+    uint32_t& fewer = left_out[{h.head.goroutine, h.head.own_step, h.kind()}];
+    if (stopped(h) && !is_preemption(h)) {
+      ++fewer;
+      continue;
+    }
+    const uint32_t nth = h.head.nth - fewer;
+    const bool by_default = draw ? h.head.value == seam::OwnSteps::default_draw({h.head.goroutine, h.head.own_step, nth})
+                                 : h.head.by_default && !stopped(h);
+    if (!by_default) out.push_back(deviation_of(h, nth));
+  }
+  std::stable_sort(out.begin(), out.end(), tape::before);
+  return out;
+}
+
+uint64_t interruptions_of(const Observation& run) {
+  return static_cast<uint64_t>(std::count_if(run.happenings.begin(), run.happenings.end(), [](const Happening& h) {
+    return h.is(Observed::What::step) && h.op() == seam::OpKind::resume;
+  }));
+}
+
+Weight weight_of(const Observation& run) {
+  Weight weight;
+  seam::GoId running;
+  std::set<seam::GoId> seen;
+  for (const Happening& h : run.happenings) {
+    weight.preemptions += is_preemption(h);
+    weight.faults += h.is_choice(DecisionKind::fault) && !h.head.by_default;
+    if (!h.is(Observed::What::step)) continue;
+    ++weight.steps;
+    weight.switches += weight.steps > 1 && h.head.goroutine != running;
+    running = h.head.goroutine;
+    seen.insert(running);
+  }
+  weight.goroutines = seen.size();
+  weight.deviations = deviations_of(run).size();
+  return weight;
+}
+
+}  // namespace reprise::trace
