@@ -41,9 +41,10 @@ struct Place {
 };
 
 // The compilation unit whose code holds pc. By the table of addresses, or one unit after the other: clang
-// makes no such table.
+// makes no such table, and libdwfl then names the unit before.
 Dwarf_Die* unit_at(Dwfl_Module* module, uint64_t pc, Dwarf_Addr* bias) {
-  if (Dwarf_Die* found = dwfl_module_addrdie(module, pc, bias)) return found;
+  Dwarf_Die* const found = dwfl_module_addrdie(module, pc, bias);
+  if (found != nullptr && dwarf_haspc(found, pc - *bias) > 0) return found;
   Dwarf_Die* unit = nullptr;
   while ((unit = dwfl_module_nextcu(module, unit, bias)) != nullptr) {
     if (dwarf_haspc(unit, pc - *bias) > 0) return unit;

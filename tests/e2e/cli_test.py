@@ -473,10 +473,11 @@ class Killed(Cli):
         more = [recorder.stdout.readline() for _ in range(200)]
         self.assertTrue(all(line.startswith("line ") for line in more), more[-1])
         os.kill(program, signal.SIGKILL)
+        written = "".join(self.lines + more) + recorder.stdout.read()
         done = self.reprise("replay", self.trace)
         self.assertEqual(done.returncode, 74, done.stderr)
         self.assertIn("cut off", done.stderr)
-        self.assertTrue("".join(self.lines + more).startswith(done.stdout))
+        self.assertTrue(written.startswith(done.stdout))
 
 
 class FullDisk(Cli):
