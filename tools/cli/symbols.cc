@@ -11,7 +11,9 @@
 
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <sstream>
+#include <string_view>
 
 #include "runtime/panic/source_frames.h"
 
@@ -132,14 +134,27 @@ SiteNames::SiteNames(const std::string& path) {
 
 SiteNames::~SiteNames() { dwfl_end(dwfl_); }
 
+namespace {
+
+// A lock guard, a container, a channel's face: what was inlined from a header is rarely what is asked about.
+bool in_header(const rt::SourceFrame& frame) {
+  const std::string_view file = frame.file;
+  const size_t dot = file.rfind('.');
+  const std::string_view ending = dot == std::string_view::npos ? "" : file.substr(dot);
+  return ending == ".h" || ending == ".hpp" || ending == ".hh" || file.starts_with("/usr/include/");
+}
+
+}  // namespace
+
 std::string SiteNames::user_line(uint64_t site) const {
-  if (dwfl_ != nullptr) {
-    for (const rt::SourceFrame& frame : rt::source_frames(dwfl_, base_ + site, false)) {
-      if (rt::is_runtime_frame(frame)) continue;
-      return fmt::format("{}:{} {}", frame.file.empty() ? "??" : frame.file, frame.line, frame.function);
-    }
+  if (dwfl_ == nullptr) return fmt::format("+{:#x}", site);
+  std::optional<rt::SourceFrame> found;
+  for (const rt::SourceFrame& frame : rt::source_frames(dwfl_, base_ + site, false)) {
+    if (rt::is_runtime_frame(frame) || (found && in_header(frame))) continue;
+    if (!found || in_header(*found)) found = frame;
   }
-  return fmt::format("+{:#x}", site);
+  if (!found) return fmt::format("+{:#x}", site);
+  return fmt::format("{}:{} {}", found->file.empty() ? "??" : found->file, found->line, found->function);
 }
 
 }  // namespace reprise::cli

@@ -22,7 +22,7 @@ class SiteNames {
   SiteNames(const SiteNames&) = delete;
   SiteNames& operator=(const SiteNames&) = delete;
 
-  // "file:line function". `site`: a return address.
+  // "file:line function". `site`: a return address. Of inlined functions the innermost that is not from a header.
   std::string user_line(uint64_t site) const;
 
  private:
