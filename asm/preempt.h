@@ -31,6 +31,12 @@ void reprise_async_preempt();
 // the ABI has them at a call, the upper halves of the vector registers clear.
 void reprise_async_preempt2();
 
+// In place of a system call instruction: rax and the arguments as the instruction has them, entered by a
+// pushed call to where it goes on. Calls reprise_simulated_call2(), which finds the registers below `frame`
+// (preempt_amd64.S) and puts the result in rax's place.
+void reprise_simulated_call();
+void reprise_simulated_call2(uint64_t* frame);
+
 // Bytes that XSAVE needs for the components of reprise_xsave_mask, a multiple of 64. Where the system
 // has no XSAVE the mask is 0 and FXSAVE is used. Written once, by the processor probe of rt0_go.
 extern uint64_t reprise_xsave_bytes;
@@ -53,6 +59,13 @@ struct StoppedAt {
 inline uint64_t async_preempt_stack_bytes() {
   constexpr uint64_t kFramesBytes = 4096;
   return PREEMPT_RED_ZONE + reprise_xsave_bytes + kFramesBytes;
+}
+
+// Where a thread goes on whose code makes a system call that a simulated world serves.
+inline StoppedAt simulated_call(StoppedAt at) {
+  const uint64_t sp = at.sp - PREEMPT_RED_ZONE - sizeof(uint64_t);
+  *reinterpret_cast<uint64_t*>(sp) = at.pc;
+  return {reinterpret_cast<uint64_t>(&reprise_simulated_call), sp};
 }
 
 // REQUIRES: async_preempt_stack_bytes() below at.sp are the goroutine's, and nothing else is kept there.

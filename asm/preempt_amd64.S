@@ -1,6 +1,7 @@
 // asyncPreempt: gives way at an instruction that made no call.
 //
 //   void reprise_async_preempt();      entered by a pushed call (preempt.h), never called
+//   void reprise_simulated_call();     the same, in place of a system call instruction
 //   void reprise_probe_xsave();        by rt0_go's probe; destroys what a call may
 //
 // At the entry (%rsp) is the interrupted instruction, PREEMPT_RED_ZONE bytes below the interrupted
@@ -46,7 +47,10 @@
 772:
 .endm
 
-FUNC reprise_async_preempt
+// Everything is saved, target(frame) is called, everything is restored: frame[0] is the saved rbp, and below
+// it lie the flags, rax, rcx, rdx, rbx, rsi, rdi and r8 to r15.
+.macro PUSHED_CALL name, target
+FUNC \name
   .cfi_signal_frame
   .cfi_def_cfa %rsp, ENTRY_CFA
   .cfi_offset %rip, -ENTRY_CFA
@@ -83,7 +87,8 @@ FUNC reprise_async_preempt
   je 2f
   vzeroupper
 2:
-  call reprise_async_preempt2
+  movq %rbp, %rdi
+  call \target
 
   XSTATE xrstor64, fxrstor64
   leaq -(8 + GENERAL_BYTES)(%rbp), %rsp
@@ -96,7 +101,11 @@ FUNC reprise_async_preempt
   .cfi_restore %rbp
   .cfi_def_cfa %rsp, ENTRY_CFA
   ret $PREEMPT_RED_ZONE
-END_FUNC reprise_async_preempt
+END_FUNC \name
+.endm
+
+PUSHED_CALL reprise_async_preempt, reprise_async_preempt2
+PUSHED_CALL reprise_simulated_call, reprise_simulated_call2
 
 FUNC reprise_probe_xsave
   pushq %rbx

@@ -21,6 +21,7 @@
 #include "runtime/sched/native.h"
 #include "runtime/sched/schedules.h"
 #include "runtime/sched/seam.h"
+#include "runtime/sim/sim.h"
 
 namespace reprise::rt {
 
@@ -34,6 +35,7 @@ std::atomic<const void*> reporter{nullptr};
 // Claims the right to report. Another thread that fails meanwhile waits for the end; a nested failure
 // of the same thread ends the process at once.
 void begin_dying(std::string_view message) {
+  sim::abandon_world();
   if (!sched.dying.exchange(true)) {
     reporter.store(&reprise_tls_g, std::memory_order_relaxed);
     return;

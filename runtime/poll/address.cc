@@ -12,6 +12,7 @@
 #include <cstring>
 #include <string>
 
+#include "runtime/sim/sim.h"
 #include "runtime/sys/blocking.h"
 
 namespace reprise::rt {
@@ -96,6 +97,7 @@ bool parse_port(const std::string& text, uint16_t* port) {
 
 Result<std::vector<SocketAddress>> ask_name_service(std::string_view network, const HostPort& name,
                                                     std::string_view text) {
+  if (sim::world_open) return bad_address(network, text, "the simulated world knows \"localhost\" and numbers only");
   addrinfo hints{};
   hints.ai_family = network == "tcp4" ? AF_INET : network == "tcp6" ? AF_INET6 : AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -129,6 +131,7 @@ Result<std::vector<SocketAddress>> resolve_tcp(std::string_view network, std::st
     return ask_name_service(network, *parts, text);
   }
   if (parts->host.empty()) return unnamed_host(network, port, use);
+  if (sim::world_open && parts->host == "localhost") return unnamed_host(network, port, AddressUse::dial);
   in_addr four;
   in6_addr six;
   if (inet_pton(AF_INET, parts->host.c_str(), &four) == 1 && network != "tcp6") {

@@ -22,7 +22,9 @@
 #include "runtime/poll/ready_list.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sim/sim.h"
 #include "runtime/sys/blocking.h"
+#include "runtime/sys/interpose.h"
 #include "runtime/time/clock.h"
 
 namespace reprise::rt {
@@ -43,7 +45,7 @@ struct PollCache {
 };
 constinit PollCache pollcache;
 
-std::atomic<uint32_t> netpollWaiters{0};
+std::atomic<uint32_t> netpollWaiters{0};  // for the kernel's descriptors
 
 std::atomic<uintptr_t>& semaphore(PollDesc* pd, PollMode mode) {
   return mode == PollMode::read ? pd->rg : pd->wg;
@@ -77,30 +79,36 @@ void pollcache_free(PollDesc* pd) {
   pollcache.lock.unlock();
 }
 
+struct Park {
+  std::atomic<uintptr_t>* word;
+  uint32_t counts;  // 0: only this program itself can wake it
+};
+
 // gopark's commit: publishes the goroutine unless readiness came first.
-bool netpollblockcommit(G* gp, void* word) {
+bool netpollblockcommit(G* gp, void* arg) {
+  const Park park = *static_cast<Park*>(arg);
   // Counted before it can be taken out again, or the count would pass below zero. Relaxed: a hint,
   // but for the look for a deadlock, which comes after everybody stopped.
-  netpollWaiters.fetch_add(1, std::memory_order_relaxed);
-  const bool parked = poll_word_park(*static_cast<std::atomic<uintptr_t>*>(word),
-                                     reinterpret_cast<uintptr_t>(gp));
-  if (!parked) netpollWaiters.fetch_sub(1, std::memory_order_relaxed);
+  netpollWaiters.fetch_add(park.counts, std::memory_order_relaxed);
+  const bool parked = poll_word_park(*park.word, reinterpret_cast<uintptr_t>(gp));
+  if (!parked) netpollWaiters.fetch_sub(park.counts, std::memory_order_relaxed);
   return parked;
 }
 
 // Waits on the semaphore. True: readiness; false: timeout or closing.
 bool netpollblock(PollDesc* pd, PollMode mode) {
   auto& word = semaphore(pd, mode);
+  Park park{&word, pd->simulated ? 0u : 1u};
   return poll_word_wait(
       word, [&] { return pollCheck(pd, mode) == PollError::none; },
-      [&] { gopark(netpollblockcommit, &word, WaitReason::io_wait); });
+      [&] { gopark(netpollblockcommit, &park, WaitReason::io_wait); });
 }
 
 // Takes the waiter out of the semaphore, if there is one; it is then the caller's to ready.
 G* netpollunblock(PollDesc* pd, PollMode mode, bool ioready) {
   const uintptr_t waiter = poll_word_take(semaphore(pd, mode), ioready);
   if (waiter == 0) return nullptr;
-  netpollWaiters.fetch_sub(1, std::memory_order_relaxed);
+  netpollWaiters.fetch_sub(pd->simulated ? 0 : 1, std::memory_order_relaxed);
   return reinterpret_cast<G*>(waiter);
 }
 
@@ -167,7 +175,8 @@ PollDesc* pollOpen(int fd, int* error) {
   pd->wg.store(pdNil);
   pd->rd.store(0);
   pd->wd.store(0);
-  pd->object = new_object_id();
+  pd->simulated = sim::owns(fd);
+  pd->object = pd->simulated ? sim::object_of(fd) : new_object_id();
   pd->lock.unlock();
   *error = netpollopen(fd, pd);
   if (*error == 0) return pd;
@@ -344,7 +353,11 @@ void netpollready(ReadyList* list, PollDesc* pd, bool read, bool write) {
 
 bool netpoll_waiting() {
   return netpollWaiters.load(std::memory_order_relaxed) > 0 || blocking_in_flight() > 0 ||
-         (seam_active && !reports.pending.items.empty());
+         (seam_active && (!reports.pending.items.empty() || sim::events_waiting()));
+}
+
+bool netpoll_waits_for_kernel() {
+  return netpollWaiters.load(std::memory_order_relaxed) > 0 || blocking_in_flight() > 0 || program_threads() > 0;
 }
 
 G* netpoll_collect(int64_t wait_ns) {

@@ -31,6 +31,7 @@ struct PollDesc {
   PollDesc* link = nullptr;  // free list; pollcache lock
   int fd = -1;
   seam::ObjectId object;              // what reads and writes of this descriptor touch
+  bool simulated = false;             // no kernel knows fd (runtime/sim)
   std::atomic<uint16_t> fdseq{0};     // changes with every reuse: stale events are told by it
   std::atomic<uintptr_t> rg{pdNil};
   std::atomic<uintptr_t> wg{pdNil};
@@ -74,6 +75,8 @@ bool netpollinited();
 
 // Registers for edge-triggered readiness; 0 or an errno.
 int netpollopen(int fd, PollDesc* pd);
+// Somebody waits for a descriptor of the kernel's, or a thread may wake somebody.
+bool netpoll_waits_for_kernel();
 int netpollclose(int fd);
 // In the child of a fork: an instance of its own, nothing registered. One thread.
 void netpollreset();

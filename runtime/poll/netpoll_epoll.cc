@@ -8,6 +8,9 @@
 //
 // An event carries the PollDesc's address and its sequence number. A PollDesc is never unmapped; a
 // number that is no longer the PollDesc's belongs to a descriptor closed since, and is dropped.
+//
+// Descriptors of a simulated world are watched by an instance of its own (runtime/sim/sim.h), whose events
+// have the same form; the kernel is asked then only if somebody waits for what is the kernel's.
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -20,6 +23,7 @@
 #include "runtime/poll/ready_list.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sim/sim.h"
 #include "runtime/sys/syscall.h"
 
 namespace reprise::rt {
@@ -49,14 +53,14 @@ void add_break_fd() {
   break_is_level = !seam_active;
   event.events = break_is_level ? EPOLLIN : EPOLLIN | EPOLLET;
   event.data.u64 = kBreakTag;
-  const long result = sys::call(SYS_epoll_ctl, epfd, EPOLL_CTL_ADD, break_fd, &event);
+  const long result = sys::call_kernel(SYS_epoll_ctl, epfd, EPOLL_CTL_ADD, break_fd, &event);
   if (result < 0) throw_("runtime: netpollinit: epoll_ctl failed with " + std::to_string(-result));
 }
 
 void make_instance() {
-  epfd = static_cast<int>(sys::call(SYS_epoll_create1, EPOLL_CLOEXEC));
+  epfd = static_cast<int>(sys::call_kernel(SYS_epoll_create1, EPOLL_CLOEXEC));
   if (epfd < 0) throw_("runtime: netpollinit: epoll_create1 failed with " + std::to_string(-epfd));
-  break_fd = static_cast<int>(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+  break_fd = static_cast<int>(sys::call_kernel(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (break_fd < 0) throw_("runtime: netpollinit: eventfd failed with " + std::to_string(-break_fd));
   add_break_fd();
 }
@@ -75,7 +79,7 @@ void handle_break(bool blocking) {
   if (break_is_level) {
     if (!blocking) return;
     uint64_t count;
-    sys::ignoringEINTR([&] { return sys::call(SYS_read, break_fd, &count, sizeof count); });
+    sys::ignoringEINTR([&] { return sys::call_kernel(SYS_read, break_fd, &count, sizeof count); });
   }
   netpollWakeSig.exchange(0, std::memory_order_acq_rel);
 }
@@ -122,8 +126,8 @@ void netpollinit() {
 }
 
 void netpollreset() {
-  sys::call(SYS_close, epfd);
-  sys::call(SYS_close, break_fd);
+  sys::call_kernel(SYS_close, epfd);
+  sys::call_kernel(SYS_close, break_fd);
   netpollWakeSig.store(0, std::memory_order_relaxed);
   make_instance();
 }
@@ -132,26 +136,34 @@ int netpollopen(int fd, PollDesc* pd) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
   event.data.u64 = tag_of(pd);
+  if (pd->simulated) return sim::watch(fd, event.events, event.data.u64);
   happens_before(pd);
-  return static_cast<int>(-sys::call(SYS_epoll_ctl, epfd, EPOLL_CTL_ADD, fd, &event));
+  return static_cast<int>(-sys::call_kernel(SYS_epoll_ctl, epfd, EPOLL_CTL_ADD, fd, &event));
 }
 
 int netpollclose(int fd) {
+  if (sim::owns(fd)) return sim::unwatch(fd);
   epoll_event event{};
-  return static_cast<int>(-sys::call(SYS_epoll_ctl, epfd, EPOLL_CTL_DEL, fd, &event));
+  return static_cast<int>(-sys::call_kernel(SYS_epoll_ctl, epfd, EPOLL_CTL_DEL, fd, &event));
 }
 
 void netpoll_break() {
   if (!netpollinited() || netpollWakeSig.exchange(1, std::memory_order_acq_rel) != 0) return;
   const uint64_t one = 1;
-  const long result = sys::ignoringEINTR([&] { return sys::call(SYS_write, break_fd, &one, 8); });
+  const long result = sys::ignoringEINTR([&] { return sys::call_kernel(SYS_write, break_fd, &one, 8); });
   if (result != 8) throw_("runtime: netpoll_break: write failed with " + std::to_string(-result));
 }
 
 void netpoll_platform(int64_t wait_ns, ReadyList* list) {
   epoll_event events[kMaxEvents];
+  if (sim::world_open) {
+    const int n = sim::take_events(events, kMaxEvents);
+    for (int i = 0; i < n; ++i) handle(events[i], false, list);
+    if (!netpoll_waits_for_kernel()) return;
+    if (n > 0) wait_ns = 0;
+  }
   for (;;) {
-    const long n = sys::call(SYS_epoll_wait, epfd, events, kMaxEvents, timeout_ms(wait_ns));
+    const long n = sys::call_kernel(SYS_epoll_wait, epfd, events, kMaxEvents, timeout_ms(wait_ns));
     if (n == -EINTR) {
       // The caller's clock moved on and a signal may have readied a goroutine: let it look again.
       if (wait_ns != 0) return;

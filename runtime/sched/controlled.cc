@@ -24,6 +24,7 @@
 #include "runtime/sched/schedules.h"
 #include "runtime/sched/seam.h"
 #include "runtime/signal/sigqueue.h"
+#include "runtime/sim/sim.h"
 #include "runtime/sys/interpose.h"
 
 namespace reprise::rt {
@@ -46,6 +47,8 @@ void poll_now() {
 void wait_for_work() {
   if (debug_vars().schedtrace_ms != 0) schedtrace();
   if (signals_pending() && signals_deliver(false)) return;
+  // What has arrived in a simulated world is there before time goes on.
+  if (sim::world_open && netpoll_waiting() && netpoll(0)) return;
   int64_t wait_ns = -1;
   if (timers_pending()) {
     if (timers_run_due()) return;

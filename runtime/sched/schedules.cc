@@ -9,6 +9,7 @@
 #include "runtime/sched/idle.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
+#include "runtime/sim/sim.h"
 #include "runtime/time/clock.h"
 
 namespace reprise::rt {
@@ -35,6 +36,7 @@ constinit Explorer explorer;
 
 void start_afresh() {
   clock_use(ClockKind::simulated);
+  if (sim::world_open) sim::start_afresh();
   sched.goidgen.store(explorer.goidgen, std::memory_order_relaxed);
   reprise_g0.objects = explorer.objects;
   reprise_g0.spawns = explorer.spawns;

@@ -35,12 +35,16 @@
 #include "runtime/sched/schedules.h"
 #include "runtime/seam/catalog.h"
 #include "runtime/seam/default_choice.h"
+#include "runtime/seam/fault_set.h"
 #include "runtime/seam/names.h"
 #include "runtime/seam/not_here.h"
 #include "runtime/sched/ready_set.h"
 #include "runtime/signal/sigqueue.h"
 #include "runtime/sys/interpose.h"
+#include "runtime/sim/sim.h"
+#include "runtime/sim/trap.h"
 #include "runtime/sys/syscall.h"
+#include "runtime/time/clock.h"
 
 namespace reprise::rt {
 
@@ -207,6 +211,14 @@ void report_outcome(tape::Forks& forks, const seam::Outcome& outcome) {
 
 }  // namespace
 
+// The world that `record --world simulated` and the like ask for.
+static void open_simulated_world(uint32_t options) {
+  if ((options & seam::kSimulatedWorld) == 0) return;
+  clock_use(ClockKind::simulated);
+  sim::open_world(seam::faults_of(options));
+  sim::catch_calls();
+}
+
 void seam_install() {
   const stage::Table* table = stage_table();
   if (table == nullptr) return;
@@ -218,6 +230,7 @@ void seam_install() {
   activate(policy.release());
   *table->runnable = state.ready.size_address();
   *table->goroutines = goroutine_list();
+  open_simulated_world(table->control->options);
 }
 
 void seam_set_policy_for_test(seam::Policy* policy) {

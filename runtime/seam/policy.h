@@ -39,8 +39,8 @@ class Policy {
   // is more than one.
   virtual size_t choose(const Decision& decision) = 0;
 
-  // DecisionKind::draw: 64 random bits. DecisionKind::preempt: ticks, at least 1, to the next
-  // preemption. A tick is a scheduling point at which another goroutine is ready, whoever comes to
+  // DecisionKind::draw: 64 random bits. DecisionKind::preempt: ticks to the next preemption; 0 asks again
+  // at the next tick (not_here.h). A tick is a scheduling point at which another goroutine is ready, whoever comes to
   // it: a goroutine that blocks leaves the rest to the next. kUnbounded: decision.chooser runs until
   // it blocks, and the next one's first tick asks again.
   // DecisionKind::interrupt: 64 random bits, or kUnbounded: goroutines that compute are preempted when

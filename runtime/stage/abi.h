@@ -46,6 +46,14 @@ struct CountedCode {
   uint32_t (*slices)();        // how often a goroutine has started to run
 };
 
+// A simulated world in the program (runtime/sim): calls that no kernel serves. They leave no record, since
+// what they come to follows from what the program did and from decisions.
+struct SimulatedWorld {
+  bool (*wants)(long nr, const long* args);  // only looks; on the stage's stack
+  void (*enter)();  // goes on in place of the instruction, with its registers; the address behind it was
+                    // pushed below the red zone
+};
+
 struct Table {
   uint32_t abi_version;
   uint32_t bytes;  // of the table; 0 from a stage whose table ends with `counted`
@@ -89,6 +97,9 @@ struct Table {
 
   // Where a run of a fork server says what it does. Null in all other modes.
   tape::Forks* forks;
+
+  // Calls that the world wants are its own from now on, but for those through this table.
+  void (*simulated)(const SimulatedWorld* world);
 };
 
 }  // namespace reprise::stage

@@ -22,6 +22,9 @@ struct Call {
 // a call never answers -1024.
 inline constexpr long kMustTrap = -1024;
 
+// The program's own simulated world serves this call: it goes on there. Only for a trap.
+inline constexpr long kSimulated = -1025;
+
 // Performs a call: records it, or takes its result from the tape. The caller holds the baton, runs
 // on the stage's stack, and still holds the baton afterwards.
 //

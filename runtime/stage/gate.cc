@@ -31,6 +31,7 @@ void stage_entry_note_bytes(uint32_t kind, uint32_t check, int64_t value, const 
                             uint32_t size);
 void stage_entry_counted(const reprise::stage::CountedCode* code);
 void stage_entry_fork_point();
+void stage_entry_simulated(const reprise::stage::SimulatedWorld* world);
 void stage_entry_fail(reprise::tape::Verdict verdict, const char* message);
 int64_t stage_entry_clock(int clock_id);
 long stage_entry_syscall(long, long, long, long, long, long, long);
@@ -166,7 +167,8 @@ bool make_table() {
              .fail = stage_entry_fail,
              .counted = stage_entry_counted,
              .fork_point = stage_entry_fork_point,
-             .forks = fork_server_wanted() ? &control->forks : nullptr};
+             .forks = fork_server_wanted() ? &control->forks : nullptr,
+             .simulated = stage_entry_simulated};
   return true;
 }
 

@@ -60,6 +60,7 @@ PLAIN_ENTRY note
 PLAIN_ENTRY note_bytes
 PLAIN_ENTRY counted
 PLAIN_ENTRY fork_point
+PLAIN_ENTRY simulated
 PLAIN_ENTRY fail
 
 // int64_t stage_entry_clock(int clock_id)

@@ -9,6 +9,7 @@
 #include "runtime/stage/call.h"
 #include "runtime/stage/descriptors.h"
 #include "runtime/stage/events.h"
+#include "runtime/stage/gate_offsets.h"
 #include "runtime/stage/memory.h"
 #include "runtime/stage/model.h"
 #include "runtime/stage/preempt.h"
@@ -107,6 +108,28 @@ Call call_of(ucontext_t* context) {
           static_cast<uint64_t>(g[REG_RIP]), static_cast<uint64_t>(g[REG_RSP])};
 }
 
+const SimulatedWorld* simulated_world = nullptr;
+
+// The runtime's calls come through the table; it has asked its world itself.
+bool from_the_table(const Call& call) {
+  constexpr uint64_t kSyscallInstruction = 2;
+  return call.ip == REPRISE_TRAP_CALL || call.ip == REPRISE_TRAP_CALL + kSyscallInstruction;
+}
+
+// The world's code may use vector registers, which only a trap keeps: a rewritten call traps for it.
+bool is_simulated(const Call& call) {
+  if (simulated_world == nullptr || mode == Mode::off || from_the_table(call)) return false;
+  return !call.context || simulated_world->wants(call.nr, call.args);
+}
+
+void enter_simulated(ucontext_t* context) {
+  constexpr greg_t kRedZone = 128;
+  greg_t* regs = context->uc_mcontext.gregs;
+  regs[REG_RSP] -= kRedZone + 8;
+  *reinterpret_cast<greg_t*>(regs[REG_RSP]) = regs[REG_RIP];
+  regs[REG_RIP] = reinterpret_cast<greg_t>(simulated_world->enter);
+}
+
 // What follows the instruction may have been rewritten, by this trap or during it. The flags that the
 // instruction leaves in r11 may be those of a tick of counted code, which differ in a replay.
 void go_on(Thread& t, ucontext_t* context) {
@@ -121,6 +144,7 @@ void go_on(Thread& t, ucontext_t* context) {
 long do_syscall(Thread& t, Call& call) {
   if (!call.context && needs_trap(call.nr)) return kMustTrap;
   if (call.nr == SYS_rt_sigreturn) return do_rt_sigreturn(t, call);
+  if (is_simulated(call)) return call.context ? kSimulated : kMustTrap;
   if (!model::known(call.nr)) unmodelled(t, call, nullptr);
   if (const char* what = model::refused(call)) unmodelled(t, call, what);
   if (!live() && t.vforked) vforked_may_be_killed(t);
@@ -129,6 +153,8 @@ long do_syscall(Thread& t, Call& call) {
   call.check = model::check(call);
   return handler_of(call.nr)(t, call);
 }
+
+extern "C" void stage_do_simulated(const SimulatedWorld* world) { simulated_world = world; }
 
 void on_trap(int, siginfo_t* info, void* v) {
   constexpr unsigned kAuditArchX86_64 = 0xc000'003e;
@@ -142,9 +168,10 @@ void on_trap(int, siginfo_t* info, void* v) {
   if (info->si_arch != kAuditArchX86_64) unmodelled(t, call, "a 32-bit call");
   const long result = do_syscall(t, call);
   if (result == kMustTrap) return take_signal(t, context, When::before, call.nr);
+  if (result == kSimulated) return enter_simulated(context);
   context->uc_mcontext.gregs[REG_RAX] = result;
   if (mode == Mode::off) return;
-  if (!needs_trap(call.nr)) count_trap(call.ip, call.nr);
+  if (!needs_trap(call.nr) && !simulated_world) count_trap(call.ip, call.nr);
   if (call.nr != SYS_rt_sigreturn && signal_due_after(t)) take_signal(t, context, When::after, call.nr);
   go_on(t, context);
 }

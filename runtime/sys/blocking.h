@@ -14,6 +14,7 @@
 
 #include "runtime/sched/g_m_p.h"
 #include "runtime/sched/syscall.h"
+#include "runtime/sim/sim.h"
 #include "runtime/sys/syscall.h"
 
 namespace reprise::rt {
@@ -38,9 +39,11 @@ void on_worker(F&& work) {
 }
 
 // Calls call(), which makes system calls by sys::call() and does nothing else: here, without the P, in
-// native mode, else on a worker thread. EINTR is retried.
+// native mode, else on a worker thread. In a simulated world here, since the calls are the goroutine's own
+// doing. EINTR is retried.
 template <class F>
 long blocking_call(F&& call) {
+  if (sim::world_open) return sys::ignoringEINTR(call);
   long result = 0;
   if (can_enter_syscall()) {
     entersyscall();

@@ -32,13 +32,26 @@ long resolve_and_call(long nr, long a0, long a1, long a2, long a3, long a4, long
   const auto* table = reinterpret_cast<const stage::Table*>(getauxval(stage::kAuxTable));
   errno = saved_errno;
   const SyscallFn entry = table ? table->syscall : syscall_instruction;
-  __atomic_store_n(&syscall_entry, entry, __ATOMIC_RELAXED);
+  __atomic_store_n(&kernel_entry, entry, __ATOMIC_RELAXED);
+  SyscallFn unresolved = resolve_and_call;  // unless diverted meanwhile
+  __atomic_compare_exchange_n(&syscall_entry, &unresolved, entry, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   return entry(nr, a0, a1, a2, a3, a4, a5);
 }
 
 }  // namespace
 
 constinit SyscallFn syscall_entry = resolve_and_call;
+constinit SyscallFn kernel_entry = resolve_and_call;
+
+void use_kernel_entry(SyscallFn entry) {
+  const bool diverted = syscall_entry != kernel_entry;
+  __atomic_store_n(&kernel_entry, entry, __ATOMIC_RELAXED);
+  if (!diverted) __atomic_store_n(&syscall_entry, entry, __ATOMIC_RELAXED);
+}
+
+void divert_calls(SyscallFn entry) {
+  __atomic_store_n(&syscall_entry, entry != nullptr ? entry : kernel_entry, __ATOMIC_RELAXED);
+}
 
 void thread_sigmask(int how, const sigset_t* set, sigset_t* before) {
   constexpr uint64_t kInternal = uint64_t{3} << 31;  // signals 32 and 33: cancellation, setxid

@@ -17,6 +17,13 @@ namespace reprise::rt::sys {
 
 using SyscallFn = long (*)(long nr, long a0, long a1, long a2, long a3, long a4, long a5);
 extern SyscallFn syscall_entry;  // resolved at the first call
+extern SyscallFn kernel_entry;   // the same, whatever calls are diverted to
+
+// Calls go to `entry` from now on (the simulated world, runtime/sim); null: to the kernel again. While
+// one thread runs.
+void divert_calls(SyscallFn entry);
+// The kernel is called by way of `entry` from now on, where only that is let through. While one thread runs.
+void use_kernel_entry(SyscallFn entry);
 
 template <class T>
 long as_word(T value) {
@@ -36,6 +43,15 @@ long call(long nr, Args... args) {
   const long words[6] = {as_word(args)...};
   return __atomic_load_n(&syscall_entry, __ATOMIC_RELAXED)(nr, words[0], words[1], words[2],
                                                            words[3], words[4], words[5]);
+}
+
+// A call that no simulated world sees: the runtime's own descriptors.
+template <class... Args>
+  requires(sizeof...(Args) <= 6)
+long call_kernel(long nr, Args... args) {
+  const long words[6] = {as_word(args)...};
+  return __atomic_load_n(&kernel_entry, __ATOMIC_RELAXED)(nr, words[0], words[1], words[2], words[3],
+                                                          words[4], words[5]);
 }
 
 // The calling thread's signal mask, for the runtime's own use: pthread_sigmask is the program's, and is

@@ -30,6 +30,9 @@ struct RunOptions {
   bool hash_memory = false;
   bool strict_clock = false;
   bool strict = false;
+  std::string world = "real";    // or "simulated"
+  std::string faults = "none";   // of the simulated one
+  double fault_rate = 0.02;
   double watchdog_s = kWatchdogSeconds;
   uint64_t slice_us = kSliceMicroseconds;
   bool verbose = false;

@@ -25,6 +25,7 @@
 #include "replay/build_id.h"
 #include "replay/redact.h"
 #include "runtime/seam/catalog.h"
+#include "runtime/seam/fault_set.h"
 #include "runtime/stage/abi.h"
 #include "tools/cli/elf_probe.h"
 #include "tools/cli/outcome.h"
@@ -242,6 +243,22 @@ uint32_t strict_options(const RunOptions& options) {
 
 }  // namespace
 
+bool check_world(const RunOptions& options, const Target& target, std::string* why) {
+  uint32_t faults = 0;
+  if (options.world != "real" && options.world != "simulated") {
+    return *why = "--world " + options.world + ": there are real and simulated", false;
+  }
+  if (!seam::parse_faults(options.faults, &faults)) {
+    return *why = "--faults " + options.faults + ": none, all, or some of net,partition,file", false;
+  }
+  if (options.world == "real") {
+    if (faults != 0) return *why = "--faults needs --world simulated", false;
+    return true;
+  }
+  if (target.links_reprise) return true;
+  return *why = target.path + " does not link Reprise: a simulated world is part of the program", false;
+}
+
 bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& options, uint64_t seed,
                  std::string* why) {
   std::string policy = options.policy;
@@ -255,6 +272,11 @@ bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& opti
   control.options = option(tape::kHashMemory, options.hash_memory) |
                     option(tape::kVerbose, options.verbose) |
                     option(tape::kStrictClock, options.strict_clock) | strict_options(options);
+  if (options.world == "simulated") {
+    uint32_t faults = 0;
+    seam::parse_faults(options.faults, &faults);
+    control.options |= seam::world_options(faults, options.fault_rate);
+  }
   return true;
 }
 

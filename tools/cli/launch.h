@@ -45,6 +45,9 @@ uint64_t random_seed();
 trace::Header header_for(const Target& target, const RunOptions& options, uint32_t control_options,
                          uint64_t seed, const std::vector<std::string>& redacted);
 
+// Whether the simulated world can be had for this program, and the options make sense. False and *why.
+bool check_world(const RunOptions& options, const Target& target, std::string* why);
+
 // Fills policy, seed, mode and options of a fresh tape. False and *why if the policy is unknown.
 bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& options, uint64_t seed,
                  std::string* why);

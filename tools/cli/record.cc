@@ -154,6 +154,7 @@ int record(const RecordOptions& options, const Program& program) {
     return say("--hash-memory and --redact-env exclude each other: a redacted stack hashes differently"),
            kUsage;
   }
+  if (!check_world(options, plan.target, &why)) return say(why), kUsage;
   plan.output = options.output.empty() ? default_output(program[0]) : options.output;
   uint64_t seed = options.seed.value_or(random_seed());
   if (options.until_failure > 0) return until_failure(options, plan, seed);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/seam/fault_set.h"
 #include "tools/cli/command.h"
 #include "tools/cli/gdb.h"
 #include "tools/cli/launch.h"
@@ -28,7 +29,7 @@ void set_replay_control(tape::Control& control, const trace::Header& header,
   control.until_event = options.until.value_or(~uint64_t{0});
   control.options = option(tape::kHashMemory, options.hash_memory) |
                     option(tape::kVerbose, options.verbose) | option(tape::kReplayQuiet, quiet) |
-                    option(tape::kOtherFiles, options.force) | (header.options & tape::kStrict);
+                    option(tape::kOtherFiles, options.force) | (header.options & (tape::kStrict | seam::kWorldOptions));
 }
 
 // What differs from the recording; empty if nothing does.

@@ -59,6 +59,15 @@ void add_run_options(CLI::App& sub, RunOptions& options) {
   }
   sub.add_option("--policy", options.policy, policies)->capture_default_str();
   sub.add_option("--seed", options.seed, "Seed of the policy's choices (default: a random one)");
+  sub.add_option("--world", options.world,
+                 "real, or simulated: the program's network, pipes and files are its own, its time is virtual,\n"
+                 "and what goes wrong in them is the policy's choice")
+      ->capture_default_str();
+  sub.add_option("--faults", options.faults, "What may go wrong in a simulated world: none, all, or some of net,partition,file")
+      ->capture_default_str();
+  sub.add_option("--fault-rate", options.fault_rate, "How often a fault happens where one could")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   sub.add_flag("--hash-memory", options.hash_memory,
                "Hash all writable memory of the program at its end");
   sub.add_flag("--strict-clock", options.strict_clock,

@@ -14,6 +14,7 @@ int run(const RunOptions& options, const Program& program) {
   if (nested()) return say("run: already inside a recorded program"), kUsage;
   std::string stage = find_stage(&why);
   if (stage.empty() || !resolve(program, target, &why)) return say(why), kUsage;
+  if (!check_world(options, target, &why)) return say(why), kUsage;
   uint64_t seed = options.seed.value_or(random_seed());
   if (trace::Error e = tape.create("", trace::kRingBytes, 0)) return say(e.text()), kUsage;
   if (!set_control(tape.control(), tape::Mode::run, options, seed, &why)) return say(why), kUsage;

@@ -11,6 +11,8 @@
 
 #include "runtime/sched/proc.h"
 #include "runtime/sched/schedules.h"
+#include "runtime/sim/sim.h"
+#include "runtime/sim/trap.h"
 
 namespace reprise::testing {
 
@@ -31,6 +33,7 @@ FailureKind kind_of(seam::Outcome::Kind kind) {
 }
 
 void on_dying(seam::Outcome::Kind kind, std::string_view message) {
+  sim::abandon_world();
   if (board->kind == FailureKind::none) board->fail(kind_of(kind), message);
   if (searching) _exit(0);
 }
@@ -55,6 +58,12 @@ void run_body(void* arg) {
 std::string left_text(const rt::ScheduleEnd& end) {
   if (end.goroutines_left == 0) return "a ticker was left running";
   return std::to_string(end.goroutines_left) + " goroutines wait and nobody is there to wake them";
+}
+
+void open_world(const ChildTask& task) {
+  if (!task.world.simulated) return;
+  sim::open_world(task.world.faults);
+  sim::catch_calls();
 }
 
 // One schedule; the board says how it went.
@@ -100,6 +109,7 @@ void search(const ChildTask& task, std::unique_ptr<seam::Policy> policy) {
   searching = true;
   LoggedPolicy logged(std::move(policy), &board->log);
   rt::schedules_open(&logged, {on_dying, on_too_long});
+  open_world(task);
   if (task.framework->begin) task.framework->begin();
   for (uint64_t run = board->run; run < task.last && !time_is_up(task, run); ++run) {
     board->run.store(run, std::memory_order_relaxed);  // the parent only looks whether it changes
@@ -122,9 +132,11 @@ void repeat(const ChildTask& task, std::vector<Answer> answers) {
   FollowAnswers follow(std::move(answers));
   follow.begin_run({});
   rt::schedules_open(&follow, {on_dying, on_too_long});
+  open_world(task);
   if (task.framework->begin) task.framework->begin();
   run_one(task);
   if (board->kind == FailureKind::deadlock || board->kind == FailureKind::leak) rt::die_of_deadlock();
+  if (task.world.simulated) sim::close_world();
   rt::schedules_close();
   board->finished = true;
 }

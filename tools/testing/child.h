@@ -29,6 +29,11 @@ struct Board {
   void fail(FailureKind failure, std::string_view text);
 };
 
+struct World {
+  bool simulated = false;
+  uint32_t faults = 0;  // seam::FaultSet
+};
+
 struct ChildTask {
   const ExploreOptions* options;
   const std::function<void()>* body;
@@ -36,6 +41,7 @@ struct ChildTask {
   Board* board;
   uint64_t last;                        // runs from board->run up to this one, not included
   std::chrono::steady_clock::time_point until;
+  World world;
 };
 
 // Runs schedules until one fails, then ends; silent. REQUIRES: a forked child, under a policy.

@@ -24,7 +24,9 @@
 #include "runtime/sched/proc.h"
 #include "runtime/sched/seam.h"
 #include "runtime/seam/catalog.h"
+#include "runtime/seam/fault_set.h"
 #include "scheduler-policies/fair_suffix.h"
+#include "scheduler-policies/fault_rate.h"
 #include "tools/testing/child.h"
 
 namespace reprise {
@@ -67,7 +69,23 @@ std::unique_ptr<seam::Policy> policy_of(const ExploreOptions& options) {
   std::string error;
   auto policy = seam::make_policy(options.policy, options.seed, &error);
   if (policy == nullptr) usage_error(error);
+  if (options.policy != "exhaustive") {
+    policy = std::make_unique<seam::FaultRatePolicy>(std::move(policy), options.seed, options.fault_rate);
+  }
   return std::make_unique<seam::FairSuffixPolicy>(std::move(policy), options.max_steps / 2);
+}
+
+testing::World world_of(const ExploreOptions& options) {
+  testing::World world;
+  if (options.world != "real" && options.world != "simulated") {
+    usage_error("world \"" + options.world + "\": there are real and simulated");
+  }
+  world.simulated = options.world == "simulated";
+  if (!seam::parse_faults(options.faults, &world.faults)) {
+    usage_error("faults \"" + options.faults + "\": none, all, or some of net,partition,file");
+  }
+  if (world.faults != 0 && !world.simulated) usage_error("faults need the simulated world");
+  return world;
 }
 
 // A board in memory that parent and children share.
@@ -200,7 +218,7 @@ class Explorer {
   Explorer(const ExploreOptions& options, const std::function<void()>& body,
            const ExploreFramework& framework)
       : options_(options), body_(body), framework_(framework) {
-    task_ = {&options_, &body_, &framework_, board_.get(), 0, {}};
+    task_ = {&options_, &body_, &framework_, board_.get(), 0, {}, world_of(options_)};
     task_.until = options_.time.count() == 0 ? std::chrono::steady_clock::time_point::max()
                                              : std::chrono::steady_clock::now() + options_.time;
   }

@@ -13,10 +13,12 @@
 #include "replay/follower.h"
 #include "replay/recorder.h"
 #include "runtime/seam/catalog.h"
+#include "runtime/seam/fault_set.h"
 #include "runtime/seam/policy_memory.h"
 #include "runtime/seam/side.h"
 #include "scheduler-policies/behaviour.h"
 #include "scheduler-policies/fair_suffix.h"
+#include "scheduler-policies/fault_rate.h"
 #include "scheduler-policies/prefix.h"
 #include "scheduler-policies/steered.h"
 #include "tools/wiring/observer.h"
@@ -130,9 +132,13 @@ std::unique_ptr<Policy> wire_policy(const stage::Table& table, std::string* erro
   const PolicyMemory memory;
   std::unique_ptr<Policy> policy = policy_of(table, error);
   if (policy == nullptr) return nullptr;
+  const tape::Control& control = *table.control;
+  if (faults_of(control.options) != 0) {
+    policy = std::make_unique<FaultRatePolicy>(std::move(policy), control.seed, fault_rate_of(control.options));
+  }
   if (tape::Forks* forks = forks_of(table)) {
     policy = std::make_unique<FairSuffixPolicy>(std::move(policy), forks->max_steps / 2);
-    policy = std::make_unique<PrefixPolicy>(std::move(policy), *table.control);
+    policy = std::make_unique<PrefixPolicy>(std::move(policy), control);
     policy = std::make_unique<BehaviourPolicy>(std::move(policy), &forks->behaviour);
   }
   return std::make_unique<Wired>(table, std::move(policy));

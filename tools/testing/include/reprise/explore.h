@@ -36,6 +36,11 @@ struct ExploreOptions {
   uint64_t schedules = 1000;
   std::chrono::milliseconds time{0};  // stop after that; 0: no limit
   uint64_t max_steps = 20'000;        // of one schedule: more is a livelock. The second half is fair
+  // "simulated": sockets, pipes and epoll are this process's own (runtime/sim/README.md); what the network
+  // does is part of the schedule. "real": descriptors are the kernel's.
+  std::string world = "real";
+  std::string faults = "none";        // of the simulated world: none, all, or of net,partition,file
+  double fault_rate = 0.02;           // how often one happens where it could
   uint64_t batch = 0;                 // schedules in one child; 0: all. A policy that learns starts anew
   bool confirm = true;                // run a failure again, and keep it in a file
   std::string name = "schedule";      // of the file that a failure leaves
