@@ -113,12 +113,15 @@ class Decoder {
     }
     if (!from.hasStarts() && !from.hasEnds()) return nullptr;
     const size_t segments = shape.streams.size();
-    if (from.getStarts().size() != segments || from.getEnds().size() != segments) return "expected two columns a segment";
+    // Each once: to get a list counts all of it against the limit of the message.
+    const auto starts = from.getStarts();
+    const auto ends = from.getEnds();
+    if (starts.size() != segments || ends.size() != segments) return "expected two columns a segment";
     for (unsigned i = 0; i < segments; ++i) {
       Stream& stream = shape.streams[i];
       const size_t count = stream.lengths.size();
-      const bool whole = column(from.getStarts()[i], count, {}, stream.starts) &&
-                         column(from.getEnds()[i], count, {}, stream.ends);
+      const bool whole = column(starts[i], count, {}, stream.starts) &&
+                         column(ends[i], count, {}, stream.ends);
       if (!whole) return "expected a whole column of bytes in common";
       if (!stream.agrees()) return "expected no more bytes in common than both segments have";
     }

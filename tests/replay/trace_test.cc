@@ -34,6 +34,25 @@ RC_GTEST_PROP(Trace, gives_back_every_record, ()) {
   RC_ASSERT(error.empty());
 }
 
+// Shapes of 255 segments have some 1,000 columns each; the reader's bound on work is for hostile messages.
+TEST(Trace, shapes_of_many_segments_are_within_the_readers_bound) {
+  const std::vector<std::byte> bytes(20, std::byte{'a'});
+  const std::vector<Bytes> segments(255, bytes);
+  std::vector<std::byte> records;
+  for (uint8_t thread = 0; thread < 100; ++thread) {
+    tape::Record head{};
+    head.kind = 232;
+    head.thread = thread;
+    head.segments = 255;
+    for (int i = 0; i < 2; ++i) append_record(records, head, segments);
+  }
+  test::TemporaryFolder folder;
+  write_trace(folder / "t.rpz", records, 0);
+  std::string error;
+  EXPECT_TRUE(read_trace(folder / "t.rpz", &error) == test::as_kept(records));
+  EXPECT_EQ(error, "");
+}
+
 // As the scribe has it: stretches of tape that end anywhere.
 RC_GTEST_PROP(Trace, takes_whole_records_from_any_stretch_of_tape, ()) {
   const auto seed = *rc::gen::arbitrary<uint64_t>();

@@ -162,7 +162,9 @@ TEST(Signal, asking_for_none_by_name_asks_for_all) {
   signal::notify(c);
   for (const int number : {SIGHUP, SIGTERM, SIGQUIT, SIGCHLD, SIGPIPE, SIGRTMIN, SIGRTMAX}) {
     raise(number);
-    EXPECT_EQ(c.recv(), Signal(number));
+    std::optional<Signal> got = c.recv();
+    while (got == Signal(SIGURG)) got = c.recv();  // the runtime preempts by it, and cannot tell them apart
+    EXPECT_EQ(got, Signal(number));
   }
   signal::stop(c);
   EXPECT_TRUE(handled_by_default(SIGTERM) && handled_by_default(SIGRTMIN));
