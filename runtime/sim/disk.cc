@@ -48,9 +48,9 @@ long DiskFile::read(Buffers& to) {
 }
 
 long DiskFile::write(Buffers& from) {
-  if ((flags & O_APPEND) != 0) position_ = static_cast<int64_t>(inode_->data.size());
-  const long written = write_at(from, position_);
-  if (written > 0) position_ += written;
+  const int64_t at = (flags & O_APPEND) != 0 ? static_cast<int64_t>(inode_->data.size()) : position_;
+  const long written = write_at(from, at);
+  if (written > 0) position_ = at + written;
   return written;
 }
 
@@ -71,6 +71,7 @@ long DiskFile::read_at(Buffers& to, int64_t offset) {
 long DiskFile::write_at(Buffers& from, int64_t offset) {
   if (!writable()) return -EBADF;
   if (offset < 0) return -EINVAL;
+  if ((flags & O_APPEND) != 0) offset = static_cast<int64_t>(inode_->data.size());  // wherever it was meant to go
   if (dead_) return -EIO;
   if (from.size() == 0) return 0;
   if (offset + static_cast<int64_t>(from.size()) > kMaxBytes) return -EFBIG;
@@ -159,7 +160,8 @@ long OpenDirectory::entries(char* to, size_t size) {
 }
 
 long OpenDirectory::rewind(int64_t offset, int whence) {
-  if (whence != SEEK_SET || offset < 0) return -EINVAL;
+  if (whence == SEEK_CUR) offset += static_cast<int64_t>(next_);
+  if ((whence != SEEK_SET && whence != SEEK_CUR) || offset < 0) return -EINVAL;
   if (offset == 0) is_listed_ = false;
   next_ = static_cast<size_t>(offset);
   return offset;

@@ -4,6 +4,8 @@
 // dead, and every call on it fails with EIO.
 #pragma once
 
+#include <errno.h>
+
 #include "runtime/sim/tree.h"
 
 namespace reprise::sim {
@@ -44,6 +46,7 @@ class OpenDirectory final : public File {
   uint32_t ready() const override;
   bool pollable() const override { return false; }
   long read(Buffers&) override;
+  long write(Buffers&) override { return -EBADF; }  // nobody opens one for writing
 
   // struct linux_dirent64 entries, as many as fit.
   long entries(char* to, size_t size);

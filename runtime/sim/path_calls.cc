@@ -220,16 +220,17 @@ long rename_at(int from_fd, const char* from, int to_fd, const char* to, unsigne
   if (long bad = locate_name(from_fd, from, &old, &old_slash); bad < 0) return bad;
   if (long bad = locate_name(to_fd, to, &place, &slash); bad < 0) return bad;
   if (!old.exists()) return -ENOENT;
+  if (flags != 0 && place.exists()) return -EEXIST;
   if ((old_slash || slash) && !old.is_directory()) return -ENOTDIR;
+  if (place.path.starts_with(old.path + "/")) return -EINVAL;
+  if (old.path.starts_with(place.path + "/")) return -ENOTEMPTY;
   if (kernels_own(old.path) || kernels_own(place.path)) unsupported("a change below", place.path);
   if (old.path == place.path) return 0;
   if (place.exists()) {
-    if (flags != 0) return -EEXIST;
+    if (place.inode != nullptr && place.inode == old.inode) return 0;
     if (place.is_directory() != old.is_directory()) return place.is_directory() ? -EISDIR : -ENOTDIR;
     if (place.is_directory() && !entries_of(place.path).empty()) return -ENOTEMPTY;
-    if (place.inode != nullptr && place.inode == old.inode) return 0;
   }
-  if (place.path.starts_with(old.path + "/")) return -EINVAL;
   if (old.inode == nullptr && old.is_directory()) return -EXDEV;  // as overlays have it
   if (choose_fault({Fault::io_error}) != Fault::none) return -EIO;
   if (old.inode == nullptr) {
@@ -412,7 +413,9 @@ long do_pread64(const Call& call) {
   return disk->read_at(to, call.args[3]);
 }
 long do_pwrite64(const Call& call) {
-  DiskFile* disk = disk_file(file_of(call.fd(0)));
+  const FileRef file = file_of(call.fd(0));
+  if (open_directory(file) != nullptr) return -EBADF;
+  DiskFile* disk = disk_file(file);
   if (disk == nullptr) return -ESPIPE;
   Buffers from(call.at<void>(1), call.size(2));
   return disk->write_at(from, call.args[3]);
