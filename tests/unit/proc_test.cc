@@ -179,8 +179,12 @@ TEST(Proc, an_argument_that_cannot_be_built_starts_nothing) {
 
 TEST(Proc, function_object_is_destroyed_when_its_goroutine_ends) {
   auto token = std::make_shared<int>(7);
-  go([token] { gosched(); });
+  std::atomic<bool> looked{false};
+  go([token, &looked] {
+    while (!looked) gosched();
+  });
   EXPECT_EQ(token.use_count(), 2);
+  looked = true;
   wait_until_alone();
   EXPECT_EQ(token.use_count(), 1);
 }
