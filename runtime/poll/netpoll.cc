@@ -247,6 +247,9 @@ void pollUnblock(PollDesc* pd) {
   ready_if(writer);
 }
 
+void pollcache_before_fork() { pollcache.lock.lock(); }
+void pollcache_after_fork() { pollcache.lock.unlock(); }
+
 // Registered again with the child's own instance; what is ready is reported anew. A descriptor that the
 // program has closed behind our back is not there any more.
 void netpoll_leave_parents() {

@@ -22,6 +22,7 @@
 #include "runtime/poll/netpoll.h"
 #include "runtime/poll/ready_list.h"
 #include "runtime/sched/fibers.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sim/sim.h"
 #include "runtime/sys/syscall.h"
@@ -124,6 +125,9 @@ void netpollinit() {
   }
   init_lock.unlock();
 }
+
+void netpollinit_before_fork() { init_lock.lock(); }
+void netpollinit_after_fork() { init_lock.unlock(); }
 
 void netpollreset() {
   sys::call_kernel(SYS_close, epfd);

@@ -1,15 +1,16 @@
 // fork() in native mode: the child has the calling thread only, and so one M and one P.
 //
 // The goroutine that called goes on, and so do those in its P's queue and in the global one, and those
-// that wait. Goroutines that ran elsewhere do not exist for the child, as threads do not after a fork, nor
-// those that were queued at other Ps: the kernel copies memory page by page while those Ps go on, so their
-// rings may be torn. A goroutine that is locked to a thread which the child does not have is unlocked.
+// that wait. Goroutines that ran elsewhere do not exist for the child, as threads do not after a fork; nor do
+// sleepers that another thread was putting to bed or waking; nor those that were queued at other Ps: the
+// kernel copies memory page by page while those Ps go on, so their rings may be torn. A goroutine that is
+// locked to a thread which the child does not have is unlocked.
 //
 // What a child needs before it can start or wait for anything is held across the call, so that it inherits
-// it whole: the scheduler's lists, free goroutines and stacks, timers. Other locks, a channel's say,
-// are as their holders left them, as ever after fork. The poller would be shared, registrations and
-// all: events of the child's would come to the parent with addresses of the child's memory. So the child
-// leaves it for one of its own.
+// it whole: the scheduler's lists, free goroutines and stacks, timers, the poller's making. Other locks, a
+// channel's say, are as their holders left them, as ever after fork. The poller would be shared,
+// registrations and all: events of the child's would come to the parent with addresses of the child's
+// memory. So the child leaves it for one of its own.
 //
 // Inherited claims are dropped one by one below. Each was a bug once or would be one: threads that
 // sysmon was to make started with Ps that the child does not have (acquirep: invalid state); a stopped world
@@ -33,9 +34,13 @@ void lock_all() {
   stack_pool_before_fork();
   timers_before_fork();
   workers_before_fork();
+  netpollinit_before_fork();
+  pollcache_before_fork();
 }
 
 void unlock_all(bool in_child) {
+  pollcache_after_fork();
+  netpollinit_after_fork();
   workers_after_fork(in_child);
   timers_after_fork(in_child);
   stack_pool_after_fork();
@@ -119,6 +124,7 @@ uint64_t queued(const P* pp) {
 // Goroutines that the child has: the one that called, those queued with it, those that wait.
 void count_survivors(P* pp) {
   drop_held(pp);
+  timers_forget_lost_sleepers();
   uint64_t alive = queued(pp) + (curg() != nullptr ? 1 : 0);
   const M* mp = getm();
   G* gp = sched.allgs.load(std::memory_order_relaxed);

@@ -107,8 +107,13 @@ void stack_pool_before_fork();
 void stack_pool_after_fork();
 void timers_before_fork();
 void timers_after_fork(bool in_child);
+void timers_forget_lost_sleepers();  // in the child, between the two
 void workers_before_fork();     // sys/blocking.cc
 void workers_after_fork(bool in_child);
+void netpollinit_before_fork(); // poll/netpoll_epoll.cc
+void netpollinit_after_fork();
+void pollcache_before_fork();   // poll/netpoll.cc
+void pollcache_after_fork();
 void stop_is_gone();            // in the child: whoever stopped the world, or was about to (stw.cc)
 // In the child: the poller that it shares with its parent is left, and one of its own made (netpoll.cc).
 void netpoll_leave_parents();

@@ -338,6 +338,24 @@ void timers_after_fork(bool in_child) {
   heaps_lock.unlock();
 }
 
+// Sleepers that another M was putting to bed, or waking, as the kernel copied them have no timer that will wake them.
+void timers_forget_lost_sleepers() {
+  const auto asleep = [](const G* gp) {
+    return gp->status.load(std::memory_order_relaxed) == GStatus::waiting && gp->wait_reason == WaitReason::sleep;
+  };
+  std::vector<G*> kept;
+  for_each_heap([&](TimerHeap* h) {
+    h->queue.for_each([&](const Timer* t) {
+      if (t->f == wake_sleeper) kept.push_back(static_cast<G*>(t->arg));
+    });
+  });
+  G* gp = sched.allgs.load(std::memory_order_relaxed);
+  for (; gp != nullptr; gp = gp->alllink.load(std::memory_order_relaxed)) {
+    if (asleep(gp)) gp->status.store(GStatus::dead, std::memory_order_relaxed);
+  }
+  for (G* sleeper : kept) sleeper->status.store(GStatus::waiting, std::memory_order_relaxed);
+}
+
 bool timers_pending() { return earliest() != INT64_MAX; }
 
 bool timers_run_due() {

@@ -28,6 +28,11 @@ class TimerQueue {
   // The first `limit` timers that are due at `now`, in order. Leaves them where they are.
   void due(int64_t now, size_t limit, std::vector<Timer*>* out) const;
 
+  template <class F>
+  void for_each(F f) const {
+    for (const Node& node : nodes_) f(node.timer);
+  }
+
  private:
   struct Node {
     int64_t when;
