@@ -79,8 +79,8 @@ struct MapProbe {
 inline uint8_t h2(uint64_t hash) { return hash & 0x7f; }
 
 // Type has: slot_size, slot_align; hash(key, seed), equal(key, key); relocate(to, from), which leaves `from` raw;
-// relocate_keeping_key(to, from), which leaves a key there, and all of it if the key differs from itself;
-// destroy(slot), destroy_kept(slot). Keys lie at the start of their slots.
+// relocate_keeping_key(to, from), which leaves a key there, and all of it if keeps_strange and the key differs from
+// itself; destroy(slot), destroy_kept(slot). Keys lie at the start of their slots.
 template <class Type>
 class SwissMap {
   static constexpr size_t kMaxCapacity = 1024;
@@ -218,8 +218,8 @@ class SwissMap {
       if (void* const found = map_.used_ == 0 ? nullptr : map_.find_hashed(slot, map_.type_.hash(slot, map_.seed_))) {
         return found;
       }
-      const bool strange = !map_.type_.equal(slot, slot);
-      return strange && clears_ == map_.clears_ ? slot : nullptr;
+      const bool kept_whole = Type::keeps_strange && !map_.type_.equal(slot, slot);
+      return kept_whole && clears_ == map_.clears_ ? slot : nullptr;
     }
 
     SwissMap& map_;

@@ -268,6 +268,37 @@ TEST(MapKeys, nans_are_seen_once_while_the_map_grows) {
   }
 }
 
+// Only moves, and remembers that it was moved away.
+struct Mover {
+  int number;
+  bool here = true;
+  explicit Mover(int n) : number(n) {}
+  Mover(Mover&& other) noexcept : number(other.number) { leave(other); }
+  Mover& operator=(Mover&& other) noexcept {
+    number = other.number;
+    leave(other);
+    return *this;
+  }
+  ~Mover() { leave(*this); }
+  // Seen even where the compiler knows that an object ends.
+  static void leave(Mover& m) { *const_cast<volatile bool*>(&m.here) = false; }
+};
+
+// Values that cannot be copied cannot stay behind either: what an iterator does not show is still in the map.
+TEST(MapKeys, nans_in_larger_keys_with_values_that_only_move) {
+  Map<std::pair<double, int>, Mover> map;
+  for (int i = 0; i < 200; ++i) map.set({kNan, i}, Mover(i));
+  std::multiset<int> seen;
+  int fresh = 0;
+  for (auto [key, value] : map) {
+    ASSERT_TRUE(value.here);
+    if (std::isnan(key.first)) seen.insert(value.number);
+    for (int i = 0; i < 20 && fresh < 5000; ++i, ++fresh) map.set({fresh, 0}, Mover(-1));
+  }
+  EXPECT_EQ(map.len(), 200u + static_cast<unsigned>(fresh));
+  for (const int value : seen) EXPECT_EQ(seen.count(value), 1u);
+}
+
 TEST(MapKeys, pairs_pointers_enums_and_text) {
   enum class Colour { red, green };
   static const int here = 0;

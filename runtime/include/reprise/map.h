@@ -14,7 +14,8 @@
 // it with a Mutex. Does not block. Pointers and references to values hold until the next write.
 //
 // Ownership: the entries are the map's, destroyed with the last handle. Keys are copied when the map grows under an
-// iterator, values never, but those of NaN keys. Not before the runtime is up (static constructors): fatal.
+// iterator, values never, but those of NaN keys (which an iteration may miss after growth if they cannot be
+// copied). Not before the runtime is up (static constructors): fatal.
 #pragma once
 
 #include <array>
@@ -73,6 +74,8 @@ struct MapSlot {
   };
   static constexpr size_t slot_size = sizeof(Slot);
   static constexpr size_t slot_align = alignof(Slot);
+  // Whether entries whose keys differ from themselves stay whole where an iterator is.
+  static constexpr bool keeps_strange = std::is_copy_constructible_v<V>;
 
   static Slot& at(void* slot) { return *static_cast<Slot*>(slot); }
   static const K& key(const void* key) { return *static_cast<const K*>(key); }
@@ -85,7 +88,7 @@ struct MapSlot {
     at(from).~Slot();
   }
   void relocate_keeping_key(void* to, void* from) const {
-    if constexpr (std::is_copy_constructible_v<V>) {
+    if constexpr (keeps_strange) {
       if (!equal(from, from)) {
         new (to) Slot(at(from));
         return;
@@ -96,7 +99,7 @@ struct MapSlot {
   }
   static void destroy(void* slot) { at(slot).~Slot(); }
   void destroy_kept(void* slot) const {
-    if constexpr (std::is_copy_constructible_v<V>) {
+    if constexpr (keeps_strange) {
       if (!equal(slot, slot)) return destroy(slot);
     }
     at(slot).key.~K();
