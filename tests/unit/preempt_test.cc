@@ -124,20 +124,25 @@ thread_local volatile uint64_t of_the_thread = 0;
   return *mine == before + rounds && &of_the_thread == mine;
 }
 
-TEST_P(Preempt, who_is_preempted_goes_on_on_its_own_thread_which_runs_nobody_else) {
-  const Procs procs(GetParam());
+// Three a P count at once, each on a thread of its own while it is preempted.
+void expect_all_alone(int procs, bool (*counts)(uint64_t), uint64_t rounds) {
+  const Procs set(procs);
   WaitGroup done;
   std::atomic<int> wrong{0};
-  for (int i = 0; i < 3 * GetParam(); ++i) {
+  for (int i = 0; i < 3 * procs; ++i) {
     done.add(1);
-    go([&wrong, done]() mutable {
-      if (!counts_alone(20'000'000)) ++wrong;
+    go([&wrong, done, counts, rounds]() mutable {
+      if (!counts(rounds)) ++wrong;
       done.done();
     });
   }
   done.wait();
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(held_ms(), 0);
+}
+
+TEST_P(Preempt, who_is_preempted_goes_on_on_its_own_thread_which_runs_nobody_else) {
+  expect_all_alone(GetParam(), counts_alone, 20'000'000);
 }
 
 // The same for scheduling points that a library's code has without knowing: locks of libc's that are free.
@@ -155,19 +160,7 @@ TEST_P(Preempt, who_is_preempted_goes_on_on_its_own_thread_which_runs_nobody_els
 }
 
 TEST_P(Preempt, who_gives_way_at_a_free_lock_goes_on_on_its_own_thread_which_runs_nobody_else) {
-  const Procs procs(GetParam());
-  WaitGroup done;
-  std::atomic<int> wrong{0};
-  for (int i = 0; i < 3 * GetParam(); ++i) {
-    done.add(1);
-    go([&wrong, done]() mutable {
-      if (!counts_alone_under_a_lock(1'000'000)) ++wrong;
-      done.done();
-    });
-  }
-  done.wait();
-  EXPECT_EQ(wrong, 0);
-  EXPECT_EQ(held_ms(), 0);
+  expect_all_alone(GetParam(), counts_alone_under_a_lock, 1'000'000);
 }
 
 TEST_P(Preempt, many_more_hogs_than_ps_all_end) {
