@@ -18,7 +18,6 @@
 // copied). Not before the runtime is up (static constructors): fatal.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <concepts>
 #include <cstddef>
@@ -27,42 +26,14 @@
 #include <initializer_list>
 #include <iterator>
 #include <optional>
-#include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
+
+#include <reprise/hash.h>
 
 #include "runtime/map/swiss.h"
 
 namespace reprise {
-
-// How keys are hashed; specialise it, or std::hash, for types of your own. Equal keys have equal hashes. Must
-// neither throw nor wait.
-template <class K>
-struct Hash {
-  uint64_t operator()(const K& key, uint64_t seed) const {
-    if constexpr (std::is_integral_v<K> || std::is_enum_v<K>) {
-      return rt::memhash64(static_cast<uint64_t>(key), seed);
-    } else if constexpr (std::is_pointer_v<K>) {
-      return rt::memhash64(reinterpret_cast<uint64_t>(key), seed);
-    } else if constexpr (std::is_floating_point_v<K>) {
-      if (key != key) return rt::seam_draw();  // a NaN is equal to nothing, and many of them shall not collide
-      return rt::memhash64(std::hash<K>()(key), seed);
-    } else if constexpr (std::convertible_to<const K&, std::string_view>) {
-      const std::string_view text = key;
-      return rt::memhash(text.data(), text.size(), seed);
-    } else if constexpr (requires { std::tuple_size<K>::value; }) {
-      return std::apply(
-          [&](const auto&... part) {
-            ((seed = Hash<std::remove_cvref_t<decltype(part)>>()(part, seed)), ...);
-            return seed;
-          },
-          key);
-    } else {
-      return rt::memhash64(std::hash<K>()(key), seed);
-    }
-  }
-};
 
 namespace detail {
 
