@@ -24,6 +24,7 @@ namespace reprise::rt {
 
 struct G;
 struct M;
+struct MCache;
 struct P;
 struct Sudog;
 struct Timer;
@@ -113,6 +114,7 @@ struct G {
   EhGlobals eh;                  // swapped at switches
   void* panic = nullptr;         // runtime/panic
   void* locals = nullptr;        // GoLocal
+  int64_t gcAssistBytes = 0;     // credit towards marking, negative: debt; owner (runtime/gc)
   FiberState fiber;
   size_t stack_bytes = 0;
   uint32_t no_preempt = 0;       // >0: stays on this M until it drops to 0
@@ -177,6 +179,8 @@ struct alignas(64) P {
   GoroutineCountsOf<StdAtomics> user_goroutines;  // of the program; owner (goroutine_count.h)
   uint64_t timers_seen_tsc = 0;  // when its timers were last looked at; owner
   struct TimerHeap* timers = nullptr;  // runtime/time; set by owner
+  MCache* mcache = nullptr;      // runtime/mem: what its goroutines allocate from; owner
+  void* gc = nullptr;            // runtime/gc: work buffers, barrier buffer; owner
   SysmonTick sysmontick;
   alignas(64) std::atomic<uint32_t> runqhead{0};
   std::atomic<uint32_t> runqtail{0};

@@ -1,0 +1,40 @@
+// MCache: a P's spans, one of each span class, from which its goroutines allocate without a lock.
+//
+// Owned by the P like its run queue: whoever holds the P uses it, and it moves with the P. Counters are written by the
+// owner alone and read by anybody (relaxed: mem_stats is exact only while the world is stopped).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/mem/mspan.h"
+
+namespace reprise::rt {
+
+struct P;
+
+struct MCache {
+  MSpan* alloc[kNumSpanClasses];  // never null: a span without free slots stands in
+  uintptr_t tiny = 0;             // the 16 byte block that tiny objects are cut from; 0: none
+  uintptr_t tinyoffset = 0;
+  MSpan* tiny_span = nullptr;     // the span of `tiny`
+  std::atomic<uint64_t> tinyAllocs{0};
+  std::atomic<uint64_t> smallAllocCount[kNumSizeClasses] = {};  // of spans that left the cache
+  std::atomic<uint64_t> largeAllocCount{0};
+  std::atomic<uint64_t> largeAlloc{0};  // bytes
+
+  MCache();
+  // A span with a free slot into alloc[]. False: out of memory.
+  bool refill(SpanClass spanclass);
+  // Every span back to its mcentral, the tiny block dropped.
+  void releaseAll();
+};
+
+// The cache of a P that is made (procresize); what it holds goes back when the P is no more.
+MCache* allocmcache();
+void freemcache(MCache* c);
+
+// Every P's cache is emptied: before sweepgen is raised. REQUIRES: the world is stopped.
+void flushallmcaches();
+
+}  // namespace reprise::rt

@@ -1,0 +1,112 @@
+// MSpan: a run of pages of the collected heap, and what is known of the objects in it.
+//
+// A span holds objects of one size class, or one large object. Its descriptor lies outside the heap, is
+// used again for other spans and never unmapped, so a stale pointer to one reads a descriptor, if
+// not the one that was meant. The names are the reference's.
+//
+// Which slot is free: slots below `freeindex` are taken; from there on a bit of `allocBits` says what
+// the last sweep left. Marking sets bits of `gcmarkBits`; sweeping makes them the new allocBits.
+//
+// Whose a span is, by `sweepgen` against mheap_.sweepgen (sg), which the collector raises by two while
+// the world is stopped and no cache holds a span (flushallmcaches):
+//   sg - 2   to be swept: in a set, or large
+//   sg - 1   being swept, by who made it so (compare-and-swap)
+//   sg       swept: in a cache, or in a set of its mcentral
+// A span is in at most one SpanSet (mcentral.h), and only who popped it may sweep it.
+//
+// Thread safety: "owner" is the P whose cache holds the span, the sweeper that made it sg - 1, or who
+// allocates or frees it. Fields without a word are constant while the span is in use.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/mem/size_classes.h"
+
+namespace reprise::rt {
+
+struct TypeDescriptor;
+
+// Size class times two, plus one if objects hold no pointers (noscan). Class 0 is of large objects.
+class SpanClass {
+ public:
+  constexpr SpanClass() = default;
+  constexpr SpanClass(uint8_t size_class, bool noscan)
+      : value_(static_cast<uint8_t>(size_class << 1 | (noscan ? 1 : 0))) {}
+  constexpr uint8_t sizeclass() const { return value_ >> 1; }
+  constexpr bool noscan() const { return (value_ & 1) != 0; }
+  constexpr uint8_t index() const { return value_; }
+  constexpr bool operator==(const SpanClass&) const = default;
+
+ private:
+  uint8_t value_ = 0;
+};
+inline constexpr size_t kNumSpanClasses = kNumSizeClasses * 2;
+inline constexpr SpanClass kTinySpanClass{2, true};  // 16 bytes, noscan
+
+enum class SpanState : uint8_t { dead, in_use };
+
+using BitWord = std::atomic<uint64_t>;
+
+struct MSpan {
+  uintptr_t startAddr = 0;
+  size_t npages = 0;             // of kHeapPageBytes
+  size_t elemsize = 0;
+  uint32_t nelems = 0;
+  uint32_t divMul = 0;           // objIndex by multiplication
+  SpanClass spanclass;
+  // Set last when the span is made, first when it is freed. Who reached the span by an address that need not be an
+  // object's (conservative marking) reads it before anything else: acquire.
+  std::atomic<SpanState> state{SpanState::dead};
+  bool needzero = false;         // its free slots may hold old data
+  std::atomic<uint32_t> sweepgen{0};
+
+  uint32_t freeindex = 0;        // owner
+  uint32_t allocCount = 0;       // objects in it; owner
+  uint64_t allocCache = 0;       // free slots from freeindex on, bit 0 first: complement of allocBits; owner
+  // freeindex as marking sees it: raised, with release, when the object is ready to be looked at.
+  std::atomic<uint32_t> freeIndexForScan{0};
+
+  BitWord* allocBits = nullptr;  // words of 64 slots, mark_words() of them; swapped by sweep, owner
+  BitWord* gcmarkBits = nullptr;
+  // What each object is, for spans that are scanned; null for noscan. Written before freeIndexForScan is.
+  const TypeDescriptor** types = nullptr;
+  const TypeDescriptor* large_type = nullptr;  // where `types` points for a large object
+
+  // Finalizers, weak pointers and what else belongs to single objects: the collector's.
+  std::atomic<void*> specials{nullptr};
+
+  MSpan* next = nullptr;         // free descriptors; mheap_.lock
+  std::atomic<uint32_t> set_next{0};  // the span below in its SpanSet, by number; 0: none
+  uint32_t number = 0;           // of the descriptor, from 1; constant once made
+  size_t limit = 0;              // end of the last object
+
+  uintptr_t base() const { return startAddr; }
+  size_t bytes() const { return npages * kHeapPageBytes; }
+  uint32_t mark_words() const { return (nelems + 63) / 64; }
+
+  // The slot that holds an address. REQUIRES: base() <= address < limit.
+  uint32_t objIndex(uintptr_t address) const {
+    return static_cast<uint32_t>((uint64_t{address - startAddr} * divMul) >> 32);
+  }
+  uintptr_t objBase(uint32_t index) const { return startAddr + index * elemsize; }
+
+  // Whether marking may look at a slot: its object is complete, or older than the cycle. Any thread.
+  bool isAllocated(uint32_t index) const {
+    if (index < freeIndexForScan.load(std::memory_order_acquire)) return true;
+    return (allocBits[index / 64].load(std::memory_order_relaxed) >> (index % 64) & 1) != 0;
+  }
+  bool isMarked(uint32_t index) const {
+    return (gcmarkBits[index / 64].load(std::memory_order_relaxed) >> (index % 64) & 1) != 0;
+  }
+  // True if it was not marked. Any thread; orders nothing.
+  bool setMarked(uint32_t index) {
+    const uint64_t bit = uint64_t{1} << (index % 64);
+    BitWord& word = gcmarkBits[index / 64];
+    if ((word.load(std::memory_order_relaxed) & bit) != 0) return false;
+    return (word.fetch_or(bit, std::memory_order_relaxed) & bit) == 0;
+  }
+};
+
+}  // namespace reprise::rt
