@@ -9,6 +9,8 @@
 namespace reprise::seam {
 namespace {
 
+constexpr uint64_t kFault = 0x6661756c74;  // apart from accesses
+
 constexpr uint64_t mix(uint64_t a, uint64_t b) {
   a = (a ^ b) * 0x9e3779b97f4a7c15;
   return (std::rotl(a, 29) ^ b) * 0xbf58476d1ce4e5b9;
@@ -29,6 +31,11 @@ size_t BehaviourPolicy::choose(const Decision& decision) {
   if (decision.kind == DecisionKind::run) {
     const size_t index = resolved(decision, answer);
     if (index < decision.candidates.size()) note(footprint_.chosen(decision.candidates[index]));
+  } else if (decision.kind == DecisionKind::fault) {
+    // What befell whom after how many of its own accesses: as much a part of the order as they are.
+    if (const size_t index = resolved(decision, answer); index != 0) {
+      *to_ += mix(mix(decision.chooser.lo, counts_[decision.chooser]), mix(kFault, index));
+    }
   }
   return answer;
 }

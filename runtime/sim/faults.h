@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 
 namespace reprise::sim {
 
@@ -24,7 +25,11 @@ enum class Fault : uint8_t {
   no_space,   // ENOSPC
   io_error,   // EIO
 };
-const char* name_of(Fault fault);
+constexpr const char* name_of(Fault fault) {
+  constexpr const char* kNames[] = {"none",  "one byte", "half",    "delay of 1 ms", "delay of 1 s", "reset",
+                                    "refused", "silence",  "EINTR", "ENOSPC",        "EIO"};
+  return static_cast<uint8_t>(fault) < std::size(kNames) ? kNames[static_cast<uint8_t>(fault)] : "unknown";
+}
 
 // Which faults are asked for: bits of seam::FaultSet.
 void use_faults(uint32_t set);

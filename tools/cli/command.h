@@ -24,15 +24,18 @@ inline constexpr uint64_t kSliceMicroseconds = 10'000;  // the reference's
 // What comes after `--`, or after the last option.
 using Program = std::vector<std::string>;
 
-struct RunOptions {
+struct WorldOptions {
+  std::string world = "real";    // or "simulated"
+  std::string faults = "none";   // of the simulated one
+  double fault_rate = 0.02;
+};
+
+struct RunOptions : WorldOptions {
   std::string policy = "fair";
   std::optional<uint64_t> seed;  // nothing: a random one
   bool hash_memory = false;
   bool strict_clock = false;
   bool strict = false;
-  std::string world = "real";    // or "simulated"
-  std::string faults = "none";   // of the simulated one
-  double fault_rate = 0.02;
   double watchdog_s = kWatchdogSeconds;
   uint64_t slice_us = kSliceMicroseconds;
   bool verbose = false;
@@ -57,7 +60,7 @@ struct ReplayOptions {
   std::string status_file;
 };
 
-struct FuzzOptions {
+struct FuzzOptions : WorldOptions {
   std::string policy = "portfolio";
   std::optional<uint64_t> seed;  // nothing: a random one
   uint64_t schedules = 0;        // of all shards together; 0: no limit, or 10,000 if there is none of time

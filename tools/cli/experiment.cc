@@ -23,6 +23,7 @@
 #include <memory>
 
 #include "replay/trace_writer.h"
+#include "runtime/seam/fault_set.h"
 #include "tools/cli/command.h"
 #include "tools/cli/launch.h"
 #include "tools/cli/outcome.h"
@@ -113,7 +114,7 @@ void Experiment::set_control(tape::Control& control, tape::Mode mode) const {
   control.mode = mode;
   control.seed = header.seed;
   control.slice_ns = kSliceMicroseconds * 1000;
-  control.options = (header.options & (tape::kStrict | tape::kStrictClock)) | option(tape::kReplayQuiet, true);
+  control.options = (header.options & (tape::kStrict | tape::kStrictClock | seam::kWorldOptions)) | option(tape::kReplayQuiet, true);
 }
 
 namespace {

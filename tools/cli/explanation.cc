@@ -11,6 +11,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "runtime/sim/faults.h"
 #include "tools/cli/subject.h"
 #include "tools/cli/symbols.h"
 
@@ -165,6 +166,35 @@ std::string critical_text(const Explanation& e, const Names& names) {
                      e.swapped.fails() ? "ends otherwise: " + e.swapped.text() : "passes");
 }
 
+// The fault and the operation that it befell, which is null if none of the goroutine's is known.
+struct Befallen {
+  const char* fault;
+  seam::GoId goroutine;
+  const Operation* operation;
+};
+
+std::vector<Befallen> faults_of(const Explanation& e) {
+  std::vector<Befallen> out;
+  for (const trace::Happening& h : e.run.happenings) {
+    if (!h.is_choice(seam::DecisionKind::fault) || h.head.by_default) continue;
+    const auto at = std::find_if(e.operations.begin(), e.operations.end(), [&](const Operation& o) {
+      return o.goroutine == h.head.goroutine && o.own_step == h.head.own_step;
+    });
+    out.push_back({sim::name_of(static_cast<sim::Fault>(h.head.site)), h.head.goroutine,
+                   at != e.operations.end() ? &*at : nullptr});
+  }
+  return out;
+}
+
+std::string faults_text(const Explanation& e, const Names& names) {
+  std::string out;
+  for (const Befallen& b : faults_of(e)) {
+    out += b.operation != nullptr ? fmt::format("  {}, which befell{}", b.fault, sentence(names, *b.operation).substr(1))
+                                  : fmt::format("  {}, which befell {}\n", b.fault, names.goroutine(b.goroutine));
+  }
+  return out.empty() ? out : "Faults that it takes:\n" + out;
+}
+
 std::string waiting_line(const Names& names, const trace::Waiting& w) {
   std::string text = fmt::format("  {} waits", names.goroutine(w.goroutine));
   if (w.announced) text += fmt::format(" in {} at {}", names.what(w.in), names.place(w.in.site));
@@ -218,6 +248,7 @@ std::string explanation_text(const Explanation& e, size_t rows) {
                   : fmt::format("Shown is the recorded run: {}.\n", weight_text(shown));
   if (!e.why_not.empty()) out += e.why_not + ".\n";
   out += "\n" + Table(e, names, rows).text() + "\n";
+  out += faults_text(e, names);
   out += critical_text(e, names);
   return out + waiting_text(e, names);
 }
@@ -227,6 +258,11 @@ std::string explanation_json(const Explanation& e) {
   nlohmann::json operations = nlohmann::json::array(), cycle = nlohmann::json::array(), pair;
   for (const Operation& o : e.operations) operations.push_back(json_of(names, o));
   for (const seam::GoId who : e.cycle) cycle.push_back(names.goroutine(who));
+  nlohmann::json faults = nlohmann::json::array();
+  for (const Befallen& b : faults_of(e)) {
+    faults.push_back({{"fault", b.fault}, {"goroutine", names.goroutine(b.goroutine)},
+                      {"operation", b.operation != nullptr ? json_of(names, *b.operation) : nlohmann::json()}});
+  }
   if (e.critical) {
     pair = {{"object", names.object(e.critical->object)}, {"first", json_of(names, e.operations[e.critical->first])},
             {"second", json_of(names, e.operations[e.critical->second])}, {"swapped", e.swapped.text()},
@@ -234,7 +270,7 @@ std::string explanation_json(const Explanation& e) {
   }
   const nlohmann::json out = {{"trace", e.path}, {"failure", e.ending.text()}, {"shrunk", e.shrunk}, {"why_not", e.why_not},
                               {"recorded", json_of(e.recorded)}, {"shown", json_of(trace::weight_of(e.run))},
-                              {"interleaving", operations}, {"critical_pair", pair}, {"pairs", e.pairs},
+                              {"interleaving", operations}, {"faults", faults}, {"critical_pair", pair}, {"pairs", e.pairs},
                               {"pairs_tried", e.tried}, {"waiting", waiting_json(e, names)}, {"cycle", cycle}};
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

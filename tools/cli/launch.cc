@@ -243,7 +243,7 @@ uint32_t strict_options(const RunOptions& options) {
 
 }  // namespace
 
-bool check_world(const RunOptions& options, const Target& target, std::string* why) {
+bool check_world(const WorldOptions& options, const Target& target, std::string* why) {
   uint32_t faults = 0;
   if (options.world != "real" && options.world != "simulated") {
     return *why = "--world " + options.world + ": there are real and simulated", false;
@@ -259,6 +259,13 @@ bool check_world(const RunOptions& options, const Target& target, std::string* w
   return *why = target.path + " does not link Reprise: a simulated world is part of the program", false;
 }
 
+uint32_t world_control(const WorldOptions& options) {
+  if (options.world != "simulated") return 0;
+  uint32_t faults = 0;
+  seam::parse_faults(options.faults, &faults);
+  return seam::world_options(faults, options.fault_rate);
+}
+
 bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& options, uint64_t seed,
                  std::string* why) {
   std::string policy = options.policy;
@@ -271,12 +278,8 @@ bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& opti
   control.slice_ns = options.slice_us * 1000;
   control.options = option(tape::kHashMemory, options.hash_memory) |
                     option(tape::kVerbose, options.verbose) |
-                    option(tape::kStrictClock, options.strict_clock) | strict_options(options);
-  if (options.world == "simulated") {
-    uint32_t faults = 0;
-    seam::parse_faults(options.faults, &faults);
-    control.options |= seam::world_options(faults, options.fault_rate);
-  }
+                    option(tape::kStrictClock, options.strict_clock) | strict_options(options) |
+                    world_control(options);
   return true;
 }
 

@@ -46,7 +46,10 @@ trace::Header header_for(const Target& target, const RunOptions& options, uint32
                          uint64_t seed, const std::vector<std::string>& redacted);
 
 // Whether the simulated world can be had for this program, and the options make sense. False and *why.
-bool check_world(const RunOptions& options, const Target& target, std::string* why);
+bool check_world(const WorldOptions& options, const Target& target, std::string* why);
+
+// What Control.options says of the world. REQUIRES: check_world() said yes.
+uint32_t world_control(const WorldOptions& options);
 
 // Fills policy, seed, mode and options of a fresh tape. False and *why if the policy is unknown.
 bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& options, uint64_t seed,

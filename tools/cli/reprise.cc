@@ -51,14 +51,7 @@ void add_watchdog(CLI::App& sub, double& seconds) {
       ->capture_default_str();
 }
 
-// What run and record share; the policies in --help come from the catalog.
-void add_run_options(CLI::App& sub, RunOptions& options) {
-  std::string policies = "Who goes next, or the path of a shared object with a policy of yours.";
-  for (const seam::CatalogEntry& entry : seam::catalog()) {
-    policies += fmt::format("\n{}: {}", entry.name, entry.summary);
-  }
-  sub.add_option("--policy", options.policy, policies)->capture_default_str();
-  sub.add_option("--seed", options.seed, "Seed of the policy's choices (default: a random one)");
+void add_world_options(CLI::App& sub, WorldOptions& options) {
   sub.add_option("--world", options.world,
                  "real, or simulated: the program's network, pipes and files are its own, its time is virtual,\n"
                  "and what goes wrong in them is the policy's choice")
@@ -68,6 +61,17 @@ void add_run_options(CLI::App& sub, RunOptions& options) {
   sub.add_option("--fault-rate", options.fault_rate, "How often a fault happens where one could")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+}
+
+// What run and record share; the policies in --help come from the catalog.
+void add_run_options(CLI::App& sub, RunOptions& options) {
+  std::string policies = "Who goes next, or the path of a shared object with a policy of yours.";
+  for (const seam::CatalogEntry& entry : seam::catalog()) {
+    policies += fmt::format("\n{}: {}", entry.name, entry.summary);
+  }
+  sub.add_option("--policy", options.policy, policies)->capture_default_str();
+  sub.add_option("--seed", options.seed, "Seed of the policy's choices (default: a random one)");
+  add_world_options(sub, options);
   sub.add_flag("--hash-memory", options.hash_memory,
                "Hash all writable memory of the program at its end");
   sub.add_flag("--strict-clock", options.strict_clock,
@@ -176,6 +180,8 @@ void add_fuzz(CLI::App& app, Action* action) {
       "  reprise fuzz -- ./test                          10,000 schedules, or the first failure\n"
       "  reprise fuzz --time 5m -- ./test                for five minutes\n"
       "  reprise fuzz --shard 2/8 --seed 1 --schedules 80000 -- ./test    the second of eight machines\n"
+      "  reprise fuzz --world simulated --faults net -- ./server_and_clients\n"
+      "      on a network of the program's own, whose delays and failures are a part of the schedule\n"
       "  reprise fuzz --fail-when output=LOST -- ./server --selftest\n"
       "      every failure leaves a trace: reprise replay, explain and shrink go on from there\n"
       "\n"
@@ -187,6 +193,7 @@ void add_fuzz(CLI::App& app, Action* action) {
   for (const seam::CatalogEntry& entry : seam::catalog()) policies += fmt::format("\n{}: {}", entry.name, entry.summary);
   sub->add_option("--policy", options->policy, policies)->capture_default_str();
   sub->add_option("--seed", options->seed, "Schedules follow from it (default: a random one, which is printed)");
+  add_world_options(*sub, *options);
   sub->add_option("--jobs", options->jobs, "So many at a time (default: one a processor)")->check(CLI::Range(1, 1024));
   sub->add_option("--shard", options->shard,
                   "I/N: only the I-th of N shares of the schedules. Shares do not overlap, and together they\n"

@@ -75,6 +75,7 @@ void ForkServer::set_control() {
   control.seed = options_.seed;
   options_.policy.copy(control.policy, sizeof control.policy - 1);
   control.slice_ns = options_.slice_ns;
+  control.options = options_.control_options;
   control.halt_wanted = 1;
   control.detached = 1;  // nobody makes room: a run that fills the tape goes on without
   control.read = -tape::kPrefixBytes;  // the end of the ring is taken

@@ -27,6 +27,7 @@ struct ServerOptions {
   uint64_t slice_ns = 0;
   uint64_t tape_bytes = 0;               // a power of two
   uint64_t timeout_ns = 0;               // for one run; 0: none
+  uint32_t control_options = 0;          // of the world
   uint64_t spin_ns = 0;                  // CPU time without an event that makes a loop suspect; 0: never
 };
 

@@ -126,6 +126,12 @@ std::unique_ptr<Policy> policy_of(const stage::Table& table, std::string* error)
   return std::make_unique<SteeredPolicy>(std::span(side->deviation(), side->deviations));
 }
 
+// An exhaustive search has to see all faults, and deviations say which there are.
+bool rates_faults(const tape::Control& control) {
+  const std::string_view policy = control.policy;
+  return faults_of(control.options) != 0 && policy != "exhaustive" && policy != "steered";
+}
+
 }  // namespace
 
 std::unique_ptr<Policy> wire_policy(const stage::Table& table, std::string* error) {
@@ -133,7 +139,7 @@ std::unique_ptr<Policy> wire_policy(const stage::Table& table, std::string* erro
   std::unique_ptr<Policy> policy = policy_of(table, error);
   if (policy == nullptr) return nullptr;
   const tape::Control& control = *table.control;
-  if (faults_of(control.options) != 0) {
+  if (rates_faults(control)) {
     policy = std::make_unique<FaultRatePolicy>(std::move(policy), control.seed, fault_rate_of(control.options));
   }
   if (tape::Forks* forks = forks_of(table)) {
