@@ -22,9 +22,9 @@ namespace reprise::rt {
 // gets zeroed memory. Contents are not the type's to destroy: what has a destructor needs a finalizer.
 // REQUIRES: a P (a goroutine, or g0 with one). No runtime lock held. Does not park, except in HeapHooks::assist and ::trigger,
 // which are not called on g0. Out of memory is a fatal error, with the reference's text. Size 0: an address shared by all such.
-void* mallocgc(size_t size, const TypeDescriptor* type, bool needzero);
+void* mallocgc(size_t size, const Type* type, bool needzero);
 // The same for objects aligned to a power of two, up to a heap page.
-void* mallocgc_aligned(size_t size, size_t alignment, const TypeDescriptor* type, bool needzero);
+void* mallocgc_aligned(size_t size, size_t alignment, const Type* type, bool needzero);
 
 // Bits of heap_attention: why allocations take a way round. Written while the world is stopped.
 inline constexpr uint8_t kHeapMarking = 1;  // a cycle marks: assist is called, and new objects are black

@@ -26,7 +26,7 @@
 
 namespace reprise::rt {
 
-struct TypeDescriptor;
+struct Type;  // runtime/type/type.h
 
 // Size class times two, plus one if objects hold no pointers (noscan). Class 0 is of large objects.
 class SpanClass {
@@ -71,8 +71,8 @@ struct MSpan {
   BitWord* allocBits = nullptr;  // words of 64 slots, mark_words() of them; swapped by sweep, owner
   BitWord* gcmarkBits = nullptr;
   // What each object is, for spans that are scanned; null for noscan. Written before freeIndexForScan is.
-  const TypeDescriptor** types = nullptr;
-  const TypeDescriptor* large_type = nullptr;  // where `types` points for a large object
+  const Type** types = nullptr;
+  const Type* large_type = nullptr;  // where `types` points for a large object
 
   // Finalizers, weak pointers and what else belongs to single objects: the collector's.
   std::atomic<void*> specials{nullptr};
