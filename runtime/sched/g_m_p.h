@@ -115,6 +115,8 @@ struct G {
   void* panic = nullptr;         // runtime/panic
   void* locals = nullptr;        // GoLocal
   int64_t gcAssistBytes = 0;     // credit towards marking, negative: debt; owner (runtime/gc)
+  std::atomic<uint32_t> gcscan{0};  // twice the cycle: its stack is being scanned; plus one: it was (gc/stacks.cc)
+  bool gcbuilding = false;       // dead still, but its argument is on its stack; who makes it
   FiberState fiber;
   size_t stack_bytes = 0;
   uint32_t no_preempt = 0;       // >0: stays on this M until it drops to 0
