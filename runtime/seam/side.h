@@ -13,21 +13,9 @@
 #include <cstdint>
 
 #include "runtime/seam/decision.h"
-#include "runtime/seam/tape.h"
+#include "runtime/seam/side_place.h"
 
 namespace reprise::tape {
-
-inline constexpr uint64_t kSideBase = kTapeBase + (uint64_t{32} << 30);
-
-// Bytes of the side area; 0: there is none. A word of the control page, given the page's address.
-inline constexpr size_t kSideWord = kControlBytes / 2 - 64;
-static_assert(sizeof(Control) <= kSideWord);
-inline uint64_t& side_bytes(void* control) {
-  return *reinterpret_cast<uint64_t*>(static_cast<char*>(control) + kSideWord);
-}
-inline uint64_t side_bytes(const void* control) {
-  return *reinterpret_cast<const uint64_t*>(static_cast<const char*>(control) + kSideWord);
-}
 
 // A decision that is not the default's. Keyed by a goroutine and by how far it had come itself, so that
 // taking one away leaves the others where they are. In the area they are sorted by key.

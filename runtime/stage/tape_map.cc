@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "runtime/seam/side.h"
+#include "runtime/seam/side_place.h"
 #include "runtime/stage/hash.h"
 #include "runtime/stage/raw.h"
 

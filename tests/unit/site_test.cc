@@ -19,6 +19,12 @@
 #include "runtime/sched/seam.h"
 #include "runtime/seam/policy.h"
 
+#ifdef __clang__
+#define ONE_COPY gnu::noinline
+#else
+#define ONE_COPY gnu::noinline, gnu::noclone
+#endif
+
 // A function in a section of its own: PLACE(name) { body }
 #define PLACE(name)                                                                        \
   extern "C" {                                                                             \
@@ -28,11 +34,11 @@
   struct name##_ {                                                                         \
     static void run(Things& things);                                                       \
     static bool has(seam::Site site) {                                                     \
-      const auto pc = reinterpret_cast<const char*>(pc_of(site));                    \
+      const auto pc = reinterpret_cast<const char*>(pc_of(site));                          \
       return pc > __start_place_##name && pc <= __stop_place_##name;                       \
     }                                                                                      \
   };                                                                                       \
-  [[gnu::noinline, gnu::noclone, gnu::section("place_" #name)]] void name##_::run([[maybe_unused]] Things& things)
+  [[ONE_COPY, gnu::section("place_" #name)]] void name##_::run([[maybe_unused]] Things& things)
 
 namespace reprise::rt {
 
