@@ -17,8 +17,8 @@ struct MCache {
   MSpan* alloc[kNumSpanClasses];  // never null: a span without free slots stands in
   uintptr_t tiny = 0;             // the 16 byte block that tiny objects are cut from; 0: none
   uintptr_t tinyoffset = 0;
-  MSpan* tiny_span = nullptr;     // the span of `tiny`
-  std::atomic<uint64_t> tinyAllocs{0};
+  std::atomic<uint64_t> tinyAllocs{0};  // objects cut from blocks
+  std::atomic<uint64_t> tinyBlocks{0};  // blocks, which count as objects of 16 bytes too
   std::atomic<uint64_t> smallAllocCount[kNumSizeClasses] = {};  // of spans that left the cache
   std::atomic<uint64_t> largeAllocCount{0};
   std::atomic<uint64_t> largeAlloc{0};  // bytes
@@ -28,11 +28,22 @@ struct MCache {
   bool refill(SpanClass spanclass);
   // Every span back to its mcentral, the tiny block dropped.
   void releaseAll();
+  // In the child of a fork, the cache of a P whose thread does not exist: its spans are lost (find_lost_spans).
+  void abandon();
+  // Small objects of a class that came from this cache, so far.
+  uint64_t allocated(uint8_t size_class) const;
+
+ private:
+  void release(MSpan*& s);
 };
 
-// The cache of a P that is made (procresize); what it holds goes back when the P is no more.
+// A cache; a P gets one with its first allocation and keeps it. What it holds goes back when the P is no more
+// (procresize calls releaseAll).
 MCache* allocmcache();
-void freemcache(MCache* c);
+
+// Every P's tiny block is dropped: before marking starts, or an object cut from a block that was made before would be in a white
+// one. REQUIRES: the world is stopped.
+void drop_tiny_blocks();
 
 // Every P's cache is emptied: before sweepgen is raised. REQUIRES: the world is stopped.
 void flushallmcaches();

@@ -31,8 +31,11 @@ class MCentral {
   SpanSet& fullSwept(uint32_t sweepgen) { return full_[sweepgen / 2 % 2]; }
   SpanSet& fullUnswept(uint32_t sweepgen) { return full_[1 - sweepgen / 2 % 2]; }
 
+  void clear();
+
  private:
-  MSpan* sweep_for(SpanSet& unswept, uint32_t sweepgen, int* budget);
+  MSpan* sweepPartial(uint32_t sweepgen);
+  MSpan* sweepFull(uint32_t sweepgen, int budget);
 
   SpanSet partial_[2];
   SpanSet full_[2];
@@ -40,15 +43,35 @@ class MCentral {
 
 extern MCentral mcentrals[kNumSpanClasses];
 
-// Sweeps one span. REQUIRES: it was popped from an unswept set, by the caller, who made its sweepgen sg - 1 (try_acquire_sweep).
-// Marked objects stay; the span ends in the swept set that it belongs to, or, empty, goes back to the heap. If `keep` is
-// set the span stays with the caller, in no set, whatever is left in it. Returns the number of objects freed, and in
-// *freed_span whether the span is gone. HeapHooks::before_sweep is called first.
-size_t sweep_span(MSpan* s, bool keep, bool* freed_span);
-// True: the caller is the one to sweep it.
-bool try_acquire_sweep(MSpan* s, uint32_t sweepgen);
-// Pops an unswept span of any class and sweeps it. Returns the pages given back, or SIZE_MAX when there is nothing left to sweep.
-// Spans that others are sweeping may still be under way.
+// Where SpanSet finds the links of spans.
+struct SpanLinks {
+  std::atomic<uint32_t>& set_next(uint32_t number) { return span_numbered(number)->set_next; }
+};
+inline void push_span(SpanSet& set, MSpan* s) { set.push(SpanLinks(), s->number); }
+inline MSpan* pop_span(SpanSet& set) {
+  const uint32_t number = set.pop(SpanLinks());
+  return number != 0 ? span_numbered(number) : nullptr;
+}
+
+// Sweeps one span. REQUIRES: the caller popped it from an unswept set and made its sweepgen sg - 1 (acquire_to_sweep).
+// Marked objects stay; the span ends in the swept set that it belongs to or, empty, goes back to the heap. If `keep` is
+// set it stays with the caller, in no set, whatever is left in it. HeapHooks::before_sweep is called first.
+struct Swept {
+  size_t objects_freed = 0;
+  size_t pages_freed = 0;  // not 0: the span is gone
+};
+Swept sweep_span(MSpan* s, bool keep);
+// From sg - 2 to sg - 1. Fatal if it is not to be swept: it was popped, so nobody else may have swept it.
+void acquire_to_sweep(MSpan* s, uint32_t sweepgen);
+// Pops an unswept span of any class and sweeps it. Returns the pages given back, or SIZE_MAX when there is nothing left to pop;
+// then spans may still be in the hands of other sweepers.
 size_t sweepone();
+// Nothing is left to sweep, and nobody sweeps. Any thread; stays true until sweepgen is raised.
+bool sweep_is_done();
+
+// In the child of a fork: spans that other threads had in hand are in no set and no cache. They are put into sets, as full, by the
+// next refill or cycle. REQUIRES: one thread.
+void spans_may_be_lost();
+void find_lost_spans();
 
 }  // namespace reprise::rt

@@ -12,7 +12,7 @@
 //   sg - 2   to be swept: in a set, or large
 //   sg - 1   being swept, by who made it so (compare-and-swap)
 //   sg       swept: in a cache, or in a set of its mcentral
-// A span is in at most one SpanSet (mcentral.h), and only who popped it may sweep it.
+// Caches are emptied first, so a span in a cache is swept. A span is in at most one SpanSet (mcentral.h), and only who popped it may sweep it.
 //
 // Thread safety: "owner" is the P whose cache holds the span, the sweeper that made it sg - 1, or who
 // allocates or frees it. Fields without a word are constant while the span is in use.
@@ -64,6 +64,7 @@ struct MSpan {
 
   uint32_t freeindex = 0;        // owner
   uint32_t allocCount = 0;       // objects in it; owner
+  uint32_t countBeforeCache = 0; // allocCount when it came into its cache; owner
   uint64_t allocCache = 0;       // free slots from freeindex on, bit 0 first: complement of allocBits; owner
   // freeindex as marking sees it: raised, with release, when the object is ready to be looked at.
   std::atomic<uint32_t> freeIndexForScan{0};
@@ -91,6 +92,11 @@ struct MSpan {
     return static_cast<uint32_t>((uint64_t{address - startAddr} * divMul) >> 32);
   }
   uintptr_t objBase(uint32_t index) const { return startAddr + index * elemsize; }
+
+  // The next free slot from freeindex on, which is then behind it; nelems if there is none. Owner.
+  uint32_t nextFreeIndex();
+  // allocCache for the word that freeindex is in. REQUIRES: freeindex is at its start. Owner.
+  void refillAllocCache() { allocCache = ~allocBits[freeindex / 64].load(std::memory_order_relaxed); }
 
   // Whether marking may look at a slot: its object is complete, or older than the cycle. Any thread.
   bool isAllocated(uint32_t index) const {

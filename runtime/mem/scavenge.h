@@ -16,7 +16,8 @@
 namespace reprise::rt {
 
 // How many bytes the heap may retain, in use or free but not released; the collector sets it at the end of a cycle (the next
-// heap goal and a tenth). Wakes the background, or in controlled modes scavenges to the goal at once. Goroutine or g0.
+// heap goal and a tenth), and once more when all is swept. Wakes the background, or in controlled modes scavenges to the goal at once.
+// Goroutine or g0.
 void scavenge_set_goal(uint64_t retain_bytes);
 // Starts the background goroutine; native mode, once. On a goroutine.
 void bgscavenge_start();

@@ -8,7 +8,8 @@
 // somebody's now. The count makes the swap fail; it comes round after 2^32 pushes within one such moment.
 //
 // Orders. A popper sees what the pusher wrote to the span: push swaps with release, pop looks with acquire, and swaps in between are
-// read-modify-writes, so they stay in the push's release sequence. The link is read after the head and may be of a later push;
+// read-modify-writes, so they stay in the push's release sequence. A pop swaps with release too: who finds the set empty (acquire)
+// sees what the last popper did before, which is how the end of sweeping is told (mcentral.h). The link is read after the head and may be of a later push;
 // then the head has changed too. Everything else is relaxed. A popped span's link is read by slow poppers until they have
 // lost, hence atomic; descriptors are never unmapped.
 //
@@ -43,12 +44,15 @@ class SpanSetOf {
       const auto top = static_cast<uint32_t>(head);
       const uint32_t below = links.set_next(top).load(std::memory_order_relaxed);
       const uint64_t popped = (head >> 32) << 32 | below;
-      if (head_.compare_exchange_weak(head, popped, std::memory_order_acquire, std::memory_order_acquire)) return top;
+      if (head_.compare_exchange_weak(head, popped, std::memory_order_acq_rel, std::memory_order_acquire)) return top;
     }
     return 0;
   }
 
-  bool empty() const { return static_cast<uint32_t>(head_.load(std::memory_order_relaxed)) == 0; }
+  bool empty() const { return static_cast<uint32_t>(head_.load(std::memory_order_acquire)) == 0; }
+
+  // Forgets what is in it. REQUIRES: nobody else uses it.
+  void clear() { head_.store(0, std::memory_order_relaxed); }
 
  private:
   typename Atomics::template Atomic<uint64_t> head_{0};

@@ -19,6 +19,8 @@
 
 #include <utility>
 
+#include "runtime/mem/mcache.h"
+#include "runtime/mem/mheap.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
 #include "runtime/signal/sigqueue.h"
@@ -36,9 +38,11 @@ void lock_all() {
   workers_before_fork();
   netpollinit_before_fork();
   pollcache_before_fork();
+  mheap_before_fork();
 }
 
 void unlock_all(bool in_child) {
+  mheap_after_fork(in_child);
   pollcache_after_fork();
   netpollinit_after_fork();
   workers_after_fork(in_child);
@@ -62,6 +66,7 @@ void forget_p(P* pp) {
   pp->runnext.store(nullptr, std::memory_order_relaxed);
   pp->gfree = nullptr;
   pp->gfree_count = 0;
+  if (pp->mcache != nullptr) pp->mcache->abandon();
   pp->m.store(nullptr, std::memory_order_relaxed);
   timers_orphan(pp);
   pp->status.store(PStatus::dead, std::memory_order_relaxed);

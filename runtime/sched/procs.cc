@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "runtime/mem/mcache.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
@@ -39,6 +40,7 @@ P* make_p(int32_t id) {
 void destroy_p(P* pp) {
   while (G* gp = runqget(pp).gp) globrunqput(sched, gp);
   gfpurge(pp);
+  if (pp->mcache != nullptr) pp->mcache->releaseAll();
   timers_orphan(pp);
   pp->m.store(nullptr, std::memory_order_relaxed);
   pp->status.store(PStatus::dead, std::memory_order_release);
