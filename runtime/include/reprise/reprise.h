@@ -7,6 +7,7 @@
 #include <reprise/defer.h>
 #include <reprise/go.h>
 #include <reprise/go_local.h>
+#include <reprise/iface.h>
 #include <reprise/init.h>
 #include <reprise/main.h>
 #include <reprise/map.h>
@@ -19,3 +20,4 @@
 #include <reprise/signal.h>
 #include <reprise/sync.h>
 #include <reprise/time.h>
+#include <reprise/type_switch.h>
