@@ -26,6 +26,7 @@ constexpr seam::ObjectId kBody{0x5265707269736521, 0};
 
 struct Explorer {
   G* waiting = nullptr;     // the explorer's goroutine while a schedule runs
+  bool own_policy = false;  // installed by schedules_open()
   uint64_t goidgen = 0;     // the counters as they were at schedules_open()
   uint64_t objects = 0;
   uint64_t spawns = 0;
@@ -52,7 +53,8 @@ bool commit_wait(G* gp, void*) {
 }  // namespace
 
 void schedules_open(seam::Policy* policy, const ScheduleHooks& hooks) {
-  seam_set_policy_for_test(policy);
+  if (policy != nullptr) seam_set_policy_for_test(policy);
+  explorer.own_policy = policy != nullptr;
   schedule_hooks = hooks;
   explorer.goidgen = sched.goidgen.load(std::memory_order_relaxed);
   explorer.objects = reprise_g0.objects;
@@ -63,7 +65,7 @@ void schedules_open(seam::Policy* policy, const ScheduleHooks& hooks) {
 void schedules_close() {
   schedule_hooks = {};
   clock_use(ClockKind::real);
-  seam_set_policy_for_test(nullptr);
+  if (explorer.own_policy) seam_set_policy_for_test(nullptr);
 }
 
 ScheduleEnd run_schedule(void (*fn)(void*), void* arg, uint64_t max_steps) {

@@ -24,7 +24,8 @@ struct ScheduleHooks {
   void (*too_long)() = nullptr;  // more than max_steps; returns: the schedule goes on
 };
 
-// Installs the policy, which must outlive schedules_close(), and virtual time.
+// Installs the policy, which must outlive schedules_close(), and virtual time. Null: the policy of a controlled
+// run stays.
 void schedules_open(seam::Policy* policy, const ScheduleHooks& hooks);
 // REQUIRES: the last schedule left nothing.
 void schedules_close();

@@ -3,6 +3,7 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstring>
 
@@ -25,10 +26,15 @@ std::string without_numbers(const std::string& text) {
   return out;
 }
 
+std::string in_one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
 Ending told(const trace::Observation& seen) {
   switch (seen.outcome) {
     case seam::Outcome::Kind::ok: return {};
-    case seam::Outcome::Kind::failed: return {Ending::Kind::status, seen.exit_status, ""};
+    case seam::Outcome::Kind::failed: return {Ending::Kind::status, seen.exit_status, seen.message};
     case seam::Outcome::Kind::deadlock: return {Ending::Kind::deadlock, 0, ""};
     case seam::Outcome::Kind::panic: return {Ending::Kind::panic, 0, seen.message};
     default: return {Ending::Kind::fatal, 0, seen.message};
@@ -44,7 +50,7 @@ bool Ending::same_as(const Ending& other) const {
 std::string Ending::text() const {
   switch (kind) {
     case Kind::passed: return "exited with 0";
-    case Kind::status: return describe(W_EXITCODE(code, 0));
+    case Kind::status: return describe(W_EXITCODE(code, 0)) + (message.empty() ? "" : ": " + in_one_line(message));
     case Kind::signal: return describe(W_EXITCODE(0, code));
     case Kind::panic: return "panic: " + message;
     case Kind::fatal: return "fatal error: " + message;
@@ -62,7 +68,8 @@ Ending ending_of(const trace::Observation& seen, int wait_status, const tape::Co
   if (WIFSIGNALED(wait_status)) return {Ending::Kind::signal, WTERMSIG(wait_status), ""};
   const Ending said = told(seen);
   const int status = WEXITSTATUS(wait_status);
-  if (seen.ended && said.kind != Ending::Kind::status && said.fails()) return said;
+  const bool itself = said.kind != Ending::Kind::status || said.code == status;
+  if (seen.ended && said.fails() && itself) return said;
   return status == 0 ? Ending{} : Ending{Ending::Kind::status, status, ""};
 }
 

@@ -11,7 +11,7 @@ namespace reprise::cli {
 struct Ending {
   enum class Kind { passed, status, signal, panic, fatal, deadlock, stopped } kind = Kind::passed;
   int code = 0;         // status, signal
-  std::string message;  // panic, fatal, and what the stage stopped it for (a loop that never gives way)
+  std::string message;  // panic, fatal, a failed expectation or race, and what the stage stopped it for (a loop that never gives way)
 
   bool fails() const { return kind != Kind::passed; }
   // The same failure: numbers in messages do not count, since they vary with the schedule.

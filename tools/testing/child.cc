@@ -7,12 +7,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
+#include <string>
 
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/schedules.h"
+#include "runtime/sched/seam.h"
+#include "runtime/seam/policy_memory.h"
 #include "runtime/sim/sim.h"
 #include "runtime/sim/trap.h"
+#include "tools/wiring/stand_in.h"
 
 namespace reprise::testing {
 
@@ -126,18 +132,57 @@ void search(const ChildTask& task, std::unique_ptr<seam::Policy> policy) {
   _exit(0);
 }
 
-void repeat(const ChildTask& task, std::vector<Answer> answers) {
-  board = task.board;
-  searching = false;
-  FollowAnswers follow(std::move(answers));
-  follow.begin_run({});
-  rt::schedules_open(&follow, {on_dying, on_too_long});
+namespace {
+
+// REQUIRES: schedules are open.
+void repeat_once(const ChildTask& task) {
   open_world(task);
   if (task.framework->begin) task.framework->begin();
   run_one(task);
   if (board->kind == FailureKind::deadlock || board->kind == FailureKind::leak) rt::die_of_deadlock();
   if (task.world.simulated) sim::close_world();
   rt::schedules_close();
+}
+
+// The policies' memory is theirs alone: whether anybody asks there shows nowhere in the program's.
+void stand_in(const std::vector<Answer>* answers) {
+  rt::systemstack([](void* arg) {
+    const seam::PolicyMemory memory;
+    const auto* given = static_cast<const std::vector<Answer>*>(arg);
+    std::unique_ptr<seam::Policy> policy;
+    if (given != nullptr) policy = std::make_unique<FollowAnswers>(*given);
+    seam::StandInPolicy::set(std::move(policy));
+  }, const_cast<std::vector<Answer>*>(answers));
+}
+
+// As the runtime ends a program that panics: it says why, and destroys nothing.
+[[noreturn]] void end_as_failed() {
+  std::fprintf(stderr, "%s: %s\n", std::string(name_of(board->kind)).c_str(), board->message);
+  std::fflush(nullptr);
+  rt::seam_finish({seam::Outcome::Kind::failed, 1, board->message});
+  _exit(1);
+}
+
+}  // namespace
+
+void repeat(const ChildTask& task, std::vector<Answer> answers) {
+  board = task.board;
+  searching = false;
+  FollowAnswers follow(std::move(answers));
+  follow.begin_run({});
+  rt::schedules_open(&follow, {on_dying, on_too_long});
+  repeat_once(task);
+  board->finished = true;
+}
+
+void repeat_recorded(const ChildTask& task, const std::vector<Answer>& answers) {
+  board = task.board;
+  searching = false;
+  stand_in(&answers);
+  rt::schedules_open(nullptr, {on_dying, on_too_long});
+  repeat_once(task);
+  if (board->kind != FailureKind::none) end_as_failed();
+  stand_in(nullptr);
   board->finished = true;
 }
 

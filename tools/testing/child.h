@@ -51,4 +51,8 @@ struct ChildTask {
 // the schedule passes or fails an expectation; board->kind says.
 void repeat(const ChildTask& task, std::vector<Answer> answers);
 
+// The same in a program that is recorded or replayed: the run's own policy is stood in for. Ends the process if
+// the schedule fails. REQUIRES: under the stage.
+void repeat_recorded(const ChildTask& task, const std::vector<Answer>& answers);
+
 }  // namespace reprise::testing

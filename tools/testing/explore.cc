@@ -21,6 +21,7 @@
 #include <cstring>
 #include <new>
 
+#include "runtime/boot/boot.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/seam.h"
 #include "runtime/seam/catalog.h"
@@ -28,6 +29,7 @@
 #include "scheduler-policies/fair_suffix.h"
 #include "scheduler-policies/fault_rate.h"
 #include "tools/testing/child.h"
+#include "tools/testing/trace.h"
 
 namespace reprise {
 
@@ -92,8 +94,8 @@ testing::World world_of(const ExploreOptions& options) {
 class SharedBoard {
  public:
   SharedBoard() {
-    void* at = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE,
-                    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const int sharing = rt::seam_active ? MAP_PRIVATE : MAP_SHARED;  // under the stage there are no children
+    void* at = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED) usage_error("no memory to share with a child");
     board_ = static_cast<Board*>(at);  // zero pages are a Board
   }
@@ -241,7 +243,11 @@ class Explorer {
     std::string error;
     if (!testing::read_schedule(path, &schedule, &error)) usage_error(error);
     if (schedule.name != options_.name) return {};
-    testing::repeat(task_, std::move(schedule.answers));
+    if (rt::seam_active) {
+      testing::repeat_recorded(task_, schedule.answers);
+    } else {
+      testing::repeat(task_, std::move(schedule.answers));
+    }
     Exploration result{1, false, {}};
     if (board_->kind != FailureKind::none) {
       result.failure = {.kind = board_->kind, .message = board_->message, .confirmed = true, .file = path};
@@ -286,7 +292,19 @@ class Explorer {
     failure.report = read_all(output);
     close(output);
     keep(options_, answers, &failure);
+    if (wants_trace(failure)) testing::record_trace(options_, &failure);
     return failure;
+  }
+
+  // A hang would have to be watched for as long again.
+  bool wants_trace(const Failure& failure) const {
+#ifdef REPRISE_SANITIZED
+    return false;
+#else
+    const char* const stage = std::getenv("REPRISE_STAGE");
+    const bool wanted = options_.trace && (stage == nullptr || std::strcmp(stage, "0") != 0);
+    return wanted && failure.confirmed && !failure.file.empty() && failure.kind != FailureKind::hang;
+#endif
   }
 
   bool same_failure(const Failure& failure) {
@@ -310,9 +328,12 @@ std::string_view name_of(FailureKind kind) {
 
 Exploration explore(const ExploreOptions& options, const std::function<void()>& body,
                     const ExploreFramework& framework) {
-  if (rt::seam_active) usage_error("the program is under a policy already: start it directly");
+  const char* const path = std::getenv("REPRISE_REPLAY");
+  if (rt::seam_active && (path == nullptr || rt::stage_table() == nullptr)) {
+    usage_error("the program is under a policy already: start it directly");
+  }
   Explorer explorer(from_environment(options), body, framework);
-  if (const char* path = std::getenv("REPRISE_REPLAY")) return explorer.replay(path);
+  if (path != nullptr) return explorer.replay(path);
   return explorer.run();
 }
 
@@ -334,7 +355,11 @@ std::string describe(const ExploreOptions& given, const Exploration& exploration
             "before it, or on something that no policy decides\n";
   }
   text += failure.report;
-  if (!failure.replay_command.empty()) text += "replay: " + failure.replay_command + "\n";
+  if (!failure.replay_command.empty()) text += "once more: " + failure.replay_command + "\n";
+  if (!failure.trace_trouble.empty()) text += "no trace: " + failure.trace_trouble + "\n";
+  if (failure.trace.empty()) return text;
+  text += "trace:   " + failure.trace + "\nreplay:  reprise replay " + failure.trace + "\nexplain: reprise explain " + failure.trace;
+  text += "\nshrink:  reprise shrink " + failure.trace + " -o " + failure.trace.substr(0, failure.trace.size() - 4) + ".min.rpz\n";
   return text;
 }
 

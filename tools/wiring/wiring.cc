@@ -22,6 +22,7 @@
 #include "scheduler-policies/prefix.h"
 #include "scheduler-policies/steered.h"
 #include "tools/wiring/observer.h"
+#include "tools/wiring/stand_in.h"
 
 namespace reprise::seam {
 namespace {
@@ -142,6 +143,7 @@ std::unique_ptr<Policy> wire_policy(const stage::Table& table, std::string* erro
   if (rates_faults(control)) {
     policy = std::make_unique<FaultRatePolicy>(std::move(policy), control.seed, fault_rate_of(control.options));
   }
+  if (std::string_view(control.policy) != "steered") policy = std::make_unique<StandInPolicy>(std::move(policy));
   if (tape::Forks* forks = forks_of(table)) {
     policy = std::make_unique<FairSuffixPolicy>(std::move(policy), forks->max_steps / 2);
     policy = std::make_unique<PrefixPolicy>(std::move(policy), control);

@@ -12,7 +12,8 @@
 // step. A failure is run again in a fresh child, from its answers alone: `confirmed` says whether it
 // fails the same way there, which it does unless it depends on the schedules before it or on something
 // that no policy decides. The answers are kept in a file; `replay_command` runs just that schedule, in
-// one process without a fork, for a debugger.
+// one process without a fork, for a debugger. From them a trace is made: the program is started again under
+// `reprise record`, and makes that schedule alone.
 //
 // What the process does outside the runtime (threads of its own, real files and sockets) is not
 // controlled here.
@@ -44,7 +45,9 @@ struct ExploreOptions {
   uint64_t batch = 0;                 // schedules in one child; 0: all. A policy that learns starts anew
   bool confirm = true;                // run a failure again, and keep it in a file
   std::string name = "schedule";      // of the file that a failure leaves
-  std::string replay_arguments;       // what the program needs on its command line to come here again
+  bool trace = true;                  // and record it in a trace
+  std::string replay_arguments;       // what the program needs on its command line to come here again,
+                                      // separated by blanks; empty: what it was started with
 };
 
 enum class FailureKind : uint8_t {
@@ -60,6 +63,8 @@ struct Failure {
   std::string report;        // what the confirming child wrote: texts, stacks
   std::string file;          // the schedule; empty if it could not be written
   std::string replay_command;
+  std::string trace;         // of the schedule, for reprise replay, shrink and explain; empty: there is none
+  std::string trace_trouble; // why there is none, if one was to be made
 };
 
 struct Exploration {
@@ -70,7 +75,8 @@ struct Exploration {
 
 // Options that REPRISE_SEED, REPRISE_SCHEDULES, REPRISE_TIME (seconds) and REPRISE_POLICY override are
 // taken from there. REPRISE_REPLAY=FILE runs the schedule of that file if it has the same name, and
-// nothing otherwise; REPRISE_FAILURES=DIR is where files go (default: reprise-failures).
+// nothing otherwise; REPRISE_FAILURES=DIR is where files go (default: reprise-failures). REPRISE_COMMAND is the
+// reprise command that records, REPRISE_STAGE=0 keeps it from that: then a failure has its schedule only.
 Exploration explore(const ExploreOptions& options, const std::function<void()>& body);
 
 // A failed expectation of the body, which goes on. For bodies without GoogleTest.
