@@ -2,7 +2,7 @@
 //
 // Of the reference's fourteen steps these are absent: typelinksinit (9) and itabsinit (10), because types are compared
 // by what they are and the table of itabs is a constant at first (runtime/iface), and gcinit (13), which has no
-// subject yet. mallocinit (4) brings up the program's malloc; the collected heap will join it. seaminit is ours: the policy must be there
+// subject yet. mallocinit (4) brings up the program's malloc; the collected heap comes up with its first object. seaminit is ours: the policy must be there
 // before the first goroutine is named.
 //
 // The order bears load: cpuinit reads REPRISE_DEBUG's cpu.* before anything may pick code by
