@@ -154,14 +154,19 @@ bool on_goroutine() {
   return gp != nullptr && gp->ctx.m->ctx.g0 != gp;
 }
 
-// What the collector wants of this object. It is in its span's bits before anybody has its address.
-[[gnu::noinline]] void attend(const Made& made, size_t size, uint8_t why) {
-  if (made.s == nullptr) return;  // within a tiny block, which was attended to
-  if ((why & kHeapMarking) != 0) {
-    made.s->setMarked(made.index);
+// What the collector wants of this object. It is in its span's bits before anybody has its address. One that was cut from a
+// tiny block marks the block, which may be older than the cycle and white.
+[[gnu::noinline]] void attend(Made made, size_t size, uint8_t why) {
+  bool whole = true;
+  if (made.s == nullptr) {
+    made.s = span_of(made.object);
+    made.index = made.s->objIndex(reinterpret_cast<uintptr_t>(made.object));
+    whole = false;
+  }
+  if ((why & kHeapMarking) != 0 && (made.s->setMarked(made.index) || whole)) {
     if (heap_hooks.allocated_black != nullptr) heap_hooks.allocated_black(made.s, made.index);
   }
-  if ((why & kHeapDebug) != 0 && heap_hooks.allocated != nullptr) heap_hooks.allocated(made.s, made.index, size);
+  if ((why & kHeapDebug) != 0 && whole && heap_hooks.allocated != nullptr) heap_hooks.allocated(made.s, made.index, size);
 }
 
 [[gnu::noinline]] void maybe_trigger() {

@@ -36,7 +36,7 @@ struct HeapHooks {
   // Before an allocation of that many bytes while kHeapMarking is set, on a goroutine: debt is paid here. May park.
   void (*assist)(size_t bytes) = nullptr;
   // An object was made while kHeapMarking is set: it is marked already (mallocgc has set its bit in gcmarkBits); credit it. It
-  // holds zeros, or is noscan. g0 or goroutine.
+  // holds zeros, or is noscan. Also told of a tiny block that another object is cut from, if it was white. g0 or goroutine.
   void (*allocated_black)(MSpan* s, uint32_t index) = nullptr;
   // An object was made while kHeapDebug is set.
   void (*allocated)(MSpan* s, uint32_t index, size_t size) = nullptr;

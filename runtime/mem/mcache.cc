@@ -71,26 +71,13 @@ uint64_t MCache::allocated(uint8_t size_class) const {
 
 MCache* allocmcache() { return new (persistentalloc(sizeof(MCache), 64)) MCache; }
 
-namespace {
-
-template <class F>
-void each_cache(F f) {
+void flushallmcaches() {
+  if (mheap_.spans_lost) find_lost_spans();
   for (auto& slot : allp) {
     const P* const pp = slot.load(std::memory_order_acquire);
     if (pp == nullptr) break;
-    if (pp->mcache != nullptr) f(*pp->mcache);
+    if (pp->mcache != nullptr) pp->mcache->releaseAll();
   }
-}
-
-}  // namespace
-
-void drop_tiny_blocks() {
-  each_cache([](MCache& c) { c.tiny = c.tinyoffset = 0; });
-}
-
-void flushallmcaches() {
-  if (mheap_.spans_lost) find_lost_spans();
-  each_cache([](MCache& c) { c.releaseAll(); });
 }
 
 }  // namespace reprise::rt

@@ -41,10 +41,6 @@ struct MCache {
 // (procresize calls releaseAll).
 MCache* allocmcache();
 
-// Every P's tiny block is dropped: before marking starts, or an object cut from a block that was made before would be in a white
-// one. REQUIRES: the world is stopped.
-void drop_tiny_blocks();
-
 // Every P's cache is emptied: before sweepgen is raised. REQUIRES: the world is stopped.
 void flushallmcaches();
 

@@ -212,6 +212,17 @@ TEST_F(Mallocgc, objects_made_while_marking_are_black) {
   EXPECT_EQ(span_of(large), nullptr);
 }
 
+TEST_F(Mallocgc, a_tiny_object_cut_while_marking_makes_its_block_black) {
+  PretendCollector::collect([] {});
+  auto* const before = static_cast<char*>(mallocgc(4, nullptr, true));
+  const MSpan* const s = span_of(before);
+  ASSERT_FALSE(s->isMarked(s->objIndex(reinterpret_cast<uintptr_t>(before))));
+  heap_attention.store(kHeapMarking);
+  EXPECT_EQ(mallocgc(4, nullptr, true), before + 4);
+  heap_attention.store(0);
+  EXPECT_TRUE(s->isMarked(s->objIndex(reinterpret_cast<uintptr_t>(before))));
+}
+
 TEST_F(Mallocgc, debt_is_asked_for_before_and_the_trigger_after) {
   static size_t paid = 0;
   static int triggered = 0;
