@@ -19,7 +19,6 @@
 
 #include <emmintrin.h>
 
-#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -27,6 +26,7 @@
 #include <new>
 
 #include "runtime/map/hash.h"
+#include "runtime/map/writers.h"
 #include "runtime/sched/proc.h"
 
 namespace reprise::rt {
@@ -98,7 +98,7 @@ class SwissMap {
 
   // The slot of the key, or null. Valid until the next write.
   void* find(const void* key) const {
-    check_no_writer("concurrent map read and map write");
+    writers_.check_none("concurrent map read and map write");
     return used_ == 0 ? nullptr : find_hashed(key, type_.hash(key, seed_));
   }
 
@@ -106,7 +106,7 @@ class SwissMap {
   template <class Make>
   void* put(const void* key, Make make) {
     const uint64_t hash = type_.hash(key, seed_);
-    const Writing writing(*this);
+    const MapWriters::Writing writing(writers_);
     while (true) {
       MapTable* table = table_of(hash);
       const Place place = place_for(*table, key, hash);
@@ -125,10 +125,10 @@ class SwissMap {
   }
 
   bool erase(const void* key) {
-    check_no_writer("concurrent map writes");
+    writers_.check_none("concurrent map writes");
     if (used_ == 0) return false;
     const uint64_t hash = type_.hash(key, seed_);
-    const Writing writing(*this);
+    const MapWriters::Writing writing(writers_);
     MapTable* table = table_of(hash);
     const Place place = place_for(*table, key, hash);
     if (!place.found) return false;
@@ -147,7 +147,7 @@ class SwissMap {
   }
 
   void clear() {
-    const Writing writing(*this);
+    const MapWriters::Writing writing(writers_);
     ++clears_;
     each_table([this](MapTable* table) {
       each_full(*table, [&](size_t i) { type_.destroy(slot(*table, i)); });
@@ -173,7 +173,7 @@ class SwissMap {
 
     // The next entry's slot, or null at the end.
     void* next() {
-      map_.check_no_writer("concurrent map iteration and map write");
+      map_.writers_.check_none("concurrent map iteration and map write");
       follow_directory();
       for (; place_ < map_.places(); next_table()) {
         if (table_ == nullptr) enter_table();
@@ -234,36 +234,11 @@ class SwissMap {
 
  private:
   static constexpr size_t kNoSlot = ~size_t{0};
-  static constexpr uint32_t kWriting = 1;
 
   struct Place {
     size_t index;  // of the key, or where it may go; kNoSlot: nowhere
     bool found;
   };
-
-  // Toggled, so that two writers end with a wrong value even if both saw none.
-  class Writing {
-   public:
-    explicit Writing(SwissMap& map) : map_(map) {
-      map_.check_no_writer("concurrent map writes");
-      map_.flags_.store(map_.flags_.load(std::memory_order_relaxed) ^ kWriting, std::memory_order_relaxed);
-    }
-    Writing(const Writing&) = delete;
-    Writing& operator=(const Writing&) = delete;
-    ~Writing() {
-      const uint32_t flags = map_.flags_.load(std::memory_order_relaxed);
-      if ((flags & kWriting) == 0) throw_("concurrent map writes");
-      map_.flags_.store(flags ^ kWriting, std::memory_order_relaxed);
-    }
-
-   private:
-    SwissMap& map_;
-  };
-
-  // Relaxed: it orders nothing, it notices.
-  void check_no_writer(const char* what) const {
-    if ((flags_.load(std::memory_order_relaxed) & kWriting) != 0) [[unlikely]] throw_(what);
-  }
 
   size_t places() const { return size_t{1} << depth_; }
   MapTable* table_of(uint64_t hash) const { return directory_[(hash >> 1) >> (63 - depth_)]; }
@@ -445,7 +420,7 @@ class SwissMap {
   }
 
   [[no_unique_address]] Type type_;
-  std::atomic<uint32_t> flags_{0};
+  MapWriters writers_;
   uint32_t depth_ = 0;  // the directory has 2^depth_ places
   size_t used_ = 0;
   uint64_t seed_;

@@ -130,8 +130,27 @@ void step_std_thread(const std::string& who) {
   }).join();
 }
 
+// Maps of values of any type, in the order that their iterations take; some entries come and go meanwhile.
+template <class M>
+void step_map(const std::string& who, Rng& rng) {
+  M map;
+  const int size = static_cast<int>(rng() % 60) + 1;
+  for (int i = 0; i < size; ++i) map[i % 3 == 0 ? reprise::Any(i) : reprise::Any(std::to_string(i))] = i;
+  int fresh = 1000;
+  long order = 0;
+  for (auto [key, value] : map) {
+    const int at = value;  // it is a reference until the next write
+    order = order * 31 + at + key.template is<int>();
+    if (at % 5 == 0) map[fresh++] = 0;
+    if (at % 7 == 0) map.erase((at + 3) % size);
+    if (at % 11 == 0) reprise::yield();
+    if (fresh > 1040) break;
+  }
+  say(who, "map in order", order);
+}
+
 void one_step(const std::string& who, Rng& rng, int depth, int steps, int index) {
-  switch (rng() % 13) {
+  switch (rng() % 15) {
     case 0: return spawn(who + "." + std::to_string(index), rng(), depth + 1, steps);
     case 1: return step_channel(who, rng);
     case 2: return step_meet(who, rng);
@@ -144,6 +163,8 @@ void one_step(const std::string& who, Rng& rng, int depth, int steps, int index)
     case 9: return step_heap(who, rng);
     case 10: return say(who, "static", slow_static());
     case 11: return rng() % 4 == 0 ? step_std_thread(who) : reprise::yield();
+    case 12: return step_map<reprise::Map<reprise::Any, int>>(who, rng);
+    case 13: return step_map<reprise::BucketMap<reprise::Any, int>>(who, rng);
     default: return reprise::yield();
   }
 }

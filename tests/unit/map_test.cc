@@ -5,6 +5,7 @@
 #include <rapidcheck.h>
 #include <reprise/defer.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -22,6 +23,42 @@ template <class F>
 void check(const char* claim, F f) {
   EXPECT_TRUE(rc::check(claim, std::move(f)));
 }
+
+// Every test is of both maps.
+struct Swiss {
+  static constexpr const char* name = "Swiss";
+  template <class K, class V, class H>
+  using Map = reprise::Map<K, V, H>;
+};
+struct Bucket {
+  static constexpr const char* name = "Bucket";
+  template <class K, class V, class H>
+  using Map = reprise::BucketMap<K, V, H>;
+};
+template <class Kind, class K, class V, class H = Hash<K>>
+using MapOf = typename Kind::template Map<K, V, H>;
+
+struct KindNames {
+  template <class Kind>
+  static std::string GetName(int) {
+    return Kind::name;
+  }
+};
+template <class>
+class MapTest : public testing::Test {};
+template <class Kind>
+class MapModel : public MapTest<Kind> {};
+template <class Kind>
+class MapIteration : public MapTest<Kind> {};
+template <class Kind>
+class MapKeys : public MapTest<Kind> {};
+template <class Kind>
+class Maps : public MapTest<Kind> {};
+using Kinds = testing::Types<Swiss, Bucket>;
+TYPED_TEST_SUITE(MapModel, Kinds, KindNames);
+TYPED_TEST_SUITE(MapIteration, Kinds, KindNames);
+TYPED_TEST_SUITE(MapKeys, Kinds, KindNames);
+TYPED_TEST_SUITE(Maps, Kinds, KindNames);
 
 // ---- against a model -----------------------------------------------------------------------------------
 
@@ -72,17 +109,17 @@ void million_operations(uint32_t seed, int keys, int operations, Key key, Value 
 constexpr auto same = [](int i) { return i; };
 constexpr auto text = [](int i) { return "a key that is longer than a small string, number " + std::to_string(i); };
 
-TEST(MapModel, a_million_operations_on_numbers) {
+TYPED_TEST(MapModel, a_million_operations_on_numbers) {
   for (const int keys : {10, 100, 5000, 300'000}) {
-    million_operations<Map<int, int>>(static_cast<uint32_t>(keys), keys, 250'000, same, same);
+    million_operations<MapOf<TypeParam, int, int>>(static_cast<uint32_t>(keys), keys, 250'000, same, same);
   }
 }
-TEST(MapModel, strings) { million_operations<Map<std::string, std::string>>(2, 3000, 200'000, text, text); }
-TEST(MapModel, keys_that_collide_in_seven_heaps) {
-  million_operations<Map<int, int, SevenHashes>>(3, 100, 50'000, same, same);
+TYPED_TEST(MapModel, strings) { million_operations<MapOf<TypeParam, std::string, std::string>>(2, 3000, 200'000, text, text); }
+TYPED_TEST(MapModel, keys_that_collide_in_seven_heaps) {
+  million_operations<MapOf<TypeParam, int, int, SevenHashes>>(3, 100, 50'000, same, same);
 }
-TEST(MapModel, keys_that_all_collide) {
-  million_operations<Map<int, int, OneHash>>(4, 60, 20'000, same, same);
+TYPED_TEST(MapModel, keys_that_all_collide) {
+  million_operations<MapOf<TypeParam, int, int, OneHash>>(4, 60, 20'000, same, same);
 }
 
 struct Large {
@@ -94,9 +131,9 @@ struct Large {
 struct LargeHash {
   uint64_t operator()(const Large& large, uint64_t seed) const { return rt::memhash64(static_cast<uint64_t>(large.number), seed); }
 };
-TEST(MapModel, large_keys_and_values) {
+TYPED_TEST(MapModel, large_keys_and_values) {
   const auto large = [](int i) { return Large(i); };
-  million_operations<Map<Large, Large, LargeHash>>(5, 2000, 50'000, large, large);
+  million_operations<MapOf<TypeParam, Large, Large, LargeHash>>(5, 2000, 50'000, large, large);
 }
 
 // ---- iteration -----------------------------------------------------------------------------------------
@@ -137,17 +174,17 @@ void iterate_and_change(int size, std::mt19937& random) {
   for (const int k : stay) RC_ASSERT(seen.count(k) == 1u);
 }
 
-TEST(MapIteration, sees_what_stays_once_and_what_was_deleted_never) {
+TYPED_TEST(MapIteration, sees_what_stays_once_and_what_was_deleted_never) {
   check("iteration under change", [] {
     std::mt19937 random(*rc::gen::arbitrary<uint32_t>());
-    iterate_and_change<Map<int, int>>(*rc::gen::inRange(2, 3000), random);
+    iterate_and_change<MapOf<TypeParam, int, int>>(*rc::gen::inRange(2, 3000), random);
   });
 }
 
-TEST(MapIteration, the_same_with_keys_that_own_memory) {
+TYPED_TEST(MapIteration, the_same_with_keys_that_own_memory) {
   std::mt19937 random(7);
   for (int round = 0; round < 30; ++round) {
-    Map<std::string, std::unique_ptr<int>> map;
+    MapOf<TypeParam, std::string, std::unique_ptr<int>> map;
     std::set<std::string> stay;
     for (int i = 0; i < 500; ++i) {
       map.set(text(i), std::make_unique<int>(i));
@@ -168,8 +205,8 @@ TEST(MapIteration, the_same_with_keys_that_own_memory) {
   }
 }
 
-TEST(MapIteration, two_at_once_and_a_third_from_within) {
-  Map<int, int> map;
+TYPED_TEST(MapIteration, two_at_once_and_a_third_from_within) {
+  MapOf<TypeParam, int, int> map;
   for (int i = 0; i < 100; ++i) map.set(i, i);
   size_t pairs = 0;
   for (auto [a, x] : map) {
@@ -185,8 +222,8 @@ TEST(MapIteration, two_at_once_and_a_third_from_within) {
   EXPECT_EQ(sum, 4950);
 }
 
-TEST(MapIteration, deleting_everything_as_it_is_met_ends_with_an_empty_map) {
-  Map<int, int> map;
+TYPED_TEST(MapIteration, deleting_everything_as_it_is_met_ends_with_an_empty_map) {
+  MapOf<TypeParam, int, int> map;
   for (int i = 0; i < 10'000; ++i) map.set(i, i);
   int met = 0;
   for (auto [key, value] : map) {
@@ -199,8 +236,8 @@ TEST(MapIteration, deleting_everything_as_it_is_met_ends_with_an_empty_map) {
   EXPECT_EQ(map.len(), 0u);
 }
 
-TEST(MapIteration, clearing_in_the_middle_ends_it) {
-  Map<int, int> map;
+TYPED_TEST(MapIteration, clearing_in_the_middle_ends_it) {
+  MapOf<TypeParam, int, int> map;
   for (int i = 0; i < 5000; ++i) map.set(i, i);
   int met = 0;
   for (auto [key, value] : map) {
@@ -210,20 +247,20 @@ TEST(MapIteration, clearing_in_the_middle_ends_it) {
   EXPECT_EQ(met, 10);
 }
 
-TEST(MapIteration, orders_differ) {
-  Map<int, int> map;
+TYPED_TEST(MapIteration, orders_differ) {
+  MapOf<TypeParam, int, int> map;
   for (int i = 0; i < 16; ++i) map.set(i, i);
   std::set<int> first;
   for (int round = 0; round < 200; ++round) first.insert((*map.begin()).key);
   EXPECT_GT(first.size(), 8u);  // 16 are equally likely: fewer than 9 in 200 has a chance below 1e-20
 }
 
-TEST(MapIteration, keeps_the_map_alive) {
+TYPED_TEST(MapIteration, keeps_the_map_alive) {
   const auto token = std::make_shared<int>(0);
-  Map<int, std::shared_ptr<int>> map{{1, token}, {2, token}, {3, token}};
+  MapOf<TypeParam, int, std::shared_ptr<int>> map{{1, token}, {2, token}, {3, token}};
   int met = 0;
   for (auto [key, value] : map) {
-    map = Map<int, std::shared_ptr<int>>(nullptr);
+    map = MapOf<TypeParam, int, std::shared_ptr<int>>(nullptr);
     EXPECT_EQ(value, token);
     met += key;
   }
@@ -231,12 +268,74 @@ TEST(MapIteration, keeps_the_map_alive) {
   EXPECT_EQ(token.use_count(), 1);
 }
 
+// Iterators that began at any time, also in the middle of growth, while entries come and go. Each must see once what has
+// been there since it began, and never what is not there.
+template <class M>
+struct Watched {
+  typename M::Iterator at;
+  std::set<int> owed;  // keys that have been there since its start
+  std::set<int> seen;
+
+  Watched(const M& map, const std::set<int>& keys) : at(map), owed(keys) { look(keys); }
+  // False at the end.
+  bool step(const std::set<int>& keys) {
+    ++at;
+    return look(keys);
+  }
+
+ private:
+  // At once: what it refers to holds until the next write.
+  bool look(const std::set<int>& keys) {
+    if (at == std::default_sentinel) {
+      RC_ASSERT(std::includes(seen.begin(), seen.end(), owed.begin(), owed.end()));
+      return false;
+    }
+    const int key = (*at).key;
+    RC_ASSERT((*at).value == key);
+    RC_ASSERT(keys.count(key) == 1u);
+    RC_ASSERT(seen.insert(key).second || owed.count(key) == 0u);
+    return true;
+  }
+};
+
+template <class M>
+void iterate_at_any_time(std::mt19937& random) {
+  M map;
+  std::set<int> keys;
+  std::vector<std::unique_ptr<Watched<M>>> iterators;
+  int low = 0, high = 0;
+  const uint32_t window = 1 + random() % 400;  // keys move on: the same number of entries, in other buckets
+  for (int i = 0; i < 3000; ++i) {
+    if (high - low < static_cast<int>(window) || random() % 3 == 0) {
+      map.set(high, high);
+      keys.insert(high++);
+    } else if (low < high) {
+      RC_ASSERT(map.erase(low));
+      keys.erase(low);
+      for (const auto& it : iterators) it->owed.erase(low);
+      ++low;
+    }
+    if (iterators.size() < 4 && random() % 16 == 0) iterators.push_back(std::make_unique<Watched<M>>(map, keys));
+    if (iterators.empty() || random() % 2 == 0) continue;
+    const size_t chosen = random() % iterators.size();
+    Watched<M>& it = *iterators[chosen];
+    if (it.at == std::default_sentinel || !it.step(keys)) iterators.erase(iterators.begin() + static_cast<ptrdiff_t>(chosen));
+  }
+}
+
+TYPED_TEST(MapIteration, may_begin_at_any_time) {
+  check("iterators that began at any time", [] {
+    std::mt19937 random(*rc::gen::arbitrary<uint32_t>());
+    iterate_at_any_time<MapOf<TypeParam, int, int>>(random);
+  });
+}
+
 // ---- floating-point keys -------------------------------------------------------------------------------
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-TEST(MapKeys, zeros_are_one_key_and_nans_are_each_their_own) {
-  Map<double, int> map;
+TYPED_TEST(MapKeys, zeros_are_one_key_and_nans_are_each_their_own) {
+  MapOf<TypeParam, double, int> map;
   map[0.0] = 1;
   EXPECT_EQ(map[-0.0], 1);
   for (int i = 0; i < 3000; ++i) map.set(kNan, i);
@@ -252,9 +351,9 @@ TEST(MapKeys, zeros_are_one_key_and_nans_are_each_their_own) {
   EXPECT_EQ(map.len(), 0u);
 }
 
-TEST(MapKeys, nans_are_seen_once_while_the_map_grows) {
+TYPED_TEST(MapKeys, nans_are_seen_once_while_the_map_grows) {
   for (int round = 0; round < 20; ++round) {
-    Map<double, int> map;
+    MapOf<TypeParam, double, int> map;
     for (int i = 0; i < 200; ++i) map.set(kNan, i);
     std::multiset<int> values;
     int fresh = 1000;
@@ -285,8 +384,8 @@ struct Mover {
 };
 
 // Values that cannot be copied cannot stay behind either: what an iterator does not show is still in the map.
-TEST(MapKeys, nans_in_larger_keys_with_values_that_only_move) {
-  Map<std::pair<double, int>, Mover> map;
+TYPED_TEST(MapKeys, nans_in_larger_keys_with_values_that_only_move) {
+  MapOf<TypeParam, std::pair<double, int>, Mover> map;
   for (int i = 0; i < 200; ++i) map.set({kNan, i}, Mover(i));
   std::multiset<int> seen;
   int fresh = 0;
@@ -299,18 +398,18 @@ TEST(MapKeys, nans_in_larger_keys_with_values_that_only_move) {
   for (const int value : seen) EXPECT_EQ(seen.count(value), 1u);
 }
 
-TEST(MapKeys, pairs_pointers_enums_and_text) {
+TYPED_TEST(MapKeys, pairs_pointers_enums_and_text) {
   enum class Colour { red, green };
   static const int here = 0;
-  Map<std::pair<int, std::string>, int> pairs;
+  MapOf<TypeParam, std::pair<int, std::string>, int> pairs;
   pairs[{1, "a"}] = 1;
   pairs[{1, "b"}] = 2;
   pairs[{2, "a"}] = 3;
   EXPECT_EQ((pairs[{1, "b"}]), 2);
   EXPECT_EQ(pairs.len(), 3u);
-  Map<const int*, Colour> pointers{{&here, Colour::green}, {nullptr, Colour::red}};
+  MapOf<TypeParam, const int*, Colour> pointers{{&here, Colour::green}, {nullptr, Colour::red}};
   EXPECT_EQ(pointers.get(&here), Colour::green);
-  Map<Colour, int> colours;
+  MapOf<TypeParam, Colour, int> colours;
   ++colours[Colour::red];
   EXPECT_EQ(colours[Colour::red], 1);
   EXPECT_EQ(colours[Colour::green], 0);
@@ -366,16 +465,16 @@ TEST(MapHash, spreads_consecutive_and_strided_numbers_evenly) {
 
 // ---- the handle ----------------------------------------------------------------------------------------
 
-TEST(Map, is_a_shared_reference) {
-  const Map<int, int> a;
-  const Map<int, int> b = a;
+TYPED_TEST(Maps, is_a_shared_reference) {
+  const MapOf<TypeParam, int, int> a;
+  const MapOf<TypeParam, int, int> b = a;
   b[1] = 5;
   EXPECT_EQ(a[1], 5);
   EXPECT_EQ(a, b);
 }
 
-TEST(Map, nil_is_empty_to_readers_and_panics_for_writers) {
-  const Map<int, int> nil(nullptr);
+TYPED_TEST(Maps, nil_is_empty_to_readers_and_panics_for_writers) {
+  const MapOf<TypeParam, int, int> nil(nullptr);
   EXPECT_FALSE(nil);
   EXPECT_EQ(nil.len(), 0u);
   EXPECT_EQ(nil.find(1), nullptr);
@@ -390,9 +489,9 @@ TEST(Map, nil_is_empty_to_readers_and_panics_for_writers) {
   EXPECT_EQ(error, "assignment to entry in nil map");
 }
 
-TEST(Map, hints_make_room_of_any_size) {
+TYPED_TEST(Maps, hints_make_room_of_any_size) {
   for (const size_t hint : {0, 1, 16, 17, 900, 5000, 100'000}) {
-    Map<int, int> map(hint);
+    MapOf<TypeParam, int, int> map(hint);
     for (int i = 0; i < 6000; ++i) map[i] = i;
     for (int i = 0; i < 6000; ++i) ASSERT_EQ(map.get(i), i);
   }
@@ -410,8 +509,8 @@ struct ThrowsHash {
   uint64_t operator()(const Throws& t, uint64_t seed) const { return rt::memhash64(static_cast<uint64_t>(t.key), seed); }
 };
 
-TEST(Map, an_entry_that_cannot_be_made_leaves_the_map_as_it_was) {
-  Map<Throws, int, ThrowsHash> map;
+TYPED_TEST(Maps, an_entry_that_cannot_be_made_leaves_the_map_as_it_was) {
+  MapOf<TypeParam, Throws, int, ThrowsHash> map;
   const Throws good(1), bad(13);
   map[good] = 1;
   for (int i = 0; i < 100; ++i) EXPECT_THROW(map[bad], std::runtime_error);
@@ -419,10 +518,10 @@ TEST(Map, an_entry_that_cannot_be_made_leaves_the_map_as_it_was) {
   EXPECT_EQ(map[good], 1);
 }
 
-TEST(Map, destroys_each_entry_once) {
+TYPED_TEST(Maps, destroys_each_entry_once) {
   const auto token = std::make_shared<int>(0);
   {
-    Map<int, std::shared_ptr<int>> map;
+    MapOf<TypeParam, int, std::shared_ptr<int>> map;
     for (int i = 0; i < 3000; ++i) map.set(i, token);
     for (int i = 0; i < 1000; ++i) map.erase(i);
     for (auto [key, value] : map) {

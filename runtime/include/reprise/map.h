@@ -31,6 +31,7 @@
 
 #include <reprise/hash.h>
 
+#include "runtime/map/bucket.h"
 #include "runtime/map/swiss.h"
 
 namespace reprise {
@@ -79,13 +80,14 @@ struct MapSlot {
 
 }  // namespace detail
 
-template <class K, class V, class H = Hash<K>, class Equal = std::equal_to<K>>
+template <class K, class V, class H = Hash<K>, class Equal = std::equal_to<K>,
+          template <class> class CoreOf = rt::SwissMap>
 class Map {
   static_assert(std::copy_constructible<K> && std::move_constructible<V>);
   static_assert(!std::is_floating_point_v<K> || std::copy_constructible<V>,
                 "values of NaN keys are copied when a map grows under an iterator");
   using Type = detail::MapSlot<K, V, H, Equal>;
-  using Core = rt::SwissMap<Type>;
+  using Core = CoreOf<Type>;
 
  public:
   struct Entry {
@@ -194,5 +196,10 @@ class Map {
 
   State* state_;
 };
+
+// The same in the reference's older form: buckets of eight, grown by one or two with every write (runtime/map/bucket.h).
+// No write moves more than two buckets; finding and iterating cost more than in a Map.
+template <class K, class V, class H = Hash<K>, class Equal = std::equal_to<K>>
+using BucketMap = Map<K, V, H, Equal, rt::BucketMapCore>;
 
 }  // namespace reprise
