@@ -22,8 +22,9 @@
 // callbacks come without it).
 //
 // Thread safety: in controlled runs the baton serialises all of it. In native mode the counter is
-// not used: sites are turned into nops when the module starts (module.cc); where that is refused,
-// threads race on the counter, which then means nothing and expires after years.
+// not used: sites are turned into nops when the module starts (module.cc), and back while schedules are
+// explored; where that is refused, threads race on the counter, which then means nothing and expires
+// after years.
 //
 // Nothing here may depend on more than fixed-size types: the stage reads it too.
 #pragma once
@@ -43,7 +44,7 @@
 
 namespace reprise::asm_ {
 
-inline constexpr uint64_t kTickPageMagic = 0x3150'4b43'4954'5052;  // "RPTICKP1"
+inline constexpr uint64_t kTickPageMagic = 0x3250'4b43'4954'5052;  // "RPTICKP2"
 inline constexpr size_t kTickPageBytes = 4096;
 // Bytes of a site, where the address of its `subq` is in the site table.
 inline constexpr size_t kTickSubBytes = 9;
@@ -62,6 +63,7 @@ struct CountedModule {
   const CountedRange* ranges_end;
   uint64_t text_begin;  // of all its counted text
   uint64_t text_end;
+  void (*tick)(bool on);  // puts the ticks into its text, or takes them out; no thread may be in it
 };
 
 struct TickPage {

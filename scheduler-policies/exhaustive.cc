@@ -92,6 +92,7 @@ size_t ExhaustivePolicy::first_awake(const Node& node) {
 }
 
 uint64_t ExhaustivePolicy::draw(const Decision& decision) {
+  if (decision.kind == DecisionKind::interrupt) return kUnbounded;
   return decision.kind == DecisionKind::preempt ? 1 : rng_.next();
 }
 

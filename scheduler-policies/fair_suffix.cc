@@ -9,8 +9,10 @@ size_t FairSuffixPolicy::choose(const Decision& decision) {
 }
 
 uint64_t FairSuffixPolicy::draw(const Decision& decision) {
-  const bool fair = decision.step >= after_ && decision.kind == DecisionKind::preempt;
-  return fair ? 1 : inner_->draw(decision);
+  const bool fair = decision.step >= after_;
+  if (fair && decision.kind == DecisionKind::preempt) return 1;
+  if (fair && decision.kind == DecisionKind::interrupt) return kUnbounded;
+  return inner_->draw(decision);
 }
 
 }  // namespace reprise::seam

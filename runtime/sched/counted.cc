@@ -3,12 +3,11 @@
 // Elapsed ticks are not counted anywhere: they follow from the counter and from what it was armed with.
 // `loaded - counter` ticks have passed since arming, and the n-th one finds the counter at -1.
 //
-// An expired counter is a scheduling point at an instruction of the program's: the goroutine goes back
-// into the ready set, and the policy says who runs. The length of a slice is the policy's draw, as
-// at other scheduling points, times kTicksPerDraw. Where nobody else is ready there is nothing to draw;
-// timers and the poller are looked at instead, so that a goroutine that computes alone does not
-// hold them up. Where the goroutine cannot be switched out the counter is set to expire a little
-// later, doubling the distance: ticks in a foreign thread, on g0 or in a callback of libc's may be many.
+// Two places an expired counter may lead to. Under the stage it is the stage (exact.h), which records the very
+// instruction. In an exploration it is the slow path here: the goroutine goes back into the ready set, the
+// policy says who runs, and draws how many ticks it will be to the next time. Where the goroutine cannot be
+// switched out the counter is set to expire a little later, doubling the distance: ticks in a callback of
+// libc's may be many. Between schedules nothing expires.
 //
 // What runs on the tick stack may differ between record and replay; its memory is the runtime
 // arena's, beyond what --hash-memory looks at.
@@ -19,11 +18,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "asm/asm.h"
 #include "runtime/boot/boot.h"
 #include "runtime/sched/exact.h"
 #include "runtime/sched/sched.h"
+#include "runtime/sched/schedules.h"
 #include "runtime/sched/seam.h"
 
 using reprise::asm_::CountedModule;
@@ -42,8 +43,7 @@ namespace reprise::rt {
 
 namespace {
 
-constexpr uint64_t kTicksPerDraw = 10'000;
-constexpr uint64_t kTicksAlone = 1'000'000;
+constexpr uint64_t kTicksOfSlice = 1'000'000;  // some 10 ms of code whose loops are short
 constexpr uint64_t kMaxRetry = 1024;
 constexpr size_t kTickStackBytes = 64 << 10;
 // What the registers of a switched-out goroutine and the calls down to mcall take, vector state apart.
@@ -51,6 +51,8 @@ constexpr uint64_t kHeadroomBytes = 4096;
 
 struct Counted {
   bool ready = false;      // the page is there and the slow path in place
+  bool exploring = false;  // the slow path is the one here
+  void (*slow_before)() = nullptr;
   uint64_t retry = 1;
 };
 constinit Counted counted;
@@ -106,13 +108,14 @@ bool is_tick_sub(const unsigned char* at) {
   return std::equal(kSub, kSub + sizeof kSub, at);
 }
 
-uint64_t next_slice() {
-  if (ready_size() == 0) {
-    sched.poll_soon = true;
-    return kTicksAlone;
-  }
-  const uint64_t draw = std::max<uint64_t>(1, seam_draw_slice());
-  return draw > kTicksNever / kTicksPerDraw ? kTicksNever : draw * kTicksPerDraw;
+// Ticks to the next preemption: the policy's draw, or a time slice.
+uint64_t draw_ticks() {
+  const uint64_t ticks = distance_of(seam_draw_interrupt()).ticks;
+  return ticks != 0 ? ticks : kTicksOfSlice;
+}
+
+void tick_all(bool on) {
+  for (const CountedModule* m = tick_page()->modules; m != nullptr; m = m->next) m->tick(on);
 }
 
 }  // namespace
@@ -148,14 +151,16 @@ bool may_preempt_at(const G* gp, uint64_t sp) {
 }
 
 TickAnswer tick_expired(const TickFrame& frame) {
+  ticks_arm(kTicksNever);  // what is called here may be counted itself
+  if (!schedule_runs()) return TickAnswer::go_on;
   const G* gp = getg();
-  if (!seam_active || gp == nullptr || gp != curg() || !may_preempt_at(gp, frame.sp)) {
+  if (gp == nullptr || gp != curg() || !may_preempt_at(gp, frame.sp)) {
     ticks_arm(counted.retry);
     counted.retry = std::min(2 * counted.retry, kMaxRetry);
     return TickAnswer::go_on;
   }
   counted.retry = 1;
-  ticks_arm(next_slice());
+  ticks_arm(draw_ticks());
   return TickAnswer::preempt;
 }
 
@@ -163,14 +168,46 @@ void countedinit() {
   if (!seam_active) return;
   map_tick_page();
   reprise_tick_vector_bytes = vector_bytes();
+  tick_page()->loaded = tick_page()->counter;
+  counted.ready = true;
+  if (const stage::Table* table = stage_table()) exact_install(*table);
+}
+
+void counted_explore() {
+  if (counted.ready) return;
+  map_tick_page();
+  if (tick_page()->modules == nullptr) return;
+  tick_all(true);
+  reprise_tick_vector_bytes = vector_bytes();
   TickPage* const page = tick_page();
   // Above the frame of pushed registers lies the rest of TickFrame.
   page->stack = static_cast<char*>(std::aligned_alloc(64, kTickStackBytes)) + kTickStackBytes - 64;
-  page->slow = reprise_tick_slow;
+  counted.slow_before = std::exchange(page->slow, reprise_tick_slow);
+  counted.ready = counted.exploring = true;
   page->loaded = page->counter;
-  counted.ready = true;
-  ticks_arm(1);
-  if (const stage::Table* table = stage_table()) exact_install(*table);
+  ticks_arm(kTicksNever);
+}
+
+void counted_explore_end() {
+  if (!counted.exploring) return;
+  counted.ready = counted.exploring = false;
+  tick_all(false);
+  TickPage* const page = tick_page();
+  page->slow = counted.slow_before;
+  std::free(static_cast<char*>(page->stack) + 64 - kTickStackBytes);
+  page->stack = nullptr;
+}
+
+void counted_begin_schedule() {
+  if (!counted.exploring) return;
+  counted.retry = 1;
+  ticks_arm(draw_ticks());
+}
+
+TicksAside::TicksAside() : counter_(counted.exploring ? counter() : 0) {}
+
+TicksAside::~TicksAside() {
+  if (counted.exploring) *const_cast<volatile int64_t*>(&tick_page()->counter) = counter_;
 }
 
 LibcCallback::LibcCallback() : gp_(curg()) {

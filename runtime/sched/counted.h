@@ -5,9 +5,10 @@
 // count names an instant of the run, the same in record and replay. The counter is armed for a
 // number of ticks; at the last of them the slow path asks tick_expired() on a stack of its own, with
 // every register saved and nothing written to the goroutine's stack, so that an expiry which changes
-// nothing leaves no trace and may happen in a recording and not in its replay.
+// nothing leaves no trace.
 //
-// Only in controlled modes. In native mode counted code does not count (tools/counted/module.cc).
+// Only in controlled modes. In native mode counted code does not count (tools/counted/module.cc), but in
+// schedules that are explored.
 //
 // Thread safety: the thread that holds the baton. in_counted_text() and tick_branch_end() may be
 // called from signal handlers, and read what changes only while the dynamic linker's lock is held.
@@ -61,8 +62,28 @@ enum class TickAnswer : int { go_on = 0, preempt = 1 };
 // by that. REQUIRES for `preempt`: may_preempt_at(curg(), frame.sp).
 TickAnswer tick_expired(const TickFrame& frame);
 
-// Puts the slow path in place, if any code is counted. g0, when the policy is there.
+// Offers counted code to the stage, if a run is controlled from its start. g0, when the policy is there.
 void countedinit();
+
+// From here on counted code counts in schedules (schedules.h), and may be preempted at any tick: the policy
+// draws how far it is to each preemption. Nothing where no code is counted, or under the stage. REQUIRES: no
+// other thread is in counted code.
+void counted_explore();
+void counted_explore_end();
+void counted_begin_schedule();
+
+// While one lives, what runs does not count: code that is not the same each time that a schedule is run, as a
+// policy, may share functions with counted code.
+class TicksAside {
+ public:
+  TicksAside();
+  ~TicksAside();
+  TicksAside(const TicksAside&) = delete;
+  TicksAside& operator=(const TicksAside&) = delete;
+
+ private:
+  int64_t counter_;
+};
 
 // While one lives, its goroutine is inside a call of libc's that holds a lock and may call back.
 class LibcCallback {

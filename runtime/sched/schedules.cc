@@ -5,6 +5,7 @@
 #include "runtime/sched/schedules.h"
 
 #include "runtime/panic/fatal.h"
+#include "runtime/sched/counted.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/sched.h"
@@ -60,9 +61,11 @@ void schedules_open(seam::Policy* policy, const ScheduleHooks& hooks) {
   explorer.objects = reprise_g0.objects;
   explorer.spawns = reprise_g0.spawns;
   clock_use(ClockKind::simulated);
+  counted_explore();
 }
 
 void schedules_close() {
+  counted_explore_end();
   schedule_hooks = {};
   clock_use(ClockKind::real);
   if (explorer.own_policy) seam_set_policy_for_test(nullptr);
@@ -71,6 +74,7 @@ void schedules_close() {
 ScheduleEnd run_schedule(void (*fn)(void*), void* arg, uint64_t max_steps) {
   start_afresh();
   seam_begin_schedule(max_steps);
+  counted_begin_schedule();
   newproc(fn, arg, nullptr, {.maker = &kBody});
   gopark(commit_wait, nullptr, WaitReason::none);
   return {seam_step(), num_goroutine() - 1, timers_pending()};
@@ -81,6 +85,8 @@ void die_of_deadlock() {
   systemstack([](void*) { deadlock(); }, nullptr);
   __builtin_trap();  // an instruction, or the return address would lie in the next function
 }
+
+bool schedule_runs() { return explorer.waiting != nullptr; }
 
 bool schedule_ended() {
   G* gp = explorer.waiting;

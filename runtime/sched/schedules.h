@@ -44,6 +44,8 @@ ScheduleEnd run_schedule(void (*fn)(void*), void* arg, uint64_t max_steps);
 [[noreturn]] void die_of_deadlock();
 
 // ---- for the scheduler ----
+// The explorer waits: what runs belongs to a schedule. Any stack.
+bool schedule_runs();
 // Nothing is ready, and no timer, descriptor or thread will change that: true if an explorer was
 // waiting for just this, and is ready now. g0.
 bool schedule_ended();

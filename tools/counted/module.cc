@@ -1,5 +1,5 @@
 // What every executable and library with counted code carries: it maps the tick page, sorts the table
-// of its counted text, links itself in, and takes the ticks out again in native mode.
+// of its counted text, links itself in, and takes the ticks out again in native mode, until somebody explores.
 //
 // It runs before any code of its module: from .preinit_array in an executable, which is before the
 // constructors of its libraries, and as the first constructor of a library. (Left are ifunc resolvers:
@@ -7,7 +7,8 @@
 //
 // Native mode needs no ticks, and there several Ps would write the same word, whose cache line then
 // moves between cores. So each site becomes a nop of the
-// same length before its code first runs, while no other thread can be in it. The text is private to
+// same length before its code first runs, while no other thread can be in it. Where the `js` led stands in the
+// nop's displacement, so that the site can be put back. The text is private to
 // the process from then on, and writable for that moment; where the system forbids it (a policy that
 // does not let text be written) the sites stay, and are merely slow.
 //
@@ -86,16 +87,30 @@ void sort_ranges() {
   module.text_end = table + ranges[count - 1].begin + ranges[count - 1].bytes;
 }
 
-constexpr unsigned char kNop[reprise::asm_::kTickSiteBytes] = {
-    0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0,   // nopw 0(%rax,%rax,1)
-    0x66, 0x0f, 0x1f, 0x44, 0, 0};           // nopw 0(%rax,%rax,1), short
+// A site as the compiler made it, up to how far its `js` jumps, and as two nops, with that in the middle.
+constexpr unsigned char kSub[] = {0x48, 0x83, 0x2c, 0x25, 0, 0, TICK_PAGE >> 16, 0, 1, 0x0f, 0x88};
+constexpr unsigned char kNop[] = {0x66, 0x0f, 0x1f, 0x84, 0};              // nopw disp32(%rax,%rax,1)
+constexpr unsigned char kRestOfNop[] = {0x66, 0x0f, 0x1f, 0x44, 0, 0};     // nopw 0(%rax,%rax,1)
+using Jump = unsigned char[4];
+static_assert(sizeof kSub + sizeof(Jump) == reprise::asm_::kTickSiteBytes);
+static_assert(sizeof kNop + sizeof(Jump) + sizeof kRestOfNop == reprise::asm_::kTickSiteBytes);
 
-bool is_site(const unsigned char* at) {
-  constexpr unsigned char kSub[] = {0x48, 0x83, 0x2c, 0x25, 0, 0, TICK_PAGE >> 16, 0, 1, 0x0f, 0x88};
-  return std::memcmp(at, kSub, sizeof kSub) == 0;
+bool begins_with(const unsigned char* at, const auto& bytes) { return std::memcmp(at, bytes, sizeof bytes) == 0; }
+
+void take_out(unsigned char* site) {
+  if (!begins_with(site, kSub)) return;
+  std::memmove(site + sizeof kNop, site + sizeof kSub, sizeof(Jump));
+  std::memcpy(site, kNop, sizeof kNop);
+  std::memcpy(site + sizeof kNop + sizeof(Jump), kRestOfNop, sizeof kRestOfNop);
 }
 
-void take_ticks_out() {
+void put_back(unsigned char* site) {
+  if (!begins_with(site, kNop) || !begins_with(site + sizeof kNop + sizeof(Jump), kRestOfNop)) return;
+  std::memmove(site + sizeof kSub, site + sizeof kNop, sizeof(Jump));
+  std::memcpy(site, kSub, sizeof kSub);
+}
+
+void tick(bool on) {
   const uint64_t size = sysconf(_SC_PAGESIZE);
   const uint64_t begin = module.text_begin & ~(size - 1);
   const uint64_t end = (module.text_end + size - 1) & ~(size - 1);
@@ -105,8 +120,7 @@ void take_ticks_out() {
   for (char* entry = __start_reprise_sites; entry != __stop_reprise_sites; entry += sizeof(int32_t)) {
     int32_t offset;
     std::memcpy(&offset, entry, sizeof offset);
-    auto* const site = reinterpret_cast<unsigned char*>(entry + offset);
-    if (is_site(site)) std::memcpy(site, kNop, sizeof kNop);
+    (on ? put_back : take_out)(reinterpret_cast<unsigned char*>(entry + offset));
   }
   if (mprotect(text, end - begin, PROT_READ | PROT_EXEC) != 0) die("reprise: cannot protect counted text\n");
 }
@@ -114,6 +128,7 @@ void take_ticks_out() {
 // Released, so that a reader that sees the module sees what it says.
 void link_in(TickPage* page) {
   module.next = page->modules;
+  module.tick = tick;
   __atomic_store_n(&page->modules, &module, __ATOMIC_RELEASE);
   ++page->module_count;
 }
@@ -122,7 +137,7 @@ void start() {
   TickPage* const page = map_page();
   sort_ranges();
   if (module.ranges == nullptr) return;
-  if (getauxval(reprise::stage::kAuxTable) == 0) take_ticks_out();
+  if (getauxval(reprise::stage::kAuxTable) == 0) tick(false);
   link_in(page);
 }
 

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "runtime/sched/counted.h"
 #include "runtime/seam/default_choice.h"
 
 namespace reprise::testing {
@@ -19,18 +20,25 @@ bool LoggedPolicy::begin_run(const seam::RunInfo& info) {
   return inner_->begin_run(info);
 }
 
+void LoggedPolicy::executed(const seam::Event& event) {
+  const rt::TicksAside aside;
+  inner_->executed(event);
+}
+
 void LoggedPolicy::note(const Answer& answer) {
   if (log_->count < AnswerLog::kRoom) log_->answers[log_->count] = answer;
   ++log_->count;
 }
 
 size_t LoggedPolicy::choose(const Decision& decision) {
+  const rt::TicksAside aside;
   const size_t index = seam::resolved(decision, inner_->choose(decision));
   note({index, static_cast<uint32_t>(decision.candidates.size()), decision.kind});
   return index;
 }
 
 uint64_t LoggedPolicy::draw(const Decision& decision) {
+  const rt::TicksAside aside;
   const uint64_t drawn = inner_->draw(decision);
   note({drawn, 0, decision.kind});
   return drawn;
@@ -51,14 +59,17 @@ const Answer* FollowAnswers::next(DecisionKind kind, uint64_t candidates) {
 }
 
 size_t FollowAnswers::choose(const Decision& decision) {
+  const rt::TicksAside aside;
   const size_t candidates = decision.candidates.size();
   const Answer* answer = next(decision.kind, candidates);
   return answer != nullptr && answer->value < candidates ? answer->value : kDefault;
 }
 
 uint64_t FollowAnswers::draw(const Decision& decision) {
+  const rt::TicksAside aside;
   const Answer* answer = next(decision.kind, 0);
-  return answer != nullptr ? answer->value : 1;
+  if (answer != nullptr) return answer->value;
+  return decision.kind == DecisionKind::interrupt ? kUnbounded : 1;
 }
 
 namespace {

@@ -37,7 +37,7 @@ class LoggedPolicy final : public seam::Policy {
   bool begin_run(const seam::RunInfo& info) override;
   size_t choose(const seam::Decision& decision) override;
   uint64_t draw(const seam::Decision& decision) override;
-  void executed(const seam::Event& event) override { inner_->executed(event); }
+  void executed(const seam::Event& event) override;
   bool wants_events() const override { return inner_->wants_events(); }
   void end_run(const seam::Outcome& outcome) override { inner_->end_run(outcome); }
 
