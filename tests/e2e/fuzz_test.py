@@ -76,6 +76,26 @@ class Finds(Fuzz):
         self.assert_found(self.fuzz("--schedules", "2000", "--", program("go_bugs"), bug), r"^leak: ")
         self.assertEqual(self.fuzz("--schedules", "200", "--", program("go_bugs"), bug + "_fixed").returncode, 0)
 
+    # In the checked flavour, where each access is a scheduling point.
+    # Nothing but a race counts here.
+    def test_a_data_race_if_nothing_else_is_asked_for(self):
+        words = ("--fail-when", "race", "--schedules", "2000", "--", program("go_bugs_checked"))
+        done = self.fuzz(*words, "double_checked")
+        self.assert_found(done, r"^race: data race\n  where:   \w+ at kernel\.h:\d+, Previous \w+ at kernel\.h:\d+")
+        self.assertIn("WARNING: DATA RACE", done.stdout)
+        trace = self.traces()[0]
+        words = [REPRISE, "shrink", trace, "-o", "small.rpz"]
+        shrunk = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, cwd=self.folder)
+        self.assertEqual(shrunk.returncode, 0, shrunk.stderr)
+        words = [REPRISE, "replay", os.path.join(self.folder, "small.rpz")]
+        again = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S)
+        self.assertEqual(again.returncode, 66, again.stderr)
+        self.assertIn("WARNING: DATA RACE", again.stderr)
+
+    def test_no_data_race_in_the_twin(self):
+        self.assert_clean(self.fuzz("--fail-when", "race", "--schedules", "500", "--", program("go_bugs_checked"),
+                                    "double_checked_fixed"))
+
     def test_an_exhaustive_search_ends_and_finds_nothing_in_a_twin(self):
         done = self.fuzz("--policy", "exhaustive", "--", program("account_fixed"))
         self.assert_clean(done)

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "corpus/programs/sim_bugs/sim_bugs.h"
+#include "tests/support/print_corpus.h"
 
 namespace reprise {
 namespace {

@@ -1,4 +1,5 @@
 // Bugs with channels.
+#include <reprise/atomic.h>
 #include <reprise/chan.h>
 #include <reprise/go.h>
 #include <reprise/sync.h>
@@ -15,6 +16,7 @@ namespace {
 using kernels::Racy;
 using kernels::require;
 using kernels::Threads;
+using reprise::Atomic;
 using reprise::Chan;
 using reprise::Mutex;
 using reprise::WaitGroup;
@@ -92,14 +94,14 @@ void channel_under_lock(bool fixed) {
 // Each sends first and receives then; there is no room in between.
 void both_send_first(bool fixed) {
   const Chan<int> a(fixed ? 1 : 0), b(fixed ? 1 : 0);
-  Racy<bool> swapped{false};
+  Atomic<bool> swapped{false};
   Threads threads;
   threads.start([&, a, b] {
     a.send(1);
     b.recv();
   });
   threads.start([&, a, b] {
-    if (swapped.read()) {
+    if (swapped.load()) {
       b.send(2);
       a.recv();
       return;
@@ -107,7 +109,7 @@ void both_send_first(bool fixed) {
     a.recv();
     b.send(2);
   });
-  threads.start([&] { swapped.write(true); });
+  threads.start([&] { swapped.store(true); });
 }
 
 // Nobody closes, so the loop over the channel does not end; whether it has to depends on who comes last.
@@ -134,13 +136,13 @@ void never_closed(bool fixed) {
 // Receives once more than what is sent, if the other side ended the work first.
 void one_too_many(bool fixed) {
   const Chan<int> tokens(1);
-  Racy<bool> stopped{false};
+  Atomic<bool> stopped{false};
   Threads threads;
   threads.start([&, tokens, fixed] {
-    if (!stopped.read() || fixed) tokens.send(1);
+    if (!stopped.load() || fixed) tokens.send(1);
   });
   threads.start([&, tokens] { tokens.recv(); });
-  threads.start([&] { stopped.write(true); });
+  threads.start([&] { stopped.store(true); });
 }
 
 constexpr Bug kBugs[] = {

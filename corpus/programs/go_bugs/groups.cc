@@ -1,4 +1,5 @@
 // Bugs with wait groups and once.
+#include <reprise/atomic.h>
 #include <reprise/go.h>
 #include <reprise/sync.h>
 
@@ -12,6 +13,7 @@ namespace {
 
 using kernels::Racy;
 using kernels::require;
+using reprise::Atomic;
 using reprise::WaitGroup;
 
 // The goroutine counts itself, so that the wait may come before.
@@ -33,15 +35,15 @@ void add_inside(bool fixed) {
 
 // A path without done().
 void forgotten_done(bool fixed) {
-  const auto stop = std::make_shared<Racy<bool>>(false);
+  const auto stop = std::make_shared<Atomic<bool>>(false);
   WaitGroup all;
   all.add(2);
   reprise::go([all, stop]() mutable {
-    stop->write(true);
+    stop->store(true);
     all.done();
   });
   reprise::go([all, stop, fixed]() mutable {
-    if (stop->read() && !fixed) return;
+    if (stop->load() && !fixed) return;
     all.done();
   });
   all.wait();
@@ -49,7 +51,7 @@ void forgotten_done(bool fixed) {
 
 // done() by both the worker and whoever gives up on it.
 void done_twice(bool fixed) {
-  const auto given_up = std::make_shared<Racy<bool>>(false);
+  const auto given_up = std::make_shared<Atomic<bool>>(false);
   const auto once = std::make_shared<reprise::Once>();
   WaitGroup all;
   all.add(1);
@@ -64,11 +66,11 @@ void done_twice(bool fixed) {
   WaitGroup both;
   both.add(2);
   reprise::go([=]() mutable {
-    if (!given_up->read()) finish();
+    if (!given_up->load()) finish();
     both.done();
   });
   reprise::go([=]() mutable {
-    given_up->write(true);
+    given_up->store(true);
     finish();
     both.done();
   });

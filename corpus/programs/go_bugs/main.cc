@@ -1,27 +1,12 @@
-// The bugs as a program: build/corpus/go_bugs NAME runs the buggy one, NAME_fixed its twin; without an
-// argument it lists them.
+// The bugs as a program: build/corpus/go_bugs.
 #include <reprise/main.h>
 
-#include <cstdio>
-#include <string>
-
+#include "corpus/programs/by_name.h"
 #include "corpus/programs/go_bugs/bugs.h"
 
 namespace {
 
-int run(int argc, char** argv) {
-  const std::string wanted = argc > 1 ? argv[1] : "";
-  for (const auto& bug : go_bugs::all()) {
-    const std::string name = bug.name;
-    if (wanted.empty()) std::printf("%s\n%s_fixed\n", bug.name, bug.name);
-    if (wanted != name && wanted != name + "_fixed") continue;
-    bug.run(wanted != name);
-    return 0;
-  }
-  if (wanted.empty()) return 0;
-  std::fprintf(stderr, "there is no %s\n", wanted.c_str());
-  return 64;
-}
+int run(int argc, char** argv) { return corpus::run_by_name(go_bugs::all(), argc, argv); }
 
 }  // namespace
 
