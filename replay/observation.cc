@@ -98,6 +98,54 @@ uint64_t interruptions_of(const Observation& run) {
   }));
 }
 
+namespace {
+
+// Who could run, as the run goes on.
+class Ready {
+ public:
+  void see(const Happening& h) {
+    switch (h.head.what) {
+      case Observed::What::spawn: case Observed::What::wake: who_.insert(h.head.other); break;
+      case Observed::What::block: case Observed::What::exit: who_.erase(h.head.goroutine); break;
+      case Observed::What::step: who_.insert(h.head.goroutine); break;
+      default: break;
+    }
+  }
+  // All but `one`, in place of it.
+  void others(const Deviation& like, seam::GoId one, Deviations& to) const {
+    for (const seam::GoId other : who_) {
+      if (other == one) continue;
+      to.push_back(like);
+      to.back().chosen = other;
+    }
+  }
+
+ private:
+  std::set<seam::GoId> who_;
+};
+
+}  // namespace
+
+Deviations alternatives_of(const Observation& run) {
+  Deviations freely, stopping;
+  Ready ready;
+  for (const Happening& h : run.happenings) {
+    ready.see(h);
+    Deviation like;
+    like.goroutine = h.head.goroutine;
+    like.own_step = h.head.own_step;
+    if (h.is_choice(DecisionKind::run) && !stopped(h)) {
+      like.nth = h.head.nth;
+      ready.others(like, h.head.other, freely);
+    } else if (h.is(Observed::What::step) && h.op() != seam::OpKind::resume) {
+      like.preempts = true;
+      ready.others(like, h.head.goroutine, stopping);
+    }
+  }
+  freely.insert(freely.end(), stopping.begin(), stopping.end());
+  return freely;
+}
+
 Weight weight_of(const Observation& run) {
   Weight weight;
   seam::GoId running;

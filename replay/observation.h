@@ -47,6 +47,10 @@ Observation observation_of(const TapeFile& tape);
 Deviations deviations_of(const Observation& run);
 uint64_t interruptions_of(const Observation& run);
 
+// What else could have been chosen, one deviation each: first who else could have gone on where somebody waited, gave
+// way or ended, then who could have gone ahead of an operation. In the order of the run; not sorted.
+Deviations alternatives_of(const Observation& run);
+
 // A choice at which a goroutine was stopped before the operation it had announced, and another ran.
 bool is_preemption(const Happening& happening);
 

@@ -5,6 +5,7 @@
 #include "replay/shrink.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 namespace reprise::trace {
@@ -13,7 +14,21 @@ namespace {
 using seam::DecisionKind;
 using tape::Deviation;
 
-constexpr size_t kSinglesAtMost = 240;  // runs spent on looking for one preemption in place of several
+constexpr size_t kSinglesAtMost = 240;     // runs spent on looking for one preemption in place of several
+constexpr size_t kSmallRunsAtMost = 150;   // on runs with few deviations, for each number of preemptions
+constexpr uint64_t kFewPreemptions = 2;
+constexpr size_t kFew = 3;                 // deviations
+
+// A total order of lists, which the order of deviations alone is not.
+struct Before {
+  static auto key(const Deviation& d) {
+    return std::tuple(d.goroutine, d.own_step, d.kind, d.nth, d.preempts, d.chosen, d.value);
+  }
+  bool operator()(const Deviations& a, const Deviations& b) const {
+    return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
+                                        [](const Deviation& x, const Deviation& y) { return key(x) < key(y); });
+  }
+};
 
 class Shrinker {
  public:
@@ -24,6 +39,7 @@ class Shrinker {
     try_first({Deviations{}, only_runs(), without_draws()});
     halve();
     look_for_one();
+    look_for_few();
     settle();
     return {best_.deviations, best_.weight, runs_, !time_is_up()};
   }
@@ -49,13 +65,14 @@ class Shrinker {
     return filtered([](const Deviation& d) { return d.kind != DecisionKind::draw; });
   }
 
-  // Takes the first list that fails; whether there was one.
-  bool try_first(const std::vector<Deviations>& lists) {
+  // Takes the first list that fails; whether there was one. `all`: the trials, as far as they were made.
+  bool try_first(const std::vector<Deviations>& lists, std::vector<Trial>* all = nullptr) {
     for (size_t at = 0; at < lists.size() && !time_is_up();) {
       const size_t size = std::min(std::max<size_t>(options_.batch, 1), lists.size() - at);
       const std::vector<Trial> trials = judge_({lists.begin() + at, lists.begin() + at + size});
       at += size;
       runs_ += size;
+      if (all != nullptr) all->insert(all->end(), trials.begin(), trials.end());
       for (const Trial& trial : trials) {
         if (!trial.fails || !better(trial, best_)) continue;
         best_ = trial;
@@ -123,6 +140,53 @@ class Shrinker {
         one.chosen = chosen;
         if (chosen != goroutine) to.push_back({one});
       }
+  }
+
+  // Few deviations, tried from none on: with each number of preemptions below the best's, and with as many but fewer
+  // deviations. What came up in a run is what the next ones add to it.
+  void look_for_few() {
+    for (uint64_t preemptions = 0; preemptions <= std::min(best_.weight.preemptions, kFewPreemptions); ++preemptions) {
+      const bool fewer = preemptions < best_.weight.preemptions;
+      const size_t size = best_.deviations.size();
+      if (look_with(preemptions, fewer || size == 0 ? kFew : std::min(kFew, size - 1))) return;
+    }
+  }
+
+  // Whether something was found.
+  bool look_with(uint64_t preemptions, size_t most) {
+    std::vector<Deviations> lists{not_runs()};
+    size_t left = kSmallRunsAtMost;
+    for (size_t depth = 0; !lists.empty(); ++depth) {
+      lists.resize(std::min(lists.size(), left));
+      left -= lists.size();
+      std::vector<Trial> trials;
+      if (try_first(lists, &trials)) return true;
+      if (depth == most || trials.size() < lists.size()) return false;
+      lists = extended(lists, trials, preemptions);
+    }
+    return false;
+  }
+
+  // Each list with one more of what its run could have done, each once.
+  static std::vector<Deviations> extended(const std::vector<Deviations>& lists, const std::vector<Trial>& trials, uint64_t preemptions) {
+    std::vector<Deviations> out;
+    std::set<Deviations, Before> known;
+    for (size_t i = 0; i < lists.size() && out.size() < kSmallRunsAtMost; ++i) {
+      const auto stops = static_cast<uint64_t>(std::count_if(lists[i].begin(), lists[i].end(), [](const Deviation& d) { return d.preempts; }));
+      for (const Deviation& more : trials[i].alternatives) {
+        if (stops + more.preempts > preemptions) continue;
+        Deviations list = lists[i];
+        const auto at = std::lower_bound(list.begin(), list.end(), more, tape::before);
+        if (at != list.end() && !tape::before(more, *at)) continue;
+        list.insert(at, more);
+        if (known.insert(list).second) out.push_back(std::move(list));
+      }
+    }
+    return out;
+  }
+
+  Deviations not_runs() const {
+    return filtered([](const Deviation& d) { return d.kind != DecisionKind::run; });
   }
 
   // Fewer deviations first, then the lightest run with that many.

@@ -6,6 +6,10 @@
 // it really did, which drops all that never came up. The result is 1-minimal in runs that are a function
 // of their decisions: without any one of its deviations the run does not fail that way.
 //
+// That is a local minimum: three preemptions may stand for one that is not among them. So a bounded search from the
+// other end follows: of runs with one preemption near those that are left, then of runs with none and a few other
+// choices, with one, and with two (iterative context bounding: Musuvathi, Qadeer, PLDI 2007), so many runs for each.
+//
 // The order of trials, and so the result, does not depend on how many run at a time. One thread; `Judge`
 // may use more.
 #pragma once
@@ -23,6 +27,7 @@ struct Trial {
   bool fails = false;       // the same way
   Weight weight;            // if it fails
   Deviations deviations;    // the same: what it really did
+  Deviations alternatives;  // what else it could have done (alternatives_of); whether it fails or not
 };
 
 // Runs each list; the answers in the same order.

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
+#include <vector>
 
 #include "replay/interleaving.h"
 
@@ -86,10 +88,30 @@ TEST(Shrink, finds_one_preemption_elsewhere_in_place_of_two) {
   const Deviation other = preempt(1, 4, 2);
   const Judge judge = [&](const std::vector<Deviations>& lists) {
     std::vector<Trial> out;
-    for (const Deviations& list : lists) out.push_back(list == two || holds(list, other) ? trial_of(list) : Trial{});
+    for (const Deviations& list : lists) {
+      out.push_back(list == two || holds(list, other) ? trial_of(list) : Trial{});
+      out.back().alternatives = {preempt(2, 1, 1), other};
+    }
     return out;
   };
   EXPECT_EQ(shrink(trial_of(two), judge, {}).deviations, Deviations{other});
+}
+
+TEST(Shrink, finds_two_other_choices_in_place_of_a_preemption) {
+  const Deviations one = {preempt(1, 3, 2)};
+  Deviation first = preempt(1, 7, 3), second = preempt(3, 6, 4);
+  first.preempts = second.preempts = false;
+  const Judge judge = [&](const std::vector<Deviations>& lists) {
+    std::vector<Trial> out;
+    for (const Deviations& list : lists) {
+      out.push_back(list == one || (holds(list, first) && holds(list, second)) ? trial_of(list) : Trial{});
+      if (list != one) out.back().weight.preemptions = 0;
+      // The second comes up only after the first was taken.
+      out.back().alternatives = {holds(list, first) ? second : first};
+    }
+    return out;
+  };
+  EXPECT_EQ(shrink(trial_of(one), judge, {}).deviations, (Deviations{first, second}));
 }
 
 TEST(Shrink, ends_when_time_is_up_and_says_so) {
@@ -113,6 +135,7 @@ class RecordedRun {
     h.objects[0] = {object, 0};
     return *this;
   }
+  RecordedRun& spawn(uint64_t who, uint64_t other) { return add(Observed::What::spawn, who).other = {0, other}, *this; }
   RecordedRun& block(uint64_t who) { return add(Observed::What::block, who), *this; }
   RecordedRun& wake(uint64_t who, uint64_t other) { return add(Observed::What::wake, who).other = {0, other}, *this; }
   RecordedRun& exit(uint64_t who) { return add(Observed::What::exit, who), *this; }
@@ -145,6 +168,16 @@ class RecordedRun {
   Observation run_;
   std::map<uint64_t, uint64_t> steps_;
 };
+
+TEST(Observation, tells_who_else_could_have_gone_on) {
+  RecordedRun run;
+  run.step(1, OpKind::spawn, 0).spawn(1, 2).step(1, OpKind::spawn, 0).spawn(1, 3).block(1).chosen(1, 2).step(2, OpKind::lock, 9);
+  const Deviations others = alternatives_of(run);
+  std::vector<std::tuple<uint64_t, uint64_t, bool, uint64_t>> seen;
+  for (const Deviation& d : others) seen.emplace_back(d.goroutine.lo, d.own_step, d.preempts, d.chosen.lo);
+  const decltype(seen) expected = {{1, 2, false, 3}, {1, 2, true, 2}, {2, 1, true, 3}};
+  EXPECT_EQ(seen, expected);
+}
 
 TEST(Observation, a_goroutine_that_is_stopped_and_chosen_again_was_not_preempted) {
   RecordedRun run;

@@ -58,6 +58,7 @@ std::string how(const Tried& tried) {
 
 trace::Trial trial_of(const Tried& tried, const Ending& like) {
   trace::Trial trial;
+  trial.alternatives = trace::alternatives_of(tried.seen);
   trial.fails = tried.error.empty() && !tried.timed_out && tried.ending.same_as(like);
   if (!trial.fails) return trial;
   trial.weight = trace::weight_of(tried.seen);
