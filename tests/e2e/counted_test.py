@@ -15,6 +15,9 @@ CASES = os.environ["REPRISE_COUNTED_CASES"].split()
 PLUGIN = os.environ["REPRISE_GCC_PLUGIN"]
 REPRISE = os.path.join(BUILD, "tools/reprise")
 CHECK = os.path.join(SOURCE, "tools/counted/check_ticks.py")
+PLUGGED = [("g++", f"-fplugin={PLUGIN}")]
+if "REPRISE_CLANG_PASS" in os.environ:
+    PLUGGED.append((os.environ["REPRISE_CLANG"], f"-fpass-plugin={os.environ['REPRISE_CLANG_PASS']}"))
 SEEDS = (1, 2, 3)
 
 sys.path.insert(0, os.path.join(SOURCE, "tools/counted"))
@@ -140,7 +143,7 @@ class Check(unittest.TestCase):
 
 
 class ThreadLocal(unittest.TestCase):
-    """GCC's plugin warns where the address of a thread_local is kept across a wait, and only there."""
+    """Both compilers warn where the address of a thread_local is kept across a wait, and only there."""
 
     HEAD = """
 namespace reprise { void yield(); }
@@ -162,25 +165,25 @@ extern thread_local int far;
         "int f(int n) { for (int i = 0; i < n; ++i) { int& r = here; r += i; reprise::yield(); } return n; }",
     )
 
-    def warnings(self, source, *flags):
-        result = subprocess.run(["g++", f"-fplugin={PLUGIN}", *flags, "-x", "c++", "-c", "-o", "/dev/null", "-"],
+    def warnings(self, compiler, source, *flags):
+        result = subprocess.run([*compiler, *flags, "-x", "c++", "-c", "-o", "/dev/null", "-"],
                                 input=self.HEAD + source, capture_output=True, text=True, check=False)
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stderr.count("is kept across this call")
 
     def test_kept_is_warned_of(self):
-        for source in self.KEPT:
-            for level in ("-O0", "-O2"):
-                with self.subTest(source, level=level):
-                    self.assertEqual(self.warnings(source, level), 1)
+        for compiler, source, level in itertools.product(PLUGGED, self.KEPT, ("-O0", "-O2")):
+            with self.subTest(source, compiler=compiler[0], level=level):
+                self.assertEqual(self.warnings(compiler, source, level), 1)
 
     def test_not_kept_is_not(self):
-        for source in self.NOT_KEPT:
-            with self.subTest(source):
-                self.assertEqual(self.warnings(source, "-O2"), 0)
+        for compiler, source in itertools.product(PLUGGED, self.NOT_KEPT):
+            with self.subTest(source, compiler=compiler[0]):
+                self.assertEqual(self.warnings(compiler, source, "-O2"), 0)
 
     def test_it_can_be_turned_off(self):
-        self.assertEqual(self.warnings(self.KEPT[0], "-fplugin-arg-reprise_gcc_plugin-no-thread-local"), 0)
+        for compiler, flag in zip(PLUGGED, ("-fplugin-arg-reprise_gcc_plugin-no-thread-local", "-Wno-backend-plugin")):
+            self.assertEqual(self.warnings(compiler, self.KEPT[0], flag), 0)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@
 
 #include <string>
 
+#include "tools/counted/clang_thread_local.h"
 #include "tools/counted/site.h"
 
 namespace {
@@ -144,6 +145,8 @@ struct TickPass : PassInfoMixin<TickPass> {
 };
 
 void add_to(PassBuilder& builder) {
+  builder.registerPipelineStartEPCallback(
+      [](ModulePassManager& passes, OptimizationLevel) { passes.addPass(ThreadLocalPass()); });
   builder.registerOptimizerLastEPCallback([](ModulePassManager& passes, OptimizationLevel level) {
     if (level.getSpeedupLevel() >= 2 && level.getSizeLevel() == 0) {
       const LoopUnrollOptions further = LoopUnrollOptions().setPartial(true).setRuntime(true);

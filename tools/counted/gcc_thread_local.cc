@@ -26,10 +26,10 @@
 #include <cstring>
 #include <map>
 #include <set>
-#include <string_view>
 #include <vector>
 
 #include "tools/counted/gcc_thread_local.h"
+#include "tools/counted/waits.h"
 
 namespace {
 
@@ -51,21 +51,12 @@ bool in_namespace_reprise(tree function) {
   return false;
 }
 
-bool parks_in_libc(tree function) {
-  static const std::set<std::string_view> kParks = {
-      "pthread_mutex_lock", "pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait",
-      "pthread_rwlock_rdlock", "pthread_rwlock_wrlock", "pthread_join", "sem_wait", "sem_timedwait",
-      "nanosleep", "clock_nanosleep", "sleep", "usleep", "sched_yield",
-      "_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE", "_ZNSt6thread4joinEv"};
-  return kParks.count(assembler_name(function)) != 0;
-}
-
 // Does the function, or what it calls in this unit, call something that may wait? Cycles: not by that way.
 bool may_wait(tree function) {
   static std::map<tree, bool> known;
   const auto [at, fresh] = known.emplace(function, false);
   if (!fresh) return at->second;
-  if (in_namespace_reprise(function) || parks_in_libc(function)) return known[function] = true;
+  if (in_namespace_reprise(function) || waits_in_libc(assembler_name(function))) return known[function] = true;
   const cgraph_node* node = cgraph_node::get(function);
   for (const cgraph_edge* e = node != nullptr ? node->callees : nullptr; e != nullptr; e = e->next_callee) {
     if (may_wait(e->callee->decl)) return known[function] = true;
