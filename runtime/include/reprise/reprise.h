@@ -11,6 +11,7 @@
 #include <reprise/init.h>
 #include <reprise/main.h>
 #include <reprise/map.h>
+#include <reprise/mem.h>
 #include <reprise/net.h>
 #include <reprise/os.h>
 #include <reprise/panic.h>
