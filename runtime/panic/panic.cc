@@ -78,6 +78,7 @@ G* unwindable() {
   if (gp == nullptr || gp != curg() || gp->no_preempt != 0) return nullptr;
   const M* mp = gp->ctx.m;
   if (mp->locks != 0 || mp->mallocing != 0 || sched.dying.load(std::memory_order_relaxed)) return nullptr;
+  if (mp->dying.load(std::memory_order_relaxed) != 0) return nullptr;  // one crosses C already (runtime/cgo)
   return somebody_defers(gp) ? gp : nullptr;
 }
 

@@ -101,6 +101,14 @@ void create_thread_masked(M* mp) {
   if (!created) throw_("runtime: failed to create new OS thread");
 }
 
+// May this thread's state be inherited by a new one?
+bool clean_thread() {
+  const M* mp = getm();
+  return mp != nullptr && (mp->locked_g == nullptr || mp->held) && !mp->exiting;
+}
+
+}  // namespace
+
 // An M without a thread: one whose thread has ended, or a new one.
 M* allocm() {
   sched.lock.lock();
@@ -120,14 +128,6 @@ M* allocm() {
   mcommoninit(mp);
   return mp;
 }
-
-// May this thread's state be inherited by a new one?
-bool clean_thread() {
-  const M* mp = getm();
-  return mp != nullptr && (mp->locked_g == nullptr || mp->held) && !mp->exiting;
-}
-
-}  // namespace
 
 bool create_runtime_thread_masked(void* (*main)(void*), void* arg) {
   uint64_t before = 0;

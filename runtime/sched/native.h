@@ -63,7 +63,12 @@ P* give_up_p(P* pp, M* mp);
 // Makes goroutines of the poller's ready: here, if there is a P, else in the global queue.
 void injectglist(GQueue* list);
 
+// ---- newproc.cc ----
+// A goroutine that runs fn(arg) on mp only: runnable, and on no queue yet. On a thread without an M.
+G* newproc_on_thread(void (*fn)(void*), void* arg, M* mp);
+
 // ---- m.cc ----
+M* allocm();                    // without a thread: new, or one that mrelease() gave back
 // A thread for pp. Any thread, without sched.lock.
 void newm(P* pp, bool spinning);
 void drop_pending_threads();    // in the child of a fork; REQUIRES: sched.lock

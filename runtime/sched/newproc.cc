@@ -14,6 +14,7 @@
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/locals.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/names.h"
 #include "runtime/sched/seam.h"
@@ -81,14 +82,18 @@ void christen(G* gp, G* parent) {
   gp->op_site = gp->spawn_site;
 }
 
-void start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
-  if (getg() == curg() && getg() != nullptr) seam_point(seam::OpKind::spawn, {});
+void make_runnable(G* gp, void (*fn)(void*), void (*drop)(void*)) {
   christen(gp, parent_of_spawn());
   gp->entry = fn;
   gp->entry_drop = drop;
   if (!gp->system) count_goroutine(Turn::birth);
   seam_note_spawn(gp);
   casgstatus(gp, GStatus::dead, GStatus::runnable);
+}
+
+void start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
+  if (getg() == curg() && getg() != nullptr) seam_point(seam::OpKind::spawn, {});
+  make_runnable(gp, fn, drop);
   ready_put(gp);
   if (seam_active && getg() == nullptr) netpoll_break();  // a foreign thread: the scheduler may be asleep
 }
@@ -172,6 +177,16 @@ G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*), SpawnOptions optio
   gp->entry_arg = arg;
   gp->spawn_site = REPRISE_PROGRAM_SITE();
   start(gp, fn, drop);
+  return gp;
+}
+
+G* newproc_on_thread(void (*fn)(void*), void* arg, M* mp) {
+  G* gp = newproc_begin(0, 16);
+  gp->entry_arg = arg;
+  gp->locked_m = mp;
+  gp->locked_count = 1;
+  mp->locked_g = gp;
+  make_runnable(gp, fn, nullptr);
   return gp;
 }
 

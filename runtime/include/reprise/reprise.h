@@ -2,6 +2,7 @@
 #pragma once
 
 #include <reprise/atomic.h>
+#include <reprise/cgo.h>
 #include <reprise/chan.h>
 #include <reprise/context.h>
 #include <reprise/defer.h>
