@@ -3,6 +3,7 @@
 REPRISE_HEAP_SEEDS sets how many medleys are recorded.
 """
 import os
+import resource
 import subprocess
 import tempfile
 import unittest
@@ -38,6 +39,14 @@ class RecordedHeap(unittest.TestCase):
                 replayed = run(REPRISE, "replay", "--hash-memory", self.trace)
                 self.assertEqual(replayed.returncode, 0, replayed.stderr)
                 self.assertEqual(replayed.stdout, output)
+
+    def test_a_limit_on_address_space_leaves_room_for_the_rest(self):
+        for limit in (700 << 20, 8 << 30):
+            with self.subTest(limit=limit):
+                ended = subprocess.run([MEDLEY, "1", "2"], capture_output=True, text=True, timeout=LIMIT_S,
+                                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+                self.assertEqual(ended.returncode, 0, ended.stderr)
+                self.assertEqual(len(ended.stdout.splitlines()), 2)
 
     def test_addresses_depend_on_the_schedule_alone(self):
         self.assertEqual(self.record("random", 1), self.record("random", 1))

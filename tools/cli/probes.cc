@@ -15,6 +15,7 @@
 
 #include <cerrno>
 
+#include "runtime/mem/mheap.h"
 #include "runtime/seam/tape.h"
 
 namespace reprise::cli {
@@ -52,7 +53,7 @@ int try_guard() {
 
 int try_addresses() {
   for (uint64_t at : {tape::kStageBase, tape::kTapeBase, tape::kThreadBase, tape::kRuntimeArena,
-                      tape::kProgramArena, tape::kStackArena}) {
+                      tape::kProgramArena, tape::kStackArena, rt::kHeapArena, rt::kHeapMetadata}) {
     void* p = mmap(reinterpret_cast<void*>(at), 1 << 20, PROT_NONE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     if (p != reinterpret_cast<void*>(at)) return errno ? errno : EEXIST;
