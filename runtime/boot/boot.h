@@ -13,7 +13,7 @@ namespace reprise::rt {
 // The steps of schedinit, in the reference's order; those without a subject yet are not here.
 enum class BootStep : uint8_t {
   none, args, osinit, lock_init, sigsave, stackinit, mallocinit, cpuinit, alginit, mcommoninit, modulesinit, goargs,
-  parsedebugvars, seaminit, procresize, done,
+  parsedebugvars, gcinit, seaminit, procresize, done,
 };
 BootStep boot_step();
 

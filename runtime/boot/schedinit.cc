@@ -1,8 +1,8 @@
 // schedinit: the runtime comes up, in the reference's order, each step asserting its predecessor.
 //
 // Of the reference's fourteen steps these are absent: typelinksinit (9) and itabsinit (10), because types are compared
-// by what they are and the table of itabs is a constant at first (runtime/iface), and gcinit (13), which has no
-// subject yet. mallocinit (4) brings up the program's malloc; the collected heap comes up with its first object. seaminit is ours: the policy must be there
+// by what they are and the table of itabs is a constant at first (runtime/iface). mallocinit (4) brings up the program's
+// malloc; the collected heap is reserved at its first use. seaminit is ours: the policy must be there
 // before the first goroutine is named.
 //
 // The order bears load: cpuinit reads REPRISE_DEBUG's cpu.* before anything may pick code by
@@ -11,6 +11,7 @@
 #include <csignal>
 
 #include "runtime/boot/boot_internal.h"
+#include "runtime/gc/gc.h"
 #include "runtime/map/hash.h"
 #include "runtime/mem/program_malloc.h"
 #include "runtime/mem/stack.h"
@@ -49,7 +50,7 @@ void goargs() {
 }
 
 void seaminit() {
-  boot_advance(BootStep::parsedebugvars, BootStep::seaminit);
+  boot_advance(BootStep::gcinit, BootStep::seaminit);
   seam_install();
   countedinit();
 }
@@ -86,6 +87,8 @@ extern "C" void reprise_schedinit() {
   goargs();
   boot_advance(BootStep::goargs, BootStep::parsedebugvars);
   parsedebugvars();
+  boot_advance(BootStep::parsedebugvars, BootStep::gcinit);
+  gcinit();
   seaminit();
   procsinit(parse_gomaxprocs());
   boot_advance(BootStep::procresize, BootStep::done);

@@ -17,6 +17,7 @@
 #include <algorithm>
 
 #include "runtime/boot/boot.h"
+#include "runtime/gc/gc.h"
 #include "runtime/poll/netpoll.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
@@ -65,6 +66,9 @@ G* take_turns(P* pp) {
 
 Found look_here(P* pp) {
   check_timers(pp);
+  if (gc_may_need_worker()) [[unlikely]] {
+    if (G* gp = gc_find_worker(pp)) return {gp, false};
+  }
   if (pp->schedtick.load(std::memory_order_relaxed) % kFairEvery == 0) {
     if (G* gp = take_turns(pp)) return {gp, false};
   }
@@ -155,8 +159,12 @@ void wait_idle(M* mp, bool was_spinning) {
   stopm();
 }
 
-// Nothing here, nothing there: gives the P up and sleeps. A goroutine if one turns up at the last look.
+// Nothing here, nothing there: marks for the collector, or gives the P up and sleeps. A goroutine if one turns up at the
+// last look.
 G* go_idle(M* mp, P* pp) {
+  if (gc_may_need_worker()) [[unlikely]] {
+    if (G* gp = gc_find_idle_worker(pp)) return gp;
+  }
   sched.lock.lock();
   if (sched.gcwaiting.load(std::memory_order_relaxed)) {
     sched.lock.unlock();
@@ -183,6 +191,7 @@ bool others_wait(P* pp) {
   if (sched.gcwaiting.load(std::memory_order_relaxed)) return true;
   check_timers(pp);
   queue_what_is_ready();
+  if (gc_may_need_worker() && gc_wants_worker(pp)) return true;
   return !runqempty(pp) || sched.global_size.load(std::memory_order_relaxed) != 0;
 }
 

@@ -19,6 +19,7 @@
 
 #include <utility>
 
+#include "runtime/gc/gc.h"
 #include "runtime/mem/mcache.h"
 #include "runtime/mem/mheap.h"
 #include "runtime/sched/idle.h"
@@ -31,6 +32,7 @@ namespace reprise::rt {
 namespace {
 
 void lock_all() {
+  gc_before_fork();
   sched.lock.lock();
   gfree_before_fork();
   stack_pool_before_fork();
@@ -38,11 +40,13 @@ void lock_all() {
   workers_before_fork();
   netpollinit_before_fork();
   pollcache_before_fork();
+  gc_before_fork_last();
   mheap_before_fork();
 }
 
 void unlock_all(bool in_child) {
   mheap_after_fork(in_child);
+  gc_after_fork_first(in_child);
   pollcache_after_fork();
   netpollinit_after_fork();
   workers_after_fork(in_child);
@@ -50,6 +54,7 @@ void unlock_all(bool in_child) {
   stack_pool_after_fork();
   gfree_after_fork();
   sched.lock.unlock();
+  gc_after_fork(in_child);
 }
 
 void before_fork() {

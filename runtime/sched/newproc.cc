@@ -89,6 +89,7 @@ void make_runnable(G* gp, void (*fn)(void*), void (*drop)(void*)) {
   if (!gp->system) count_goroutine(Turn::birth);
   seam_note_spawn(gp);
   casgstatus(gp, GStatus::dead, GStatus::runnable);
+  gp->gcbuilding = false;
 }
 
 void start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
@@ -150,12 +151,14 @@ G* newproc_begin(size_t bytes, size_t align, SpawnOptions options) {
   gp->spawn_site = REPRISE_PROGRAM_SITE();
   if (seam_active && race_hooks != nullptr) race_hooks->born(gp);
   gp->system = options.system;
+  gp->gcAssistBytes = 0;
+  gp->gcbuilding = true;
   gp->named = options.maker != nullptr;
   if (gp->named) {
     gp->name = seam::child_name({options.maker->name, options.maker->offset}, options.maker_index);
   }
   if (bytes > (gp->ctx.stack_hi - gp->ctx.stack_lo) / 2) {
-    gfput(gp);
+    newproc_abandon(gp);
     gopanic("go: argument larger than half the stack");
   }
   const uint64_t room = (gp->ctx.stack_hi - bytes) & ~(uint64_t{align < 16 ? 16 : align} - 1);
@@ -170,7 +173,10 @@ void newproc_start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
   start(gp, fn, drop);
 }
 
-void newproc_abandon(G* gp) { gfput(gp); }
+void newproc_abandon(G* gp) {
+  gp->gcbuilding = false;
+  gfput(gp);
+}
 
 G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*), SpawnOptions options) {
   G* gp = newproc_begin(0, 16, options);

@@ -18,6 +18,7 @@
 #include <cstdio>
 
 #include "asm/asm.h"
+#include "runtime/gc/gc.h"
 #include "runtime/mem/stack.h"
 #include "runtime/panic/fatal.h"
 #include "runtime/sched/fibers.h"
@@ -138,6 +139,7 @@ void load_thread_state(G* gp) {
 }
 
 void execute(G* gp, bool inherit_time) {
+  if (gc_stacks_grey.load(std::memory_order_relaxed)) [[unlikely]] gc_scan_before_run(gp);
   M* mp = getm();
   mp->ctx.curg = gp;
   gp->ctx.m = mp;

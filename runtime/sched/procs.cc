@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "runtime/gc/gc.h"
 #include "runtime/mem/mcache.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
@@ -29,6 +30,7 @@ P* make_p(int32_t id) {
   if (memory == nullptr) throw_("out of memory (P)");
   P* pp = new (memory) P;
   pp->id = id;
+  gc_make_p(pp);
   happens_before(pp);  // what any goroutine does that runs with it (fibers.cc)
   // Release: whoever finds the P finds it built.
   allp[id].store(pp, std::memory_order_release);

@@ -4,6 +4,7 @@
 // name, an id or a step comes from has the value that it had before the first.
 #include "runtime/sched/schedules.h"
 
+#include "runtime/gc/gc.h"
 #include "runtime/panic/fatal.h"
 #include "runtime/sched/counted.h"
 #include "runtime/sched/fibers.h"
@@ -37,6 +38,7 @@ struct Explorer {
 constinit Explorer explorer;
 
 void start_afresh() {
+  gc_begin_schedule();
   clock_use(ClockKind::simulated);
   if (sim::world_open) sim::start_afresh();
   sched.goidgen.store(explorer.goidgen, std::memory_order_relaxed);

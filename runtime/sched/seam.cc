@@ -26,6 +26,7 @@
 
 #include "asm/asm.h"
 #include "runtime/boot/boot.h"
+#include "runtime/gc/gc.h"
 #include "runtime/race/race.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/goroutine_list.h"
@@ -234,6 +235,7 @@ void seam_install() {
 }
 
 void seam_set_policy_for_test(seam::Policy* policy) {
+  gc_quiesce();
   if (seam_active && !state.ready.empty()) throw_("seam_set_policy_for_test with goroutines ready");
   state.ticks = 0;
   if (seam_active && policy != nullptr) return activate(policy);

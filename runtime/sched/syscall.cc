@@ -12,6 +12,7 @@
 #include "runtime/sched/syscall.h"
 
 #include "asm/asm.h"
+#include "runtime/gc/gc.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/seam.h"
@@ -117,8 +118,10 @@ void exitsyscall() {
   M* mp = gp->ctx.m;
   P* oldp = mp->oldp;
   mp->oldp = nullptr;
-  if (exitsyscallfast(oldp)) return casgstatus(gp, GStatus::syscall, GStatus::running);
-  mcall(exitsyscall0);
+  if (!exitsyscallfast(oldp)) return mcall(exitsyscall0);
+  // Before the goroutine goes on: a worker may be looking at its stack, or have to (gc/stacks.cc).
+  if (gc_stacks_grey.load(std::memory_order_relaxed)) [[unlikely]] gc_scan_own();
+  casgstatus(gp, GStatus::syscall, GStatus::running);
 }
 
 }  // namespace reprise::rt

@@ -1,8 +1,8 @@
 // sysmon: a thread without a P that repairs what the Ms cannot see from where they are.
 //
 // It takes Ps from system calls that last, asks goroutines that run for long to give way, looks at
-// the poller if nobody has for 10 ms, wakes an M for timers that are overdue, prints schedtrace,
-// and makes threads for those who may not (m.cc). It sleeps 20 us while there is something to do,
+// the poller if nobody has for 10 ms, wakes an M for timers that are overdue, starts a cycle of the collector
+// if the last is two minutes old, prints schedtrace, and makes threads for those who may not (m.cc). It sleeps 20 us while there is something to do,
 // twice as long each time after 50 idle rounds, up to 10 ms; while every P is idle it sleeps until
 // somebody runs again.
 //
@@ -17,6 +17,7 @@
 #include <algorithm>
 
 #include "runtime/boot/boot.h"
+#include "runtime/gc/gc.h"
 #include "runtime/poll/netpoll.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/m.h"
@@ -177,6 +178,7 @@ void* sysmon(void*) {
     idle = retake(now) ? 0 : idle + 1;
     wake_for_timers(now);
     preempt_requests_served();
+    gc_force_if_old(now);
     if (debug_vars().schedtrace_ms != 0) schedtrace();
   }
 }

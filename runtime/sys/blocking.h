@@ -38,6 +38,15 @@ void on_worker(F&& work) {
   blocking_run(&task);
 }
 
+template <class F>
+[[gnu::noinline]] long call_without_p(F& call) {
+  __builtin_unwind_init();  // the collector may scan the stack meanwhile: no variable of a caller's is in a register only
+  entersyscall();
+  const long result = sys::ignoringEINTR(call);
+  exitsyscall();
+  return result;
+}
+
 // Calls call(), which makes system calls by sys::call() and does nothing else: here, without the P, in
 // native mode, else on a worker thread. In a simulated world here, since the calls are the goroutine's own
 // doing. EINTR is retried.
@@ -46,9 +55,7 @@ long blocking_call(F&& call) {
   if (sim::world_open) return sys::ignoringEINTR(call);
   long result = 0;
   if (can_enter_syscall()) {
-    entersyscall();
-    result = sys::ignoringEINTR(call);
-    exitsyscall();
+    result = call_without_p(call);
   } else {
     on_worker([&] { result = sys::ignoringEINTR(call); });
   }

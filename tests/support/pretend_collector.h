@@ -16,8 +16,13 @@ namespace reprise::test {
 
 class PretendCollector {
  public:
-  PretendCollector() : before_(rt::heap_hooks) { rt::heap_hooks = {}; }
-  ~PretendCollector() { rt::heap_hooks = before_; }
+  PretendCollector() : before_(rt::heap_hooks), trigger_(rt::mheap_.gc_trigger.exchange(UINT64_MAX)) {
+    rt::heap_hooks = {};
+  }
+  ~PretendCollector() {
+    rt::heap_hooks = before_;
+    rt::mheap_.gc_trigger.store(trigger_);
+  }
   PretendCollector(const PretendCollector&) = delete;
   PretendCollector& operator=(const PretendCollector&) = delete;
 
@@ -49,6 +54,7 @@ class PretendCollector {
 
  private:
   rt::HeapHooks before_;
+  uint64_t trigger_;
 };
 
 }  // namespace reprise::test

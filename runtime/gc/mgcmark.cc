@@ -1,0 +1,160 @@
+// Marking: from a word to an object, from an object to the words in it, and the jobs that roots are divided into.
+//
+// Invariants:
+//  - An object is white (mark bit clear), grey (bit set, in a work buffer or about to be put there by who set it) or black
+//    (bit set, looked into, or without pointers, or made during the cycle). Whoever sets the bit greys it: once.
+//  - A word is looked up whatever it is (conservative scanning finds integers): no span, a free slot, or waste behind
+//    the last object are no object.
+//  - A marker is in the middle of a job or an object only in text of the runtime's, where nobody is preempted: when the
+//    world is stopped everything grey is in a buffer.
+//
+// What is read here may be written by the program at the same time: words are read by relaxed loads. What a slot held before
+// or holds after is shaded by the barrier, so it does not matter which of both is read.
+#include <algorithm>
+
+#include "runtime/gc/gc.h"
+#include "runtime/gc/mfinal.h"
+#include "runtime/gc/roots.h"
+#include "runtime/type/type.h"
+
+namespace reprise::rt {
+
+namespace {
+
+constexpr uintptr_t kWord = sizeof(uintptr_t);
+
+struct RootJobs {
+  std::atomic<size_t> next_chunk{0};
+  std::atomic<size_t> next_specials{0};
+  size_t chunks = 0;          // at the start of the cycle; what comes later is shaded when it is made
+  size_t specials = 0;        // blocks
+};
+RootJobs root_jobs;
+
+__attribute__((no_sanitize("address", "thread"))) uintptr_t load_word(uintptr_t at) {
+  return __atomic_load_n(reinterpret_cast<const uintptr_t*>(at), __ATOMIC_RELAXED);
+}
+
+// Words of [from, to) for which the mask of a type, that begins at `base` and repeats, has a bit.
+void scan_masked(uintptr_t base, uintptr_t from, uintptr_t to, const Type* type, GcWork* work) {
+  const uintptr_t first = from - (from - base) % type->size;
+  for (uintptr_t element = first; element < to; element += type->size) {
+    const uintptr_t end = std::min(element + type->ptrdata, to);
+    for (uintptr_t at = element; at < end; at += kWord) {
+      const uintptr_t bit = (at - element) / kWord;
+      if (at >= from && (type->gcdata[bit / 8] >> (bit % 8) & 1) != 0) gc_shade(load_word(at), work);
+    }
+  }
+}
+
+void scan_part(const MSpan* s, uintptr_t base, uintptr_t from, uintptr_t to, GcWork* work) {
+  const Type* const type = s->types[s->objIndex(base)];
+  if (type == nullptr || type->ptrdata == 0) return;
+  if (type->gcdata == nullptr || type->size == 0) return gc_scan_words(from, to, work);
+  scan_masked(base, from, to, type, work);
+}
+
+void visit_root(uintptr_t value, void* arg) { gc_shade(value, static_cast<GcWork*>(arg)); }
+
+// One job; its work in bytes, 0 if there is none left.
+int64_t root_job(GcWork* work) {
+  const int64_t before = work->scan_work;
+  if (root_jobs.next_chunk.load(std::memory_order_relaxed) < root_jobs.chunks) {
+    const size_t chunk = root_jobs.next_chunk.fetch_add(1, std::memory_order_relaxed);
+    if (chunk < root_jobs.chunks) {
+      roots_scan(chunk, visit_root, work);
+      work->scan_work += 1024;  // of bits
+      gc_state.stack_work.fetch_add(1024, std::memory_order_relaxed);
+      return work->scan_work - before;
+    }
+  }
+  if (root_jobs.next_specials.load(std::memory_order_relaxed) < root_jobs.specials) {
+    const size_t block = root_jobs.next_specials.fetch_add(1, std::memory_order_relaxed);
+    if (block < root_jobs.specials) {
+      specials_scan(block, work);
+      return std::max<int64_t>(work->scan_work - before, 64);
+    }
+  }
+  if (!gc_scan_some_stack(work)) return 0;
+  const int64_t done = std::max<int64_t>(work->scan_work - before, 64);
+  gc_state.stack_work.fetch_add(done, std::memory_order_relaxed);
+  return done;
+}
+
+}  // namespace
+
+void gc_begin_roots() {
+  root_jobs.next_chunk.store(0, std::memory_order_relaxed);
+  root_jobs.next_specials.store(0, std::memory_order_relaxed);
+  root_jobs.chunks = roots_chunks();
+  root_jobs.specials = specials_blocks();
+  gc_begin_stacks();
+}
+
+bool gc_roots_done() {
+  return root_jobs.next_chunk.load(std::memory_order_relaxed) >= root_jobs.chunks &&
+         root_jobs.next_specials.load(std::memory_order_relaxed) >= root_jobs.specials && gc_stacks_done();
+}
+
+void gc_shade(uintptr_t word, GcWork* work) {
+  MSpan* const s = span_of(word);
+  if (s == nullptr || word >= s->limit) return;
+  const uint32_t index = s->objIndex(word);
+  if (!s->isAllocated(index) || !s->setMarked(index)) return;
+  work->bytes_marked += static_cast<int64_t>(s->elemsize);
+  if (s->spanclass.noscan()) return;
+  work->put(s->objBase(index));
+}
+
+__attribute__((no_sanitize("address", "thread"))) void gc_scan_words(uintptr_t from, uintptr_t to, GcWork* work) {
+  for (uintptr_t at = from; at + kWord <= to; at += kWord) {
+    const uintptr_t word = load_word(at);
+    if (in_heap_arena(word)) gc_shade(word, work);
+  }
+}
+
+// An entry is an object, or a part of a large one (mgcwork.h). The object's own entry puts those of its other parts first,
+// so that several workers share it.
+void gc_scan_object(uintptr_t entry, GcWork* work) {
+  const MSpan* const s = span_of(entry);
+  const uintptr_t base = s->objBase(s->objIndex(entry));
+  const uintptr_t end = base + s->elemsize;
+  if (entry == base) {
+    for (uintptr_t part = base + kObletBytes; part < end; part += kObletBytes) work->put(part);
+  }
+  const uintptr_t to = std::min(entry + kObletBytes, end);
+  scan_part(s, base, entry, to, work);
+  work->scan_work += static_cast<int64_t>(to - entry);
+}
+
+void gc_scan_inside(uintptr_t object, GcWork* work) {
+  const MSpan* const s = span_of(object);
+  if (s == nullptr || s->spanclass.noscan()) return;
+  const uintptr_t base = s->objBase(s->objIndex(object));
+  scan_part(s, base, base, base + s->elemsize, work);
+  work->scan_work += static_cast<int64_t>(s->elemsize);
+}
+
+int64_t gc_drain(GcWork* work, int64_t budget) {
+  int64_t done = 0;
+  while (done < budget) {
+    const int64_t before = work->scan_work;
+    if (const int64_t job = root_job(work); job != 0) {
+      done += job;
+      continue;
+    }
+    const uintptr_t object = work->get();
+    if (object == 0) break;
+    gc_scan_object(object, work);
+    done += work->scan_work - before;
+  }
+  return done;
+}
+
+void gc_flush_counts(GcWork* work) {
+  if (work->bytes_marked != 0) gc_state.bytes_marked.fetch_add(work->bytes_marked, std::memory_order_relaxed);
+  if (work->scan_work != 0) gc_state.scan_work.fetch_add(work->scan_work, std::memory_order_relaxed);
+  work->bytes_marked = work->scan_work = 0;
+}
+
+}  // namespace reprise::rt

@@ -1,0 +1,96 @@
+// Stacks in a cycle: each is scanned once, before its goroutine runs on, by whoever comes first.
+//
+// When marking begins the world is stopped, so no goroutine runs. From then on none runs before its stack was scanned: execute()
+// scans it if no worker has, and waits if one is at it. So the stacks of goroutines that run are black all through the
+// cycle, and no stack is looked at twice. This is what the reference's second scan is for (section 6.3); HACKING.md has the argument.
+//
+// G::gcscan says who scans: 2 * cycle is a claim, 2 * cycle + 1 means that it is done. What a stack holds lies between its saved
+// stack pointer and its end: switches, asynchronous ones too, save every register there. A goroutine in a
+// system call has saved them as well (sys/blocking.h), and what its call does below is not looked at.
+//
+// Stacks of g0s hold nothing: what the runtime does on behalf of a goroutine is in the goroutine's frames, which wait for it.
+#include "runtime/gc/gc.h"
+#include "runtime/sched/proc.h"
+#include "runtime/sched/sched.h"
+
+namespace reprise::rt {
+
+constinit std::atomic<bool> gc_stacks_grey{false};
+
+namespace {
+
+constinit std::atomic<G*> next_stack{nullptr};
+
+uint32_t claim_of_cycle() { return 2 * gc_state.cycle.load(std::memory_order_relaxed); }
+
+// Acquire, both ways out: what the other scanner did is before what we do.
+bool claim(G* gp) {
+  const uint32_t mine = claim_of_cycle();
+  uint32_t seen = gp->gcscan.load(std::memory_order_acquire);
+  while (seen != mine && seen != mine + 1) {
+    if (gp->gcscan.compare_exchange_weak(seen, mine, std::memory_order_acquire)) return true;
+  }
+  return false;
+}
+
+void scan(G* gp, uintptr_t sp, GcWork* work) {
+  const uintptr_t from = sp & ~uintptr_t{7};
+  if (from >= gp->ctx.stack_lo && from < gp->ctx.stack_hi) {
+    gc_scan_words(from, gp->ctx.stack_hi, work);
+    work->scan_work += static_cast<int64_t>(gp->ctx.stack_hi - from);
+  }
+  gp->gcscan.store(claim_of_cycle() + 1, std::memory_order_release);
+}
+
+// A worker's scan takes as long as a stack is deep.
+void await_other(const G* gp) {
+  while (gp->gcscan.load(std::memory_order_acquire) != claim_of_cycle() + 1) __builtin_ia32_pause();
+}
+
+void scan_or_await(G* gp, uintptr_t sp) {
+  if (gc_seeded_for_test.no_stack_rescan) return;
+  if (!claim(gp)) return await_other(gp);
+  GcP* const gcp = gc_p();
+  scan(gp, sp, &gcp->work);
+  gc_state.stack_work.fetch_add(gcp->work.scan_work, std::memory_order_relaxed);
+  gc_flush_counts(&gcp->work);
+}
+
+// Nothing on it that must be kept: free, or not begun.
+bool nothing_on(const G* gp) {
+  const GStatus status = gp->status.load(std::memory_order_acquire);
+  if (status == GStatus::idle) return true;
+  return status == GStatus::dead && !gp->gcbuilding;
+}
+
+}  // namespace
+
+void gc_begin_stacks() { next_stack.store(sched.allgs.load(std::memory_order_acquire), std::memory_order_relaxed); }
+
+bool gc_stacks_done() { return next_stack.load(std::memory_order_relaxed) == nullptr; }
+
+// A goroutine that runs was scanned before it went on; so one that is found unclaimed here does not run, or is about to and will
+// find our claim.
+bool gc_scan_some_stack(GcWork* work) {
+  G* gp = next_stack.load(std::memory_order_relaxed);
+  while (gp != nullptr) {
+    if (!next_stack.compare_exchange_weak(gp, gp->alllink.load(std::memory_order_acquire), std::memory_order_relaxed)) continue;
+    if (!nothing_on(gp) && claim(gp)) {
+      scan(gp, gp->ctx.sched.sp, work);
+      return true;
+    }
+    gp = next_stack.load(std::memory_order_relaxed);
+  }
+  return false;
+}
+
+void gc_scan_before_run(G* gp) { scan_or_await(gp, gp->ctx.sched.sp); }
+
+__attribute__((noinline)) void gc_scan_own() {
+  __builtin_unwind_init();  // registers that a caller's variables may be in, onto this frame
+  scan_or_await(getg(), reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) - 128);
+}
+
+void gc_stack_is_scanned(G* gp) { gp->gcscan.store(claim_of_cycle() + 1, std::memory_order_release); }
+
+}  // namespace reprise::rt
