@@ -83,10 +83,10 @@ void* thread_main(void* arg) {
 
 bool create_thread(M* mp) { return create_runtime_thread(thread_main, mp); }
 
-// libc's own function: a call of ours on a goroutine would count as the program's.
+// Not ours: a call of ours on a goroutine would count as the program's.
 auto libc_create() {
 #ifdef REPRISE_SANITIZED
-  return &pthread_create;
+  return sanitizers_pthread_create();
 #else
   static const auto found = libc_function<decltype(pthread_create)>("pthread_create");
   return found;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <dlfcn.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <cerrno>
@@ -92,6 +93,12 @@ int attempt_until(const Deadline* deadline, Attempt attempt) {
 uint32_t program_threads();
 // In the child of a fork: there are none, or one which called fork().
 void program_threads_are_gone(bool but_one);
+
+#ifdef REPRISE_SANITIZED
+// What the sanitizer puts in libc's place: a thread that it does not know of cannot be.
+using PthreadCreate = int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+PthreadCreate* sanitizers_pthread_create();
+#endif
 
 // Boot's step: ends the program unless the interposed functions are the ones in use. g0.
 void interposeinit();

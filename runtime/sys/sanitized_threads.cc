@@ -16,12 +16,10 @@
 #include "runtime/sched/syscall.h"
 #include "runtime/sys/interpose.h"
 
-using Create = int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
-
 using Join = int(pthread_t, void**);
 
 extern "C" {
-[[gnu::weak]] Create __interceptor_pthread_create;
+[[gnu::weak]] reprise::rt::PthreadCreate __interceptor_pthread_create;
 [[gnu::weak]] Join __interceptor_pthread_join;
 }
 
@@ -61,6 +59,8 @@ F* sanitizers(F* interceptor, const char* name) {
 
 }  // namespace
 
+PthreadCreate* sanitizers_pthread_create() { return sanitizers(__interceptor_pthread_create, "pthread_create"); }
+
 uint32_t program_threads() { return running.load(std::memory_order_acquire); }
 
 // Relaxed: the child has one thread.
@@ -72,7 +72,7 @@ using namespace reprise::rt;
 
 extern "C" int pthread_create(pthread_t* out, const pthread_attr_t* attr, void* (*function)(void*),
                               void* arg) noexcept {
-  Create* const create = sanitizers(__interceptor_pthread_create, "pthread_create");
+  PthreadCreate* const create = sanitizers_pthread_create();
   if (on_g0()) return create(out, attr, function, arg);
   auto* const start = new (std::nothrow) Start{function, arg};
   if (start == nullptr) return EAGAIN;
