@@ -203,6 +203,23 @@ class Deaths(unittest.TestCase):
         self.assertEqual(run.returncode, PANIC_STATUS)
         self.assertIn("fatal error: goexit: a catch (...) did not rethrow\n", run.stderr)
 
+    def assert_border(self, name, text):
+        run = die(name)
+        self.assertEqual(run.returncode, PANIC_STATUS, run.stderr)
+        self.assertTrue(run.stderr.startswith(text), run.stderr)
+        self.assertEqual(run.stdout, "")
+
+    @unittest.skipIf(SANITIZED, "a sanitizer does not know the stacks of C code")
+    def test_what_may_not_cross_the_border_to_c_is_fatal(self):
+        border = "fatal error: cgo: a C++ exception leaves "
+        self.assert_border("cgo_exception_from_callback", border + "a callback, for frames of C: (std::runtime_error)\n")
+        self.assert_border("cgo_exception_from_c", border + "a C function, for frames of Reprise: (std::runtime_error)\n")
+        self.assert_border("cgo_longjmp", "fatal error: cgo: longjmp, or an unwinding of C's own, has left frames of the runtime\n")
+
+    @unittest.skipIf(SANITIZED, "a sanitizer does not know the stacks of C code")
+    def test_second_panic_while_one_crosses_c_ends_the_process(self):
+        self.assert_border("cgo_second_panic", "panic: the first\n\tpanic: the second\n")
+
     def test_static_whose_initialiser_needs_itself_is_fatal(self):
         run = die("recursive_static")
         self.assertEqual(run.returncode, PANIC_STATUS)
@@ -244,7 +261,8 @@ class InitTasks(unittest.TestCase):
         self.assertIn(expected, run.stderr)
 
     def test_cycle_is_fatal_and_named(self):
-        self.assert_fatal("cycle", "recursive call during initialization: REPRISE_INIT(config)")
+        self.assert_fatal("cycle", "initialization cycle: REPRISE_INIT(config) depends on database, which depends on logging, "
+                          "which depends on config")
 
     def test_unknown_dependency_is_fatal_and_named(self):
         self.assert_fatal("unknown", "REPRISE_INIT(config) depends on database, which does not exist")

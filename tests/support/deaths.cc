@@ -1,4 +1,5 @@
 // Programs that die, one for each way: deaths NAME. tests/e2e/deaths_test.py says what each prints.
+#include <reprise/cgo.h>
 #include <reprise/reprise.h>
 
 #include <signal.h>
@@ -16,6 +17,7 @@
 
 #include "runtime/sched/proc.h"
 #include "runtime/signal/sigpreempt.h"
+#include "tests/support/cgo_c.h"
 
 namespace {
 
@@ -360,6 +362,53 @@ struct SpawnsEarly {
   }
 } spawns_early;
 
+template <class F>
+void back(void* arg) {
+  reprise::cgo::callback(*static_cast<F*>(arg));
+}
+
+// A C++ exception would leave a callback into C's frames.
+void cgo_exception_from_callback() {
+  auto f = [] { throw std::runtime_error("of C++"); };
+  try {
+    reprise::cgo::call([&] { c_calls(back<decltype(f)>, &f); });
+  } catch (const std::exception&) {
+    std::puts("caught");
+  }
+}
+
+void cgo_exception_from_c() {
+  try {
+    reprise::cgo::call([] { throw std::runtime_error("of C++"); });
+  } catch (const std::exception&) {
+    std::puts("caught");
+  }
+}
+
+// C jumps over a callback and the call that it made.
+void cgo_longjmp() {
+  auto f = [] {
+    reprise::cgo::callback([] { reprise::cgo::call([] { c_jumps(); }); });
+  };
+  const int jumped = reprise::cgo::call([&] {
+    return c_catches_jump([](void* arg) { (*static_cast<decltype(f)*>(arg))(); }, &f);
+  });
+  std::printf("jumped %d\n", jumped);
+}
+
+// While a panic crosses C, a cleanup of C's calls back and panics too.
+void cgo_second_panic() {
+  reprise::recovering([] {
+    DEFER { recover(); };
+    auto first = [] { reprise::panic("the first"); };
+    auto second = [] { reprise::panic("the second"); };
+    c_cleanup cleanup{back<decltype(second)>, &second};
+    reprise::cgo::call([&] { c_calls_with_cleanup(back<decltype(first)>, &first, &cleanup); });
+  });
+  std::puts("recovered");
+}
+
+
 constexpr struct {
   const char* name;
   void (*run)();
@@ -395,6 +444,10 @@ constexpr struct {
     {"double_free", double_free},
     {"invalid_free", invalid_free},
     {"exhaustion", exhaustion},
+    {"cgo_exception_from_callback", cgo_exception_from_callback},
+    {"cgo_exception_from_c", cgo_exception_from_c},
+    {"cgo_longjmp", cgo_longjmp},
+    {"cgo_second_panic", cgo_second_panic},
 };
 
 int app(int argc, char** argv) {

@@ -4,7 +4,8 @@
 //
 // defines the task `database`, which runs after the tasks `logging` and `config`, on the main
 // goroutine, where the whole API may be used. Static constructors run before the runtime is up and
-// may not use it. Names are global to the program; a cycle or an unknown name is a fatal error.
+// may not use it. Names are global to the program; a cycle or an unknown name is a fatal error. Tasks of a library
+// that is opened later (plugin.h) run then, and may depend on the program's.
 //
 // Thread safety: tasks run one after another.
 #pragma once
@@ -23,7 +24,21 @@ struct InitTask {
   State state = State::waiting;
 };
 
+// The tasks of a module: the program, or a library.
+struct InitTasks {
+  InitTask* const* start;
+  InitTask* const* stop;
+};
+
 }  // namespace reprise
+
+// Every module has its own: the linker bounds the section within it, and plugin::open asks a library for its copy.
+extern "C" {
+extern reprise::InitTask* const __start_reprise_inittasks[] __attribute__((weak, visibility("hidden")));
+extern reprise::InitTask* const __stop_reprise_inittasks[] __attribute__((weak, visibility("hidden")));
+[[gnu::weak, gnu::used, gnu::visibility("default")]] reprise::InitTasks reprise_module_inittasks = {
+    __start_reprise_inittasks, __stop_reprise_inittasks};
+}
 
 // GCC emits variables in any order; tasks without dependencies run in the order of the source.
 #ifdef __clang__
