@@ -8,6 +8,7 @@
 #include "runtime/race/objects.h"
 #include "runtime/race/sync.h"
 #include "runtime/race/task.h"
+#include "runtime/race/wide_atomic.h"
 
 namespace race = reprise::race;
 using reprise::seam::OpKind;
@@ -34,10 +35,30 @@ bool releases(Order o) { return o >= release; }
   return task;
 }
 
+// The bare operations, by size.
+template <class T>
+T bare_load(const volatile T* at) { return __atomic_load_n(at, __ATOMIC_SEQ_CST); }
+race::Wide bare_load(const volatile race::Wide* at) { return race::wide_load(at); }
+
+template <class T>
+void bare_store(volatile T* at, T value, Order o) {
+  if (o == seq_cst) return __atomic_store_n(at, value, __ATOMIC_SEQ_CST);
+  __atomic_store_n(at, value, __ATOMIC_RELEASE);
+}
+void bare_store(volatile race::Wide* at, race::Wide value, Order) { race::wide_exchange_n(at, value, __ATOMIC_SEQ_CST); }
+
+template <class T>
+bool bare_exchange_if(volatile T* at, T* expected, T desired) {
+  return __atomic_compare_exchange_n(at, expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+bool bare_exchange_if(volatile race::Wide* at, race::Wide* expected, race::Wide desired) {
+  return race::wide_exchange_if(at, expected, desired);
+}
+
 template <class T>
 [[gnu::always_inline]] inline T load(const volatile T* at, int o, const void* pc) {
   race::Task* const task = begin(at, OpKind::atomic_load, pc);
-  const T value = __atomic_load_n(at, __ATOMIC_SEQ_CST);
+  const T value = bare_load(at);
   if (task != nullptr) race::atomic_load(task, reinterpret_cast<uint64_t>(at), sizeof(T), acquires(order_of(o)), pc);
   return value;
 }
@@ -47,11 +68,7 @@ template <class T>
   if (race::Task* const task = begin(at, OpKind::atomic_store, pc)) {
     race::atomic_store(task, reinterpret_cast<uint64_t>(at), sizeof(T), releases(order_of(o)), pc);
   }
-  if (order_of(o) == seq_cst) {
-    __atomic_store_n(at, value, __ATOMIC_SEQ_CST);
-  } else {
-    __atomic_store_n(at, value, __ATOMIC_RELEASE);
-  }
+  bare_store(at, value, order_of(o));
 }
 
 // `change(at)` makes the change and returns the old value.
@@ -68,7 +85,7 @@ template <class T>
 [[gnu::always_inline]] inline bool compare_exchange(volatile T* at, T* expected, T desired, int o, int failure,
                                                     const void* pc) {
   race::Task* const task = begin(at, OpKind::atomic_rmw, pc);
-  const bool done = __atomic_compare_exchange_n(at, expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  const bool done = bare_exchange_if(at, expected, desired);
   if (task == nullptr) return done;
   const auto address = reinterpret_cast<uint64_t>(at);
   if (done) {
@@ -86,16 +103,16 @@ template <class T>
   T __tsan_atomic##bits##_##name(volatile T* at, T value, int o) {                                \
     return modify(at, o, REPRISE_PC, [=](volatile T* p) { return builtin(p, value, __ATOMIC_SEQ_CST); }); \
   }
-#define REPRISE_ATOMIC(bits, T)                                                                   \
+#define REPRISE_ATOMIC(bits, T, by)                                                               \
   T __tsan_atomic##bits##_load(const volatile T* at, int o) { return load(at, o, REPRISE_PC); }   \
   void __tsan_atomic##bits##_store(volatile T* at, T value, int o) { store(at, value, o, REPRISE_PC); } \
-  REPRISE_RMW(bits, T, exchange, __atomic_exchange_n)                                             \
-  REPRISE_RMW(bits, T, fetch_add, __atomic_fetch_add)                                             \
-  REPRISE_RMW(bits, T, fetch_sub, __atomic_fetch_sub)                                             \
-  REPRISE_RMW(bits, T, fetch_and, __atomic_fetch_and)                                             \
-  REPRISE_RMW(bits, T, fetch_or, __atomic_fetch_or)                                               \
-  REPRISE_RMW(bits, T, fetch_xor, __atomic_fetch_xor)                                             \
-  REPRISE_RMW(bits, T, fetch_nand, __atomic_fetch_nand)                                           \
+  REPRISE_RMW(bits, T, exchange, by##_exchange_n)                                             \
+  REPRISE_RMW(bits, T, fetch_add, by##_fetch_add)                                             \
+  REPRISE_RMW(bits, T, fetch_sub, by##_fetch_sub)                                             \
+  REPRISE_RMW(bits, T, fetch_and, by##_fetch_and)                                             \
+  REPRISE_RMW(bits, T, fetch_or, by##_fetch_or)                                               \
+  REPRISE_RMW(bits, T, fetch_xor, by##_fetch_xor)                                             \
+  REPRISE_RMW(bits, T, fetch_nand, by##_fetch_nand)                                           \
   int __tsan_atomic##bits##_compare_exchange_strong(volatile T* at, T* expected, T desired, int o, int f) { \
     return compare_exchange(at, expected, desired, o, f, REPRISE_PC);                             \
   }                                                                                               \
@@ -109,10 +126,11 @@ template <class T>
 
 extern "C" {
 
-REPRISE_ATOMIC(8, uint8_t)
-REPRISE_ATOMIC(16, uint16_t)
-REPRISE_ATOMIC(32, uint32_t)
-REPRISE_ATOMIC(64, uint64_t)
+REPRISE_ATOMIC(8, uint8_t, __atomic)
+REPRISE_ATOMIC(16, uint16_t, __atomic)
+REPRISE_ATOMIC(32, uint32_t, __atomic)
+REPRISE_ATOMIC(64, uint64_t, __atomic)
+REPRISE_ATOMIC(128, race::Wide, race::wide)
 
 void __tsan_atomic_thread_fence(int o) {
   __atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -1,7 +1,9 @@
 // Atomic operations and their orders.
 #include <reprise/atomic.h>
+#include <reprise/panic.h>
 
 #include <atomic>
+#include <cstdint>
 
 #include "tests/race/cases.h"
 
@@ -111,7 +113,62 @@ void count_of_references() {
   use(data);
 }
 
+// 16 bytes. Clang calls libatomic for them unless the processor is said to have cmpxchg16b, and then the program's
+// own headers: only what GCC compiles comes by our hooks.
+#ifndef __clang__
+struct alignas(16) Pair {
+  uint64_t version = 0, value = 0;
+};
+
+void wide_published(std::memory_order store, std::memory_order load) {
+  std::atomic<Pair> pair{Pair{}};
+  int data = 0;
+  together([&] { data = 1; pair.store({1, 2}, store); }, [&] { if (pair.load(load).value == 2) ++data; });
+  use(data);
+}
+void wide_release_and_acquire() { wide_published(kRelease, kAcquire); }
+void wide_relaxed_store() { wide_published(kRelaxed, kAcquire); }
+
+void wide_lock_free_stack_of_versions() {
+  std::atomic<Pair> top{Pair{}};
+  const auto push = [&] {
+    Pair seen = top.load();
+    while (!top.compare_exchange_weak(seen, {seen.version + 1, seen.value + 10})) continue;
+  };
+  together(push, push, push);
+  const Pair end = top.load();
+  if (end.version != 3 || end.value != 30) reprise::panic("a push was lost");
+}
+
+void wide_arithmetic() {
+  using Wide = unsigned __int128;
+  alignas(16) Wide x = 0;
+  const Wide big = Wide{1} << 64;
+  together([&] { __atomic_fetch_add(&x, big, __ATOMIC_SEQ_CST); }, [&] { __atomic_fetch_add(&x, 1, __ATOMIC_SEQ_CST); },
+           [&] { __atomic_fetch_or(&x, big << 8, __ATOMIC_SEQ_CST); });
+  const bool all = __atomic_exchange_n(&x, Wide{7}, __ATOMIC_SEQ_CST) == (big << 8) + big + 1;
+  if (!all || __atomic_fetch_sub(&x, 8, __ATOMIC_SEQ_CST) != 7 || ~__atomic_fetch_nand(&x, big, __ATOMIC_SEQ_CST) != 0 ||
+      __atomic_fetch_and(&x, big - 1, __ATOMIC_SEQ_CST) != ~big || __atomic_fetch_xor(&x, 1, __ATOMIC_SEQ_CST) != big - 1 ||
+      __atomic_load_n(&x, __ATOMIC_SEQ_CST) != big - 2) {
+    reprise::panic("16 bytes are not what they should be");
+  }
+}
+
+void wide_and_plain() {
+  alignas(16) unsigned __int128 x = 0;
+  together([&] { __atomic_fetch_add(&x, 1, __ATOMIC_SEQ_CST); }, [&] { x = 2; });
+  use(x);
+}
+#endif
+
 constexpr Case kCases[] = {
+#ifndef __clang__
+    {"wide_release_and_acquire", false, wide_release_and_acquire},
+    {"wide_relaxed_store", true, wide_relaxed_store},
+    {"wide_lock_free_stack_of_versions", false, wide_lock_free_stack_of_versions},
+    {"wide_arithmetic", false, wide_arithmetic},
+    {"wide_and_plain", true, wide_and_plain},
+#endif
     {"release_and_acquire", false, release_and_acquire},
     {"sequentially_consistent", false, sequentially_consistent},
     {"relaxed_store", true, relaxed_store},

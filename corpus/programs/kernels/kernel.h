@@ -27,6 +27,7 @@ inline void require(bool holds, const char* claim) {
 }
 
 #ifdef REPRISE_CHECKED
+// Volatile, so that what is read after a write is what is there: compilers may assume that nobody else wrote.
 template <class T>
 class Racy {
  public:
@@ -35,7 +36,7 @@ class Racy {
   void write(T value) { value_ = value; }
 
  private:
-  T value_;
+  volatile T value_;
 };
 #else
 template <class T>
