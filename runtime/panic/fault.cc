@@ -74,6 +74,8 @@ void on_fault(int signal, siginfo_t* info, void* raw_context) {
   report_fault(signal, *info, context);
   if (on_goroutine) report_goroutine(gp, "running", &registers);
   alarm(0);
+  // A fault comes again when the handler returns, and then ends the process; what was sent does not.
+  if (info->si_code <= 0) raise(signal);
 }
 
 void install(int signal, void (*handler)(int, siginfo_t*, void*)) {

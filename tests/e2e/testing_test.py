@@ -65,6 +65,9 @@ class Traces(unittest.TestCase):
     def test_of_a_crash(self):
         self.assert_leaves_a_trace("Fails.by_a_crash", r"(?m)^crash: ", -signal.SIGSEGV)
 
+    def test_of_a_signal_that_the_test_sends_itself(self):
+        self.assert_leaves_a_trace("Fails.by_a_signal_that_it_sends", r"(?m)^crash: ", -signal.SIGSEGV)
+
     def test_of_an_exit(self):
         self.assert_leaves_a_trace("Fails.by_an_exit", r"(?m)^exit: the body ended the process with status 3", 3)
 

@@ -7,6 +7,7 @@
 #include <reprise/panic.h>
 #include <reprise/sync.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <mutex>
 #include <string>
@@ -55,6 +56,10 @@ REPRISE_TEST(Fails, by_a_leak) {
 REPRISE_TEST(Fails, by_a_crash) {
   auto* volatile nowhere = reinterpret_cast<volatile int*>(0x1'0000'0000);
   if (overtaken()) *nowhere = 1;
+}
+
+REPRISE_TEST(Fails, by_a_signal_that_it_sends) {
+  if (overtaken()) std::raise(SIGSEGV);
 }
 
 REPRISE_TEST(Fails, by_an_exit) {
