@@ -40,20 +40,29 @@ Footprint::Pending& Footprint::pending_of(GoId goroutine) {
   return pending_.emplace_back(Pending{goroutine, {}, false, false});
 }
 
-std::optional<Transition> Footprint::executed(const Event& event) {
-  if (event.goroutine == GoId{}) return {};
+const Operation* Footprint::beginning(const Event& event) {
+  static constexpr Operation kNothingAnnounced{.op = OpKind::resume};
+  if (event.goroutine == GoId{}) return nullptr;
+  const Pending& pending = pending_of(event.goroutine);
+  if (pending.announced) return &pending.operation;
+  if (current_ == event.goroutine) return nullptr;
+  return pending.blocked ? &pending.operation : &kNothingAnnounced;
+}
+
+void Footprint::take(const Event& event) {
+  if (event.goroutine == GoId{}) return;
   Pending& pending = pending_of(event.goroutine);
-  std::optional<Transition> began;
-  if (pending.announced) {
-    began = {event.goroutine, pending.operation};
-  } else if (current_ != event.goroutine) {
-    began = {event.goroutine, operation_of({.goroutine = event.goroutine})};
-  }
   pending.announced = event.kind == Event::Kind::step;
   if (pending.announced) put(pending.operation, event.op, event.accesses, event.site);
   if (pending.announced) pending.blocked = false;
   if (event.kind == Event::Kind::block) pending.blocked = true;
   current_ = event.goroutine;
+}
+
+std::optional<Transition> Footprint::executed(const Event& event) {
+  std::optional<Transition> began;
+  if (const Operation* operation = beginning(event)) began = {event.goroutine, *operation};
+  take(event);
   return began;
 }
 

@@ -41,6 +41,10 @@ class Footprint {
   void clear();
   // The transition that must have begun before this event, if no choice began it.
   std::optional<Transition> executed(const Event& event);
+  // The same in two halves, without a copy: what must have begun before the event, null if nothing, good up to the
+  // next call; then the event itself.
+  const Operation* beginning(const Event& event);
+  void take(const Event& event);
   // The transition that begins because the candidate was chosen.
   Transition chosen(const Candidate& candidate);
   void begin(const Candidate& candidate);  // the same, for who knows it

@@ -52,6 +52,7 @@ bool GreyboxPolicy::begin_run(const RunInfo& info) {
   end_run({});  // of a run that nobody ended
   mutate();
   for (Constraint& c : constraints_) c.met = false;
+  steering_ = !constraints_.empty();
   pairs_.begin_run();
   footprint_.clear();
   priorities_.clear();
@@ -64,17 +65,21 @@ bool GreyboxPolicy::begin_run(const RunInfo& info) {
 void GreyboxPolicy::note(const KnownOperation& operation) {
   if (operation.count == 0) return;
   pairs_.happened(operation);
+  if (!steering_) return;
+  steering_ = false;
   for (Constraint& c : constraints_) {
     if (operation.place == c.pair.read) c.met = true;
+    steering_ |= !c.met;
   }
 }
 
 void GreyboxPolicy::executed(const Event& event) {
   if (event.kind == Event::Kind::spawn) starter_ = event.goroutine;
-  const auto began = footprint_.executed(event);
-  if (!began || began->operation.count == 0) return;
-  const Operation& operation = began->operation;
-  note(pairs_.known(began->goroutine, operation.op, operation.site, operation.list()));
+  const Operation* const began = footprint_.beginning(event);
+  if (began != nullptr && began->count != 0) {
+    note(pairs_.known(event.goroutine, began->op, began->site, began->list()));
+  }
+  footprint_.take(event);
 }
 
 bool GreyboxPolicy::held_back_by(const Constraint& c, Pairs::Role role) {
@@ -100,16 +105,16 @@ KnownOperation GreyboxPolicy::known(const Candidate& candidate) {
   return pairs_.known(candidate.goroutine, candidate.op, candidate.site, candidate.accesses);
 }
 
-void GreyboxPolicy::look_at(const Decision& decision) {
-  offered_.clear();
-  starter_is_ready_ = false;
+// Once every constraint is met nobody is held back, and only what is chosen needs a look.
+void GreyboxPolicy::look_at(std::span<const Candidate> candidates) {
+  offered_.resize(candidates.size());
   for (Constraint& c : constraints_) {
     c.reader_waits = false;
     c.after_write = pairs_.last_write(c.pair.object) == c.pair.write;
   }
-  for (const Candidate& candidate : decision.candidates) {
-    starter_is_ready_ |= candidate.goroutine == starter_;
-    Offered& offered = offered_.emplace_back(Offered{known(candidate), {}});
+  for (size_t n = 0; n < candidates.size(); ++n) {
+    Offered& offered = offered_[n];
+    offered.operation = known(candidates[n]);
     for (size_t i = 0; i < constraints_.size(); ++i) {
       Constraint& c = constraints_[i];
       offered.roles[i] = c.met ? Pairs::Role::none : pairs_.role(c.pair, offered.operation, c.whole);
@@ -118,16 +123,19 @@ void GreyboxPolicy::look_at(const Decision& decision) {
   }
 }
 
+bool GreyboxPolicy::starter_is_ready(std::span<const Candidate> candidates) const {
+  return std::any_of(candidates.begin(), candidates.end(), [&](const Candidate& c) { return c.goroutine == starter_; });
+}
+
 // Of those not held back if there are any.
-size_t GreyboxPolicy::highest(const Decision& decision) {
-  const auto all = decision.candidates.list();
+size_t GreyboxPolicy::highest(std::span<const Candidate> all) {
+  const bool late = late_starts_ && starter_is_ready(all);
   size_t best = all.size();
   bool best_held = true;
   uint64_t best_priority = 0;
   for (size_t i = 0; i < all.size(); ++i) {
     const uint64_t priority = priorities_.at(all[i].goroutine).of(rng_);
-    const bool too_soon = late_starts_ && starter_is_ready_ && offered_[i].operation.op == OpKind::start;
-    const bool held = too_soon || held_back(offered_[i]);
+    const bool held = (late && all[i].op == OpKind::start) || (steering_ && held_back(offered_[i]));
     if (best != all.size() && (held > best_held || (held == best_held && priority <= best_priority))) continue;
     best = i;
     best_held = held;
@@ -139,13 +147,14 @@ size_t GreyboxPolicy::highest(const Decision& decision) {
 size_t GreyboxPolicy::choose(const Decision& decision) {
   const auto all = decision.candidates.list();
   if (decision.kind != DecisionKind::run) return rng_.below(all.size());
-  look_at(decision);
-  const size_t chosen = highest(decision);
+  if (steering_) look_at(all);
+  const size_t chosen = highest(all);
   for (size_t i = 0; i < all.size(); ++i) {
     if (i == chosen || conflict(all[i].accesses, all[chosen].accesses)) priorities_.at(all[i].goroutine).drop();
   }
+  const KnownOperation operation = steering_ ? offered_[chosen].operation : known(all[chosen]);
   footprint_.begin(all[chosen]);
-  note(offered_[chosen].operation);
+  note(operation);
   return chosen;
 }
 

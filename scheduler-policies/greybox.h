@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "scheduler-policies/flat_map.h"
@@ -69,8 +70,9 @@ class GreyboxPolicy final : public StepwisePolicy {
   KnownOperation known(const Candidate& candidate);
   bool held_back(const Offered& offered) const;
   static bool held_back_by(const Constraint& c, Pairs::Role role);
-  void look_at(const Decision& decision);
-  size_t highest(const Decision& decision);
+  void look_at(std::span<const Candidate> candidates);
+  bool starter_is_ready(std::span<const Candidate> candidates) const;
+  size_t highest(std::span<const Candidate> all);
 
   // Known from all runs.
   Pairs pairs_;
@@ -85,9 +87,9 @@ class GreyboxPolicy final : public StepwisePolicy {
   bool late_starts_ = false;
   GoId starter_;                            // who started somebody last
   bool running_ = false;
-  // Of one choice.
+  bool steering_ = false;                   // a constraint is not met yet
+  // Of one choice, while steering.
   std::vector<Offered> offered_;            // by candidate
-  bool starter_is_ready_ = false;
 };
 
 }  // namespace reprise::seam

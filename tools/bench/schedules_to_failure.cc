@@ -2,7 +2,8 @@
 // papers publish.
 //
 //   reprise-bench-schedules [--seeds N] [--policy P]… [--kernel K]… [--cap N]
-//   reprise-bench-schedules --speed N    schedules a second of CPU of a test of three goroutines, over N of them
+//   reprise-bench-schedules [--policy P]… --speed N    schedules a second of CPU of a test of three goroutines, over
+//                                                      N of them
 //
 // After the table: where published means differ by three times or more, whether the same order is here, by a
 // Mann-Whitney test (normal approximation, ties at half).
@@ -207,8 +208,9 @@ double seconds_of_children() {
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
-int measure_speed(uint64_t schedules) {
+int measure_speed(const Settings& settings, uint64_t schedules) {
   for (const char* policy : {"fair", "random", "walk", "pct:3", "delay", "preemption", "pos", "surw", "greybox", "portfolio"}) {
+    if (!wanted(settings.policies, policy)) continue;
     reprise::ExploreOptions options;
     options.policy = policy;
     options.schedules = schedules;
@@ -227,7 +229,7 @@ int run(int argc, char** argv) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
     if (option == "--seeds") settings.seeds = std::strtoull(argv[i + 1], nullptr, 0);
-    else if (option == "--speed") return measure_speed(std::strtoull(argv[i + 1], nullptr, 0));
+    else if (option == "--speed") return measure_speed(settings, std::strtoull(argv[i + 1], nullptr, 0));
     else if (option == "--cap") settings.cap = std::strtoull(argv[i + 1], nullptr, 0);
     else if (option == "--policy") settings.policies.emplace_back(argv[i + 1]);
     else if (option == "--kernel") settings.kernels.emplace_back(argv[i + 1]);
