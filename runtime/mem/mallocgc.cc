@@ -209,11 +209,12 @@ uint8_t aligned_class(size_t size, size_t alignment) {
 
 void* mallocgc(size_t size, const Type* type, bool needzero) {
   if (size == 0) return &zerobase;
-  if (heap_attention.load(std::memory_order_relaxed) & kHeapMarking) [[unlikely]] pay(size);
+  const uint8_t why = heap_attention.load(std::memory_order_relaxed);
+  if (why & kHeapMarking) [[unlikely]] pay(size);
   MCache* const c = cache_here();
   const bool noscan = has_no_pointers(type);
   if (size > kMaxSmallSize) [[unlikely]] return finish(make_large(c, size, type, noscan, needzero || !noscan), size);
-  if (noscan && size < kTinyBytes) return finish(make_tiny(c, size), size);
+  if (noscan && size < kTinyBytes && (why & kHeapDebug) == 0) return finish(make_tiny(c, size), size);
   return finish(make_small(c, heap_size_class(size), type, noscan, needzero || !noscan), size);
 }
 

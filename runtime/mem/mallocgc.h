@@ -28,7 +28,7 @@ void* mallocgc_aligned(size_t size, size_t alignment, const Type* type, bool nee
 
 // Bits of heap_attention: why allocations take a way round. Written while the world is stopped.
 inline constexpr uint8_t kHeapMarking = 1;  // a cycle marks: assist is called, and new objects are black
-inline constexpr uint8_t kHeapDebug = 2;    // HeapHooks::allocated is called for each object
+inline constexpr uint8_t kHeapDebug = 2;    // HeapHooks::allocated is called for each object, and none shares a block
 extern std::atomic<uint8_t> heap_attention;
 
 // What the collector does at these points. Every function may be called from any P at once.

@@ -33,8 +33,8 @@ inline constexpr size_t kHeapArenaMaxBytes = size_t{256} << 30;
 // Words for the bits of a span, and for the types of its objects if it has few of them.
 inline constexpr size_t kMaxWordRun = 16;
 
-// What the heap knows of itself is ours, as the rest above tape::kProgramEnd.
-inline constexpr uintptr_t kHeapMetadata = 0x7ee0'0000'0000;
+// What the heap knows of itself is ours, as the rest above tape::kProgramEnd. Below lie 80 GiB of the race detector's.
+inline constexpr uintptr_t kHeapMetadata = 0x7ee8'0000'0000;
 
 // The span of each page of the arena: null for pages that are free.
 inline std::atomic<MSpan*>& span_table(size_t page) {

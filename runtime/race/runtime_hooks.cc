@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "asm/asm.h"
+#include "runtime/mem/mallocgc.h"
 #include "runtime/mem/program_malloc.h"
 #include "runtime/race/access.h"
 #include "runtime/race/detector.h"
@@ -86,6 +87,11 @@ void freed(void* block, size_t bytes) {
   look_at(task, reinterpret_cast<uint64_t>(block), looked_at, kWrite | kFree, __builtin_return_address(0));
 }
 
+// On the collected heap: in the place of a dead object, what was known of that is forgotten.
+void object_made(rt::MSpan* s, uint32_t index, size_t size) {
+  if (rt::seam_active && ready) mark_block(current_task(), s->objBase(index), size);
+}
+
 constexpr rt::RaceHooks kHooks{
     .begin_schedule = begin_schedule,
     .point = point_announced,
@@ -108,4 +114,6 @@ extern "C" void __tsan_init() {
   if (reprise::rt::race_hooks != nullptr) return;
   reprise::rt::race_hooks = &reprise::race::kHooks;
   reprise::mem::watch_heap(&reprise::race::kHeap);
+  reprise::rt::heap_hooks.allocated = reprise::race::object_made;
+  reprise::rt::heap_attention.fetch_or(reprise::rt::kHeapDebug, std::memory_order_relaxed);
 }

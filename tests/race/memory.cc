@@ -3,6 +3,9 @@
 #include <cstring>
 #include <vector>
 
+#include <reprise/gc.h>
+
+#include "runtime/mem/mallocgc.h"
 #include "tests/race/cases.h"
 
 namespace race_cases {
@@ -161,6 +164,32 @@ void a_thread_local() {
   together([] { ++errors; }, [] { ++errors; });
 }
 
+// ---- the collected heap ----
+
+int* collected() { return static_cast<int*>(reprise::rt::mallocgc(sizeof(int), nullptr, true)); }
+
+// Nothing orders the two, but the second may get the places of the first's dead objects.
+void in_the_place_of_a_dead_object() {
+  const auto some = [] {
+    for (int i = 0; i < 8; ++i) *collected() = i;
+  };
+  together(
+      [some] {
+        some();
+        reprise::gc::collect();
+        some();
+      },
+      some);
+}
+// Smaller than 16 bytes, they would share a block.
+void small_collected_objects() {
+  together([] { *collected() = 1; }, [] { *collected() = 2; }, [] { *collected() = 3; });
+}
+void one_collected_object() {
+  int* const shared = collected();
+  together([shared] { *shared = 1; }, [shared] { *shared = 2; });
+}
+
 constexpr Case kCases[] = {
     {"two_writes", true, two_writes},
     {"read_and_write", true, read_and_write},
@@ -190,6 +219,9 @@ constexpr Case kCases[] = {
     {"a_volatile", true, a_volatile},
     {"a_static", true, a_static},
     {"a_thread_local", false, a_thread_local},
+    {"in_the_place_of_a_dead_object", false, in_the_place_of_a_dead_object},
+    {"small_collected_objects", false, small_collected_objects},
+    {"one_collected_object", true, one_collected_object},
 };
 
 }  // namespace
