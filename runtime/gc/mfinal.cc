@@ -92,7 +92,10 @@ void free_special(Special* special) {
 MSpan* span_of_object(void* object) {
   const auto address = reinterpret_cast<uintptr_t>(object);
   MSpan* const s = span_of(address);
-  return s != nullptr && address < s->limit && s->isAllocated(s->objIndex(address)) ? s : nullptr;
+  if (s == nullptr || address >= s->limit) return nullptr;
+  // Bits that are being turned by a sweeper say nothing; the caller's object is alive.
+  if (s->sweepgen.load(std::memory_order_acquire) != mheap_.sweepgen.load(std::memory_order_relaxed)) return s;
+  return s->isAllocated(s->objIndex(address)) ? s : nullptr;
 }
 
 // The place of a special in a span's list, ordered by address and kind.
@@ -227,16 +230,20 @@ void gc_weak_release(WeakCell* cell) {
 }
 
 // While a cycle marks, what is handed out may have been reachable in no other way: it is shaded, as a value that is inserted.
+// The bits of a span that somebody sweeps may be half turned; if it still waits for its sweep they stand, since its sweeper needs
+// the lock first.
 void* gc_weak_get(WeakCell* cell) {
-  void* object;
-  {
+  void* object = nullptr;
+  for (bool known = false; !known;) {
     const Guard guard;
     object = cell->object;
     if (object == nullptr) return nullptr;
     const auto address = reinterpret_cast<uintptr_t>(object);
     const MSpan* const s = span_of(address);
-    const bool unswept = s->sweepgen.load(std::memory_order_acquire) != mheap_.sweepgen.load(std::memory_order_relaxed);
-    if (gc_barrier_on.load(std::memory_order_relaxed) == 0 && unswept && !s->isMarked(s->objIndex(address))) return nullptr;
+    const uint32_t behind = mheap_.sweepgen.load(std::memory_order_relaxed) - s->sweepgen.load(std::memory_order_acquire);
+    const bool marking = gc_barrier_on.load(std::memory_order_relaxed) != 0;
+    if (!marking && behind == 2 && !s->isMarked(s->objIndex(address))) return nullptr;
+    known = marking || behind != 1;
   }
   gc_barrier(nullptr, object);
   return object;
