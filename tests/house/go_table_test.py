@@ -7,7 +7,7 @@ import tree
 
 LISTED = [line.split() for line in tree.read("tests/go/go_tests.txt").splitlines()]
 README = tree.read("tests/README.md")
-SUITE = r"^(?:TEST|TEST_F|TYPED_TEST)\((\w+),\s*(\w+)\)"
+SUITE = r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST)\((\w+),\s*(\w+)\)"
 
 
 def rows(heading):
