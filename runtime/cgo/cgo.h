@@ -27,6 +27,10 @@ namespace reprise::rt {
 int32_t cgocall(int32_t (*fn)(void*), void* arg);
 void cgocallback(void (*fn)(void*), void* arg);
 
+// Where the frames of the goroutine end that is in C at `sp`, on its own stack; 0: that is no stack of C's. For whoever
+// scans stacks: what C has on its own is not looked at.
+uint64_t goroutine_above_c(uint64_t sp);
+
 // Ms that were made for foreign threads and are in use now.
 size_t foreign_ms_for_test();
 

@@ -140,7 +140,13 @@ void leave_c(CgoCall* call, void* stack) {
 
 }  // namespace
 
+uint64_t goroutine_above_c(uint64_t sp) {
+  const CgoCall* const call = call_of_stack(reinterpret_cast<const void*>(sp));
+  return call != nullptr ? reinterpret_cast<uint64_t>(call->below) : 0;
+}
+
 [[gnu::noinline]] int32_t cgocall(int32_t (*fn)(void*), void* arg) {
+  __builtin_unwind_init();  // what callers keep in registers, onto this frame: the collector sees none of C's
   G* const gp = require_goroutine("cgocall");
   uint64_t sp;
   asm("movq %%rsp, %0" : "=r"(sp));

@@ -9,6 +9,7 @@
 // system call has saved them as well (sys/blocking.h), and what its call does below is not looked at.
 //
 // Stacks of g0s hold nothing: what the runtime does on behalf of a goroutine is in the goroutine's frames, which wait for it.
+#include "runtime/cgo/cgo.h"
 #include "runtime/gc/gc.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/sched.h"
@@ -34,7 +35,8 @@ bool claim(G* gp) {
 }
 
 void scan(G* gp, uintptr_t sp, GcWork* work) {
-  const uintptr_t from = sp & ~uintptr_t{7};
+  uintptr_t from = sp & ~uintptr_t{7};
+  if (from < gp->ctx.stack_lo || from >= gp->ctx.stack_hi) from = goroutine_above_c(from);  // parked in C's code
   if (from >= gp->ctx.stack_lo && from < gp->ctx.stack_hi) {
     gc_scan_words(from, gp->ctx.stack_hi, work);
     work->scan_work += static_cast<int64_t>(gp->ctx.stack_hi - from);

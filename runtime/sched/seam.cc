@@ -254,6 +254,7 @@ void seam_set_policy_for_test(seam::Policy* policy) {
   state.policy = nullptr;
   stop_the_world();
   start_the_world(sched.gomaxprocs.load(std::memory_order_relaxed));
+  kick_sysmon();  // it sleeps a minute at a time while a policy rules, and a system call may last from now on
 }
 
 void seam_begin_schedule(uint64_t max_steps) {

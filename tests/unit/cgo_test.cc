@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <reprise/reprise.h>
+#include <reprise/gc.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "runtime/sched/sched.h"
 #include "tests/support/cgo_c.h"
 #include "tests/support/procs.h"
+#include "tests/support/schedules.h"
 
 namespace reprise {
 namespace {
@@ -327,6 +330,70 @@ TEST_P(Cgo, a_foreign_threads_callback_may_recover_and_may_call_c_again) {
   thread.join();
   EXPECT_EQ(text, "on a foreign thread");
   EXPECT_EQ(sum, 7);
+}
+
+// ---- under policies, and with the collector --------------------------------------------------------------
+
+struct Node {
+  int64_t value = 0;
+  int64_t others[6] = {};
+};
+
+// The goroutine waits for a lock in C, natively on its thread, under a policy parked on C's stack; what it
+// holds is on its own.
+void collect_while_in_c() {
+  std::mutex lock;
+  WaitGroup all;
+  std::atomic<bool> inside{false};
+  lock.lock();
+  all.add(1);
+  go([&, all]() mutable {
+    Node* const node = gc::make<Node>().get();
+    node->value = 77;
+    cgo::call([&] {
+      inside = true;
+      lock.lock();
+      lock.unlock();
+    });
+    EXPECT_EQ(node->value, 77);
+    int seen = 0;
+    call_back([&] {
+      gc::collect();
+      seen = static_cast<int>(node->value);
+    });
+    EXPECT_EQ(seen, 77);
+    all.done();
+  });
+  while (!inside) yield();
+  yield();
+  gc::collect();
+  for (int i = 0; i < 500; ++i) gc::make<Node>()->value = -1;
+  lock.unlock();
+  all.wait();
+}
+TEST(CgoCollector, what_a_goroutine_in_c_holds_is_kept) { test::under_schedules(20, collect_while_in_c); }
+
+TEST(CgoPolicies, calls_and_callbacks_hold_under_every_schedule) {
+  test::under_schedules(20, [] {
+    WaitGroup all(3);
+    int sum = 0;
+    Mutex mutex;
+    for (int g = 0; g < 3; ++g) {
+      go([&, all]() mutable {
+        for (int i = 0; i < 3; ++i) {
+          call_back([&] {
+            const std::lock_guard hold(mutex);
+            const int before = sum;
+            yield();
+            sum = before + nest(2);
+          });
+        }
+        all.done();
+      });
+    }
+    all.wait();
+    EXPECT_EQ(sum, 18);
+  });
 }
 
 }  // namespace
