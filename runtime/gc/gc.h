@@ -93,7 +93,6 @@ struct GcSeeded {
   bool no_deletion_barrier = false;
   bool no_insertion_barrier = false;
   bool no_black_allocation = false;
-  bool no_stack_rescan = false;        // goroutines run before their stacks were scanned
 };
 extern GcSeeded gc_seeded_for_test;
 // Freed objects are filled with kGcPoison. Before the first allocation.

@@ -185,7 +185,9 @@ void mark_in_steps(bool may_yield) {
     gc_state.background_credit.fetch_add(done, std::memory_order_relaxed);
     gc_flush_counts(&gcp->work);
     if (done == 0 && collect_grey()) return;
-    budget = 1 + (gc_state.scan_work.load(std::memory_order_relaxed) - gc_state.stack_work.load(std::memory_order_relaxed)) / 64;
+    const int64_t heap_work =
+        gc_state.scan_work.load(std::memory_order_relaxed) - gc_state.stack_work.load(std::memory_order_relaxed);
+    budget = 1 + std::max<int64_t>(heap_work, 0) / 64;
     if (may_yield) gosched();
   }
 }

@@ -22,6 +22,7 @@ namespace reprise::rt {
 namespace {
 
 constexpr uintptr_t kWord = sizeof(uintptr_t);
+constexpr int64_t kChunkWork = 1024;  // what looking through a chunk's bits counts for
 
 struct RootJobs {
   std::atomic<size_t> next_chunk{0};
@@ -56,27 +57,31 @@ void scan_part(const MSpan* s, uintptr_t base, uintptr_t from, uintptr_t to, GcW
 
 void visit_root(uintptr_t value, void* arg) { gc_shade(value, static_cast<GcWork*>(arg)); }
 
+constexpr int64_t kLeastJob = 64;  // bytes that a job counts for, so that a budget is spent by many empty ones, too
+
+bool one_chunk(GcWork* work) {
+  if (root_jobs.next_chunk.load(std::memory_order_relaxed) >= root_jobs.chunks) return false;
+  const size_t chunk = root_jobs.next_chunk.fetch_add(1, std::memory_order_relaxed);
+  if (chunk >= root_jobs.chunks) return false;
+  roots_scan(chunk, visit_root, work);
+  work->scan_work += kChunkWork;
+  return true;
+}
+
+bool one_block_of_specials(GcWork* work) {
+  if (root_jobs.next_specials.load(std::memory_order_relaxed) >= root_jobs.specials) return false;
+  const size_t block = root_jobs.next_specials.fetch_add(1, std::memory_order_relaxed);
+  if (block >= root_jobs.specials) return false;
+  specials_scan(block, work);
+  return true;
+}
+
 // One job; its work in bytes, 0 if there is none left.
 int64_t root_job(GcWork* work) {
   const int64_t before = work->scan_work;
-  if (root_jobs.next_chunk.load(std::memory_order_relaxed) < root_jobs.chunks) {
-    const size_t chunk = root_jobs.next_chunk.fetch_add(1, std::memory_order_relaxed);
-    if (chunk < root_jobs.chunks) {
-      roots_scan(chunk, visit_root, work);
-      work->scan_work += 1024;  // of bits
-      gc_state.stack_work.fetch_add(1024, std::memory_order_relaxed);
-      return work->scan_work - before;
-    }
-  }
-  if (root_jobs.next_specials.load(std::memory_order_relaxed) < root_jobs.specials) {
-    const size_t block = root_jobs.next_specials.fetch_add(1, std::memory_order_relaxed);
-    if (block < root_jobs.specials) {
-      specials_scan(block, work);
-      return std::max<int64_t>(work->scan_work - before, 64);
-    }
-  }
-  if (!gc_scan_some_stack(work)) return 0;
-  const int64_t done = std::max<int64_t>(work->scan_work - before, 64);
+  if (!one_chunk(work) && !one_block_of_specials(work) && !gc_scan_some_stack(work)) return 0;
+  work->scan_work = std::max(work->scan_work, before + kLeastJob);
+  const int64_t done = work->scan_work - before;
   gc_state.stack_work.fetch_add(done, std::memory_order_relaxed);
   return done;
 }

@@ -50,7 +50,6 @@ void await_other(const G* gp) {
 }
 
 void scan_or_await(G* gp, uintptr_t sp) {
-  if (gc_seeded_for_test.no_stack_rescan) return;
   if (!claim(gp)) return await_other(gp);
   GcP* const gcp = gc_p();
   scan(gp, sp, &gcp->work);

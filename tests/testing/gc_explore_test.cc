@@ -1,0 +1,181 @@
+// The collector under many schedules: small programs whose pointers move while a cycle marks, with poisoned free memory. Rules of the
+// collector are left out one by one, and the default policy finds each; with all of them there is nothing to find.
+#include <reprise/gc.h>
+
+#include <gtest/gtest.h>
+#include <reprise/chan.h>
+#include <reprise/explore.h>
+#include <reprise/go.h>
+#include <reprise/sync.h>
+
+#include "runtime/gc/gc.h"
+
+struct ExploredNode {
+  reprise::gc::Ptr<ExploredNode> left, right;
+  uint64_t value = 0x1234;
+};
+REPRISE_GC_FIELDS(ExploredNode, left, right)
+
+namespace reprise {
+namespace {
+
+using gc::make;
+using gc::Ptr;
+using Node = ExploredNode;
+constexpr uint64_t kAlive = 0x1234;
+
+template <class F>
+[[gnu::noinline]] auto apart(F f) {
+  return f();
+}
+
+void collect_beside(WaitGroup& done) {
+  done.add(1);
+  go([done]() mutable {
+    gc::collect();
+    done.done();
+  });
+}
+
+// The mutator takes a node out of a field while its own stack has been looked at and the field has not.
+void takes_out_of_a_field() {
+  Ptr<Node> box = apart([] {
+    Ptr<Node> made = make<Node>();
+    made->left = make<Node>();
+    made->left->left = make<Node>();
+    return made;
+  });
+  WaitGroup done;
+  collect_beside(done);
+  yield();
+  Node* const taken = apart([&] { return box->left->left.get(); });
+  yield();
+  apart([&] { box->left->left = nullptr; });
+  yield();
+  done.wait();
+  expect(taken->value == kAlive, "a node that a stack holds was freed");
+}
+
+// A node wanders between fields, never in fewer than one.
+void wanders_between_fields() {
+  Ptr<Node> box = make<Node>();
+  apart([&] { box->left = make<Node>(); });
+  WaitGroup done;
+  collect_beside(done);
+  for (int i = 0; i < 3; ++i) {
+    yield();
+    apart([&] { box->right = box->left; });
+    yield();
+    apart([&] { box->left = nullptr; });
+    yield();
+    apart([&] {
+      box->left = box->right;
+      box->right = nullptr;
+    });
+  }
+  done.wait();
+  expect(apart([&] { return box->left->value; }) == kAlive, "a node that a field leads to was freed");
+}
+
+// A goroutine hands a node over that only its stack had.
+void stores_what_its_stack_alone_had() {
+  Ptr<Node> box = apart([] { return make<Node>(); });
+  WaitGroup done;
+  collect_beside(done);
+  done.add(1);
+  go([&box, done]() mutable {
+    // By a raw pointer: a Ptr that is set to null would be a deletion.
+    Node* volatile mine = apart([] { return make<Node>().get(); });
+    yield();
+    apart([&] { box->left = mine; });
+    mine = nullptr;
+    yield();
+    done.done();
+  });
+  yield();
+  done.wait();
+  gc::collect();
+  expect(apart([&] { return box->left->value; }) == kAlive, "a node that was handed over was freed");
+}
+
+void makes_nodes_during_a_cycle() {
+  WaitGroup done;
+  collect_beside(done);
+  yield();
+  Ptr<Node> list;
+  for (int i = 0; i < 4; ++i) {
+    Ptr<Node> head = make<Node>();
+    head->left = list;
+    list = head;
+    yield();
+  }
+  done.wait();
+  for (Node* node = list.get(); node != nullptr; node = node->left.get()) {
+    expect(node->value == kAlive, "a node that was made during the cycle was freed");
+  }
+}
+
+void weak_pointers_are_read() {
+  gc::Weak<Node> weak;
+  Ptr<Node> box = make<Node>();
+  apart([&] {
+    box->left = make<Node>();
+    weak = gc::Weak<Node>(box->left);
+  });
+  WaitGroup done;
+  collect_beside(done);
+  yield();
+  apart([&] { box->left = nullptr; });
+  yield();
+  const Ptr<Node> again = weak.get();
+  yield();
+  done.wait();
+  if (again) expect(again->value == kAlive, "a node that a weak pointer gave was freed");
+}
+
+struct Program {
+  const char* name;
+  void (*body)();
+};
+constexpr Program kPrograms[] = {{"takes_out_of_a_field", takes_out_of_a_field},
+                                 {"wanders_between_fields", wanders_between_fields},
+                                 {"stores_what_its_stack_alone_had", stores_what_its_stack_alone_had},
+                                 {"makes_nodes_during_a_cycle", makes_nodes_during_a_cycle},
+                                 {"weak_pointers_are_read", weak_pointers_are_read}};
+
+class GcExplore : public testing::Test {
+ protected:
+  void SetUp() override { rt::gc_poison_for_test(true); }
+  void TearDown() override {
+    rt::gc_seeded_for_test = {};
+    rt::gc_poison_for_test(false);
+  }
+  static Exploration explored(void (*body)(), uint64_t schedules) {
+    return explore({.schedules = schedules, .name = "gc"}, body);
+  }
+};
+
+TEST_F(GcExplore, nothing_is_found_in_20000_schedules) {
+  for (const Program& program : kPrograms) {
+    const Exploration result = explored(program.body, 4000);
+    EXPECT_EQ(result.schedules, 4000u) << program.name;
+    EXPECT_FALSE(result.failure.has_value()) << program.name << ": " << result.failure->message << result.failure->report;
+  }
+}
+
+TEST_F(GcExplore, missing_deletion_barrier_is_found) {
+  rt::gc_seeded_for_test.no_deletion_barrier = true;
+  EXPECT_TRUE(explored(takes_out_of_a_field, 4000).failure.has_value());
+}
+
+// With the barrier a new node is also shaded as the value that make() assigns; it need not be.
+TEST_F(GcExplore, new_nodes_are_safe_by_being_black_and_found_missing_if_they_are_not) {
+  rt::gc_seeded_for_test.no_deletion_barrier = true;
+  rt::gc_seeded_for_test.no_insertion_barrier = true;
+  EXPECT_FALSE(explored(makes_nodes_during_a_cycle, 4000).failure.has_value());
+  rt::gc_seeded_for_test.no_black_allocation = true;
+  EXPECT_TRUE(explored(makes_nodes_during_a_cycle, 4000).failure.has_value());
+}
+
+}  // namespace
+}  // namespace reprise
