@@ -112,10 +112,7 @@ void die_of_panics(const G* gp) {
   die({"panic: ", all, seam::Outcome::Kind::panic, {panic->pcs, panic->frames}});
 }
 
-void deadlock() {
-  const std::string_view message = num_goroutine() == 0
-                                        ? "no goroutines (main called goexit) - deadlock!"
-                                        : "all goroutines are asleep - deadlock!";
+[[noreturn]] static void die_asleep(std::string_view message) {
   std::fflush(stdout);
   begin_dying(message);
   report_text("fatal error: ");
@@ -123,6 +120,16 @@ void deadlock() {
   report_text("\n");
   report_all(nullptr);
   end_dying(seam::Outcome::Kind::deadlock, message);
+}
+
+void deadlock() {
+  die_asleep(num_goroutine() == 0 ? "no goroutines (main called goexit) - deadlock!" : "all goroutines are asleep - deadlock!");
+}
+
+void partial_deadlock() {
+  constexpr std::string_view kMessage = "goroutines wait for each other's locks - deadlock!";
+  tell_explorer(seam::Outcome::Kind::deadlock, kMessage);
+  die_asleep(kMessage);
 }
 
 void stack_overflow(G* gp, const Registers* at) {

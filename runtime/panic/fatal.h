@@ -10,6 +10,8 @@ namespace reprise::rt {
 
 // All goroutines are asleep: each with its wait reason and stack. g0.
 [[noreturn]] void deadlock();
+// Some goroutines wait for ever, while others could go on. g0.
+[[noreturn]] void partial_deadlock();
 // A goroutine ran out of its stack; `at` is where, null for its saved context. Any stack but that one.
 [[noreturn]] void stack_overflow(G* gp, const Registers* at = nullptr);
 

@@ -5,12 +5,14 @@
 #include "runtime/sched/schedules.h"
 
 #include "runtime/gc/gc.h"
+#include "runtime/boot/boot.h"
 #include "runtime/panic/fatal.h"
 #include "runtime/sched/counted.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
+#include "runtime/seam/fault_set.h"
 #include "runtime/sim/sim.h"
 #include "runtime/time/clock.h"
 
@@ -80,6 +82,12 @@ ScheduleEnd run_schedule(void (*fn)(void*), void* arg, uint64_t max_steps) {
   newproc(fn, arg, nullptr, {.maker = &kBody});
   gopark(commit_wait, nullptr, WaitReason::none);
   return {seam_step(), num_goroutine() - 1, timers_pending()};
+}
+
+bool ends_when_stuck() {
+  if (schedule_hooks.dying != nullptr) return true;
+  const stage::Table* const table = stage_table();
+  return seam_active && table != nullptr && (table->control->options & seam::kEndsStuck) != 0;
 }
 
 void die_of_deadlock() {

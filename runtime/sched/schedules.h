@@ -43,6 +43,10 @@ ScheduleEnd run_schedule(void (*fn)(void*), void* arg, uint64_t max_steps);
 // Prints every goroutine and ends the process, as the runtime does when all are asleep.
 [[noreturn]] void die_of_deadlock();
 
+// Whether goroutines that can never run again end the run though others go on: explorations and the runs of
+// `reprise fuzz`, and what replays them. Everywhere else the program does what it does.
+bool ends_when_stuck();
+
 // ---- for the scheduler ----
 // The explorer waits: what runs belongs to a schedule. Any stack.
 bool schedule_runs();

@@ -18,10 +18,14 @@
 #include <atomic>
 #include <cerrno>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "runtime/panic/fatal.h"
+#include "runtime/sched/idle.h"
 #include "runtime/sched/lock.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sched/seam.h"
 #include "runtime/sys/syscall.h"
 #include "runtime/time/clock.h"
 #include "runtime/time/timer.h"
@@ -88,8 +92,19 @@ void expire(void* arg, uint64_t, int64_t) {
   if (ours) goready(w->gp);
 }
 
+// Of the goroutine that is about to park. Under a policy one runs at a time.
+constinit bool for_ever = false;
+
+// The goroutine waits by now. Where nobody else goes on either, the scheduler says so in its own words.
+bool park_for_ever(G*, void* lock) {
+  static_cast<Lock*>(lock)->unlock();
+  if (ready_size() != 0 || timers_pending() || netpoll_waiting()) partial_deadlock();
+  return true;
+}
+
 Parked park_goroutine(const void* key, bool (*still)(const void*), const void* arg,
                       WaitReason reason, const Deadline* deadline) {
+  const bool last = std::exchange(for_ever, false);
   Waiter w;
   w.key = key;
   w.gp = curg();
@@ -110,7 +125,11 @@ Parked park_goroutine(const void* key, bool (*still)(const void*), const void* a
     return wanted ? Parked::timed_out : Parked::not_needed;
   }
   bucket.append(&w);
-  goparkunlock(&bucket.lock, reason);
+  if (__builtin_expect(last, 0)) {
+    gopark(park_for_ever, &bucket.lock, reason);
+  } else {
+    goparkunlock(&bucket.lock, reason);
+  }
   if (timer) timer_stop(&*timer);
   return w.timed_out ? Parked::timed_out : Parked::woken;
 }
@@ -229,6 +248,8 @@ Parked park(const void* key, bool (*still)(const void*), const void* arg, WaitRe
   return on_goroutine() ? park_goroutine(key, still, arg, reason, deadline)
                         : park_thread(key, still, arg, deadline);
 }
+
+void next_park_is_for_ever() { for_ever = true; }
 
 size_t unpark(const void* key, size_t count) {
   Bucket& bucket = bucket_of(key);

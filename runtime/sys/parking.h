@@ -46,6 +46,10 @@ Parked park(const void* key, WaitReason reason, const Deadline* deadline, const 
               deadline);
 }
 
+// The next park() of this goroutine lets nobody of a ring of waiters ever run again: ends the run if others go on.
+// REQUIRES: ends_when_stuck().
+void next_park_is_for_ever();
+
 // Wakes up to `count` waiters; returns how many.
 size_t unpark(const void* key, size_t count);
 inline constexpr size_t kAllWaiters = SIZE_MAX;

@@ -15,8 +15,10 @@
 #include <threads.h>
 
 #include <cerrno>
+#include <optional>
 
 #include "runtime/race/race.h"
+#include "runtime/sched/schedules.h"
 #include "runtime/sys/interpose.h"
 
 namespace reprise::rt {
@@ -42,23 +44,70 @@ bool owned(const pthread_mutex_t* m) {
   return type == PTHREAD_MUTEX_RECURSIVE_NP || type == PTHREAD_MUTEX_ERRORCHECK_NP;
 }
 
+// Written by the holder, and compared with their own id by others, to whom any other id is the same:
+// relaxed.
+std::atomic_ref<int> owner_of(pthread_mutex_t* m) {
+  return std::atomic_ref<int>(m->__data.__owner);
+}
+
+// Who waits for which mutex without a limit, under a policy: one runs at a time. On their stacks.
+struct Waiting {
+  uint32_t who;
+  pthread_mutex_t* mutex;
+  Waiting* next;
+};
+constinit Waiting* waiting = nullptr;
+
+class WaitsFor {
+ public:
+  WaitsFor(uint32_t self, pthread_mutex_t* m) : entry_{self, m, waiting} { waiting = &entry_; }
+  ~WaitsFor() {
+    Waiting** at = &waiting;
+    while (*at != &entry_) at = &(*at)->next;
+    *at = entry_.next;
+  }
+  WaitsFor(const WaitsFor&) = delete;
+  WaitsFor& operator=(const WaitsFor&) = delete;
+
+  // Whether the holder waits for a mutex whose holder waits, and so on, back to this one. POSIX leaves the unlocking
+  // to the holder alone, so none of them ever goes on: all others of the ring are in acquire(), without a limit.
+  // Whoever was woken and has not taken its mutex yet is in the ring only if another holds that by now.
+  bool closes_ring() const {
+    const Waiting* at = &entry_;
+    for (size_t steps = 0; at != nullptr && steps < kLongestRing; ++steps) {
+      const auto holder = static_cast<uint32_t>(owner_of(at->mutex).load(std::memory_order_relaxed));
+      if (holder == entry_.who) return true;
+      at = entry_of(holder);
+    }
+    return false;
+  }
+
+ private:
+  static constexpr size_t kLongestRing = 1000;
+
+  static const Waiting* entry_of(uint32_t who) {
+    const Waiting* at = who != 0 ? waiting : nullptr;
+    while (at != nullptr && at->who != who) at = at->next;
+    return at;
+  }
+
+  Waiting entry_;
+};
+
 // Drepper's mutex. 0, or ETIMEDOUT.
 int acquire(pthread_mutex_t* m, const Deadline* deadline) {
   const auto word = word_of(m);
   int free = 0;
   if (word.compare_exchange_strong(free, 1, std::memory_order_acquire)) return 0;
+  std::optional<WaitsFor> waits;
+  if (deadline == nullptr && on_goroutine() && ends_when_stuck()) waits.emplace(lock_owner_id(), m);
   while (word.exchange(2, std::memory_order_acquire) != 0) {
+    if (waits && waits->closes_ring()) next_park_is_for_ever();
     const Parked end = park(m, WaitReason::pthread_lock, deadline,
                             [word] { return word.load(std::memory_order_relaxed) == 2; });
     if (end == Parked::timed_out) return ETIMEDOUT;
   }
   return 0;
-}
-
-// Written by the holder, and compared with their own id by others, to whom any other id is the same:
-// relaxed.
-std::atomic_ref<int> owner_of(pthread_mutex_t* m) {
-  return std::atomic_ref<int>(m->__data.__owner);
 }
 
 void taken(pthread_mutex_t* m, uint32_t self) {

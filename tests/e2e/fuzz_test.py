@@ -165,6 +165,19 @@ class Reports(Fuzz):
         self.assert_found(done, r"^hang: ")
         self.assertIn("spin_until_told", done.stdout)
 
+    def test_goroutines_that_wait_for_each_others_locks_end_the_run_though_main_goes_on(self):
+        pair = os.path.join(BUILD, "stuck_pair")
+        done = self.fuzz("--schedules", "2000", "--", pair)
+        self.assert_found(done, r"^deadlock: goroutines wait for each other's locks")
+        self.assertEqual(len(re.findall(r"\[pthread lock\]:", done.stdout)), 2, done.stdout)
+        words = [REPRISE, "shrink", self.traces()[0], "-o", "small.rpz"]
+        shrunk = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, cwd=self.folder)
+        self.assertRegex(shrunk.stderr, r"deadlock: goroutines wait for each other's locks.*: 1 preemption, 0 other")
+        words = [REPRISE, "replay", "--times", "5", "small.rpz"]
+        again = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, cwd=self.folder)
+        self.assertEqual(again.returncode, 2, again.stderr)
+        self.assertEqual(self.fuzz("--schedules", "300", "--", pair, "fixed").returncode, 0)
+
     def test_a_livelock_is_bounded_by_steps(self):
         done = self.fuzz("--max-steps", "40", "--schedules", "100", "--", program("token_ring_fixed"))
         self.assert_found(done, r"^livelock: ")

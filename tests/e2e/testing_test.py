@@ -58,6 +58,12 @@ class Traces(unittest.TestCase):
         explained = self.reprise("explain", trace).stdout
         self.assertRegex(explained, r"(?m)^Cycle: G\d+ -> G\d+ -> G\d+$")
 
+    def test_of_a_ring_of_locks_while_others_go_on(self):
+        _, small, trace = self.assert_leaves_a_trace("Fails.by_a_ring_of_locks_while_others_go_on",
+                                                     r"(?m)^deadlock: goroutines wait for each other's locks", 2)
+        self.assertEqual(small.count("[pthread lock]:"), 2)
+        self.assertRegex(self.reprise("explain", trace).stdout, r"(?m)^Cycle: G\d+ -> G\d+ -> G\d+$")
+
     def test_of_a_leak(self):
         _, small, _ = self.assert_leaves_a_trace("Fails.by_a_leak", r"(?m)^leak: 1 goroutines wait", 2)
         self.assertIn("[chan send]", small)

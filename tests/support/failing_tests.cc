@@ -1,5 +1,6 @@
 // Tests that fail, one for each way in which a schedule can: what tests/e2e/testing_test.py runs from outside.
 #include <gtest/gtest.h>
+#include <reprise/atomic.h>
 #include <reprise/chan.h>
 #include <reprise/go.h>
 #include <reprise/gtest.h>
@@ -7,6 +8,7 @@
 #include <reprise/panic.h>
 #include <reprise/sync.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <mutex>
@@ -46,6 +48,26 @@ REPRISE_TEST(Fails, by_a_deadlock) {
   go([&, lock_in_order]() mutable { lock_in_order(a, b); });
   go([&, lock_in_order]() mutable { lock_in_order(b, a); });
   both.wait();
+}
+
+REPRISE_TEST(Fails, by_a_ring_of_locks_while_others_go_on) {
+  std::mutex a, b;
+  WaitGroup both(2);
+  const auto take = [](std::mutex& first, std::mutex& second, WaitGroup done) {
+    {
+      const std::lock_guard hold(first);
+      const std::lock_guard too(second);
+    }
+    done.done();
+  };
+  go([&a, &b, take, both] { take(a, b, both); });
+  go([&a, &b, take, both] { take(b, a, both); });
+  Atomic<bool> over{false};
+  go([&over, both]() mutable {
+    both.wait();
+    over.store(true);
+  });
+  while (!over.load()) sleep_for(std::chrono::milliseconds(1));
 }
 
 REPRISE_TEST(Fails, by_a_leak) {

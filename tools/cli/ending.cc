@@ -35,7 +35,7 @@ Ending told(const trace::Observation& seen) {
   switch (seen.outcome) {
     case seam::Outcome::Kind::ok: return {};
     case seam::Outcome::Kind::failed: return {Ending::Kind::status, seen.exit_status, seen.message};
-    case seam::Outcome::Kind::deadlock: return {Ending::Kind::deadlock, 0, ""};
+    case seam::Outcome::Kind::deadlock: return {Ending::Kind::deadlock, 0, seen.message};
     case seam::Outcome::Kind::panic: return {Ending::Kind::panic, 0, seen.message};
     default: return {Ending::Kind::fatal, 0, seen.message};
   }
@@ -54,7 +54,7 @@ std::string Ending::text() const {
     case Kind::signal: return describe(W_EXITCODE(0, code));
     case Kind::panic: return "panic: " + message;
     case Kind::fatal: return "fatal error: " + message;
-    case Kind::deadlock: return "deadlock: all goroutines are asleep";
+    case Kind::deadlock: return "deadlock: " + message.substr(0, message.find(" - deadlock!"));
     case Kind::stopped: return "stopped by Reprise: " + message;
   }
   return {};

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "runtime/seam/fault_set.h"
 #include "scheduler-policies/rng.h"
 #include "tools/cli/outcome.h"
 #include "tools/fuzz/report.h"
@@ -197,7 +198,7 @@ ServerOptions Campaign::server_options(uint64_t seed) const {
   options.seed = seed;
   options.max_steps = plan_.options.max_steps;
   options.slice_ns = cli::kSliceMicroseconds * 1000;
-  options.control_options = cli::world_control(plan_.options);
+  options.control_options = cli::world_control(plan_.options) | seam::kEndsStuck;
   options.tape_bytes = plan_.options.tape_mib << 20;
   options.timeout_ns = cli::nanoseconds(plan_.options.timeout_s);
   options.spin_ns = options.timeout_ns;

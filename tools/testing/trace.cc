@@ -152,7 +152,7 @@ std::string last_line(std::string text) {
 // What the runtime or repeat_recorded() prints of such a failure.
 std::string words_of(const Failure& failure) {
   switch (failure.kind) {
-    case FailureKind::deadlock: case FailureKind::leak: return "all goroutines are asleep";
+    case FailureKind::leak: return "all goroutines are asleep";
     case FailureKind::race: return "DATA RACE";
     case FailureKind::crash: case FailureKind::exited: return "";
     default: return failure.message.substr(0, failure.message.find('\n'));
