@@ -89,7 +89,7 @@ class Finds(Fuzz):
         self.assertEqual(shrunk.returncode, 0, shrunk.stderr)
         words = [REPRISE, "replay", os.path.join(self.folder, "small.rpz")]
         again = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S)
-        self.assertEqual(again.returncode, 66, again.stderr)
+        self.assertIn(again.returncode, (66, 2), again.stderr)  # 2: what raced panicked too, for want of the value
         self.assertIn("WARNING: DATA RACE", again.stderr)
 
     def test_no_data_race_in_the_twin(self):
