@@ -229,7 +229,8 @@ template <class T>
 struct reprise::Pointers<reprise::gc::Ptr<T>> {
   static constexpr bool conservative = false;
   static constexpr size_t ptrdata = sizeof(void*);
-  static constexpr uint8_t mask[] = {1};
+  static constexpr uint8_t one = 1;
+  static constexpr const uint8_t* mask = &one;
 };
 
 #define REPRISE_GC_ADD(T, field) made.template add<std::remove_cv_t<decltype(T::field)>>(__builtin_offsetof(T, field));
