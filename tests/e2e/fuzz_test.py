@@ -79,7 +79,7 @@ class Finds(Fuzz):
     # In the checked flavour, where each access is a scheduling point.
     # Nothing but a race counts here.
     def test_a_data_race_if_nothing_else_is_asked_for(self):
-        words = ("--fail-when", "race", "--schedules", "2000", "--", program("go_bugs_checked"))
+        words = ("--jobs", "1", "--fail-when", "race", "--schedules", "2000", "--", program("go_bugs_checked"))
         done = self.fuzz(*words, "double_checked")
         self.assert_found(done, r"^race: data race\n  where:   \w+ at kernel\.h:\d+, Previous \w+ at kernel\.h:\d+")
         self.assertIn("WARNING: DATA RACE", done.stdout)
@@ -110,7 +110,7 @@ class Simulated(Fuzz):
     # Server and clients are goroutines of the program, which knows no more of the bug than that a counter ends
     # wrong. Found within 265 schedules with each of nine seeds.
     def test_the_lost_update_of_kvd_on_a_network_of_its_own(self):
-        done = self.fuzz("--world", "simulated", "--schedules", "4000", "--", program("kvd_libc"))
+        done = self.fuzz("--jobs", "1", "--world", "simulated", "--schedules", "4000", "--", program("kvd_libc"))
         self.assert_found(done, r"^exit: exited with 1: kvd: n = 1")
         trace = self.traces()[0]
         shrunk = self.again("shrink", trace, "-o", "small.rpz")
@@ -167,7 +167,7 @@ class Reports(Fuzz):
 
     def test_goroutines_that_wait_for_each_others_locks_end_the_run_though_main_goes_on(self):
         pair = os.path.join(BUILD, "stuck_pair")
-        done = self.fuzz("--schedules", "2000", "--", pair)
+        done = self.fuzz("--jobs", "1", "--schedules", "2000", "--", pair)
         self.assert_found(done, r"^deadlock: goroutines wait for each other's locks")
         self.assertEqual(len(re.findall(r"\[pthread lock\]:", done.stdout)), 2, done.stdout)
         words = [REPRISE, "shrink", self.traces()[0], "-o", "small.rpz"]
