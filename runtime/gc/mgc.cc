@@ -248,6 +248,7 @@ void run_cycle(bool may_yield) {
 void driver(void*) {
   run_cycle(true);
   finalizers_start();
+  bgscavenge_start();
   wake_waiters();
   gc_state.goroutines.fetch_sub(1, std::memory_order_release);
 }

@@ -10,7 +10,7 @@
 namespace reprise::rt {
 
 // The reference's _panic. On the goroutine's chain above what deferred before it; owned by the chain.
-struct PanicRecord : detail::Record {
+struct PanicRecord : reprise::detail::Record {
   enum class State : uint8_t {
     running,    // deferred calls may recover it
     aborted,    // a deferred call panicked in its turn, or called goexit: that one goes on
@@ -20,7 +20,7 @@ struct PanicRecord : detail::Record {
   static constexpr size_t kMaxFrames = 64;
 
   State state = State::running;
-  std::shared_ptr<const detail::PanicInfo> info;
+  std::shared_ptr<const reprise::detail::PanicInfo> info;
   size_t frames = 0;
   uint64_t pcs[kMaxFrames];  // return addresses where it began, innermost first
 };

@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
-#include <reprise/go.h>
 #include <reprise/chan.h>
+#include <reprise/go.h>
+#include <reprise/mem.h>
 #include <reprise/os.h>
 #include <reprise/sync.h>
+#include <reprise/time.h>
 
 #include <memory>
 #include <thread>
@@ -79,6 +81,18 @@ TEST_F(Gc, object_that_nothing_points_to_is_freed) {
   const Weak<Node> weak = apart([] { return Weak<Node>(make<Node>()); });
   collect();
   EXPECT_FALSE(alive(weak));
+}
+
+// By the scavenger, whom nobody waits for. Poison would touch what dies.
+TEST_F(Gc, pages_of_what_died_go_back_to_the_system) {
+  rt::gc_poison_for_test(false);
+  apart([] {
+    const Ptr<std::byte> large = gc::make_array<std::byte>(64 << 20);
+    for (size_t i = 0; i < 64 << 20; i += 4096) large[i] = std::byte{1};
+  });
+  const uint64_t before = mem_stats().heap_released;
+  collect();
+  while (mem_stats().heap_released < before + (32 << 20)) sleep_for(std::chrono::milliseconds(1));
 }
 
 TEST_F(Gc, raw_pointer_on_a_stack_keeps_its_object) {

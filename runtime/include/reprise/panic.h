@@ -88,7 +88,7 @@ class Panic {
 };
 
 namespace rt {
-[[noreturn]] void gopanic_with(std::shared_ptr<const detail::PanicInfo> info);
+[[noreturn]] void gopanic_with(std::shared_ptr<const reprise::detail::PanicInfo> info);
 }
 
 // A new panic with this value: text, a number, an exception, or anything that can be copied. Does not
