@@ -48,7 +48,7 @@ struct GcState {
   std::atomic<int64_t> revise_at{0};       // heap_live at which the ratio is computed anew
 
   std::atomic<int32_t> dedicated_needed{0};
-  double fractional_goal = 0;
+  std::atomic<double> fractional_goal{0};  // relaxed: Ps look at it while it is set
   int64_t mark_start_ns = 0;               // native mode
   std::atomic<int32_t> marking_now{0};     // workers and assists between two looks for work
 };

@@ -18,7 +18,7 @@
 #include <cstdint>
 
 #include "runtime/mem/mheap.h"
-#include "runtime/seam/tape.h"
+#include "runtime/mem/stack.h"
 
 namespace reprise::rt {
 
@@ -27,9 +27,8 @@ extern std::atomic<uint8_t> gc_barrier_on;
 
 // A pointer at that address is found by scanning a stack or a collected object.
 inline bool gc_scanned_place(const void* slot) {
-  constexpr uintptr_t kStacksEnd = 0x7c00'0000'0000;
   const auto at = reinterpret_cast<uintptr_t>(slot);
-  return at - tape::kStackArena < kStacksEnd - tape::kStackArena || in_heap_arena(at);
+  return at - kStacks < kStacksEnd - kStacks || in_heap_arena(at);
 }
 
 // Both are null or anywhere; only objects of the collected heap are shaded.

@@ -67,7 +67,7 @@ bool want_to_stop(WorkerMode mode, P* pp, int64_t begun_ns) {
   if (mode == WorkerMode::dedicated) return false;
   if (mode == WorkerMode::idle) return !runqempty(pp) || sched.global_size.load(std::memory_order_relaxed) != 0;
   const int64_t now = monotonic_ns();
-  const auto share = static_cast<double>(now - gc_state.mark_start_ns) * gc_state.fractional_goal;
+  const auto share = static_cast<double>(now - gc_state.mark_start_ns) * gc_state.fractional_goal.load(std::memory_order_relaxed);
   return static_cast<double>(static_cast<GcP*>(pp->gc)->fractional_ns + now - begun_ns) > 1.2 * share;
 }
 
@@ -124,10 +124,11 @@ bool take_dedicated() {
 }
 
 bool fraction_left(const P* pp) {
-  if (gc_state.fractional_goal == 0) return false;
+  const double goal = gc_state.fractional_goal.load(std::memory_order_relaxed);
+  if (goal == 0) return false;
   const int64_t passed = monotonic_ns() - gc_state.mark_start_ns;
   return static_cast<double>(static_cast<const GcP*>(pp->gc)->fractional_ns) <
-         static_cast<double>(passed) * gc_state.fractional_goal;
+         static_cast<double>(passed) * goal;
 }
 
 G* as(P* pp, WorkerMode mode) {
@@ -187,7 +188,7 @@ G* gc_find_idle_worker(P* pp) {
 void gc_start_workers(int32_t procs) {
   const WorkerPlan plan = plan_workers(procs);
   gc_state.dedicated_needed.store(plan.dedicated, std::memory_order_relaxed);
-  gc_state.fractional_goal = plan.fractional;
+  gc_state.fractional_goal.store(plan.fractional, std::memory_order_relaxed);
   gc_state.goroutines.fetch_add(procs, std::memory_order_relaxed);
   for (int32_t i = 0; i < procs; ++i) {
     newproc(worker, nullptr, nullptr,

@@ -39,24 +39,16 @@ struct Chunk {
 
 constinit Lock pool_lock{LockRank::stack_pool};
 Chunk chunks[kStackClasses];                    // pool_lock
-uint64_t arena_next = tape::kStackArena;        // pool_lock
+uint64_t arena_next = kStacks;                  // pool_lock
 size_t protected_count = 0;                     // pool_lock
 StackGuard guard_kind = StackGuard::protect;    // boot
 
 size_t slot_bytes(int size_class) { return stack_class_bytes(size_class) + kStackGuardBytes; }
 
-// Under a sanitizer the fixed arena may belong to its shadow; the addresses do not matter there.
-#ifdef REPRISE_SANITIZED
-constexpr bool kFixed = false;
-#else
-constexpr bool kFixed = true;
-#endif
-
 uint64_t map_chunk(size_t bytes) {
-  if (kFixed && bytes > tape::kProgramArena - arena_next) throw_("out of memory (goroutine stacks)");
-  void* const want = kFixed ? reinterpret_cast<void*>(arena_next) : nullptr;
-  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (kFixed ? MAP_FIXED_NOREPLACE : 0);
-  void* const got = mmap(want, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (bytes > kStacksEnd - arena_next) throw_("out of memory (goroutine stacks)");
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+  void* const got = mmap(reinterpret_cast<void*>(arena_next), bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0);
   if (got == MAP_FAILED) throw_("out of memory (goroutine stacks)");
   arena_next += bytes;
   return reinterpret_cast<uint64_t>(got);

@@ -1,7 +1,7 @@
 // Goroutine stacks: address space reserved, pages committed on touch, a guard below each.
 //
 // C++ keeps pointers into stacks, so a stack cannot move: it grows by being touched, up to what was
-// reserved. Stacks lie one after another in a fixed arena (tape::kStackArena), so that a goroutine's
+// reserved. Stacks lie one after another in a fixed arena (kStacks), so that a goroutine's
 // addresses are the same in every run of the same schedule.
 //
 // Sizes are powers of two from 256 KiB. Memory is never unmapped: a goroutine's G lies at the top of
@@ -13,7 +13,17 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/seam/tape.h"
+
 namespace reprise::rt {
+
+// Where stacks lie, and nothing else. Under a sanitizer the arena of controlled runs belongs to its shadow or its
+// malloc; there it is behind the collected heap.
+#ifdef REPRISE_SANITIZED
+inline constexpr uint64_t kStacks = 0x7e90'0000'0000, kStacksEnd = 0x7ec0'0000'0000;
+#else
+inline constexpr uint64_t kStacks = tape::kStackArena, kStacksEnd = tape::kProgramArena;
+#endif
 
 inline constexpr size_t kStackDefaultBytes = 256 << 10;
 inline constexpr size_t kStackMainBytes = 8 << 20;
