@@ -3,7 +3,8 @@
 // tools/link/runtime_text.py gives the runtime's archives a text section of their own, inline functions
 // included, so that its bounds tell the two apart. Everything else in the executable is the program's: its
 // sources, static libraries that it links, entries of the linkage table (one jump each, since programs
-// are bound at once). libc, libstdc++, libgcc and all other shared libraries are foreign: a goroutine in the
+// are bound at once). The runtime calls libraries past that table (-fno-plt): an entry on the way from the middle of
+// mallocgc to memset would be taken for the program's. libc, libstdc++, libgcc and all other shared libraries are foreign: a goroutine in the
 // middle of malloc, of the unwinder or of a FILE is not interrupted. A program without a dynamic linker
 // has libc in its own text, and is left alone altogether.
 #include "runtime/signal/user_text.h"
