@@ -3,13 +3,14 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.environ["REPRISE_SOURCE"], "tools", "bench"))
-from harness import cases, programs, rows, stats  # noqa: E402
+from harness import cases, programs, rows, servers, stats  # noqa: E402
 
 
 class Statistics(unittest.TestCase):
@@ -43,6 +44,25 @@ class Parser(unittest.TestCase):
                      '{"ops":1,"ns":0,"cpu_ns":1}', '{"ops":1,"ns":1,"cpu_ns":-1}', "wrong result: ring"):
             with self.subTest(line), self.assertRaises(programs.Broken):
                 cases.parse_sample(line)
+
+
+class Servers(unittest.TestCase):
+    def test_what_wrk_says_is_read_in_any_unit(self):
+        self.assertEqual(servers.parse_wrk("  93281 requests in 2.10s, 7.65MB read\nRequests/sec:  44419"), (93281, 2.1))
+        self.assertEqual(servers.parse_wrk("  10 requests in 500.00ms, 1KB read")[1], 0.5)
+
+    def test_a_run_of_wrk_with_errors_is_no_figure(self):
+        for text in ("", "  10 requests in 1.00s, 1KB read\n  Socket errors: connect 1, read 0, write 0, timeout 0",
+                     "  10 requests in 1.00s, 1KB read\n  Non-2xx or 3xx responses: 3"):
+            with self.subTest(text), self.assertRaises(programs.Broken):
+                servers.parse_wrk(text)
+
+    def test_the_clock_of_another_process_counts_its_work(self):
+        with subprocess.Popen([sys.executable, "-c", "for i in range(3000000): pass\nprint(flush=True)\ninput()"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            self.assertGreater(servers.process_cpu_ns(process.pid), 0)
+            process.communicate(b"\n")
 
 
 class Reports(unittest.TestCase):

@@ -49,6 +49,12 @@ class Run(unittest.TestCase):
         self.assertTrue(all(case["ratio"] > 0 and case["low"] <= case["ratio"] <= case["high"] for case in document["cases"]))
         self.assertEqual(set(document["geometric_mean"]), {"1", "2"})
 
+    def test_a_server_under_a_client_has_its_cpu_time_and_its_time(self):
+        done = run("--no-build", "--quick", "--peers", "", "--pairs", "1", "--case", "^echo_50$")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("| echo_50 | 1 |  | CPU us a request |", done.stdout)
+        self.assertIn("| echo_50_time | 1 |  | us a request |", done.stdout)
+
     def test_a_pattern_that_matches_nothing_is_a_mistake_of_usage(self):
         self.assertEqual(run("--case", "no such case").returncode, 64)
 

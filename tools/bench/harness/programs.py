@@ -7,13 +7,13 @@ import sys
 HARNESS = os.path.dirname(os.path.abspath(__file__))
 BENCH = os.path.dirname(HARNESS)
 ROOT = os.path.dirname(os.path.dirname(BENCH))
-CASES = os.path.join(BENCH, "cases")
 
-# The Go programs: name, their files below cases/, whether they call C (which changes Go's own runtime, so only where it is measured).
+# The Go programs: name, their files, whether they call C (which changes Go's own runtime, so only where it is measured).
 GO_PROGRAMS = {
-    "cases": (["main.go", "list.go", "goroutines.go", "channels.go", "selects.go", "locks.go", "timers.go", "heap.go", "maps.go",
-               "calls.go", "files.go"], False),
-    "c_call": (["main.go", "cgo/c_call.go", "c_function.c"], True),
+    "cases": ([f"cases/{name}.go" for name in ("main", "list", "goroutines", "channels", "selects", "locks", "timers", "heap", "maps",
+                                               "calls", "files")], False),
+    "c_call": (["cases/main.go", "cases/cgo/c_call.go", "cases/c_function.c"], True),
+    "server": (["servers/server.go"], False),
 }
 
 
@@ -98,7 +98,7 @@ class Programs:
         shutil.rmtree(source, ignore_errors=True)
         os.makedirs(source)
         for file in files:
-            shutil.copy(os.path.join(CASES, file), source)
+            shutil.copy(os.path.join(BENCH, file), source)
         run_quietly([go, "build", "-o", self.go_program(name), "."], env=environment, cwd=source)
 
     def _find_boost(self):
