@@ -3,6 +3,7 @@ import contextlib
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.environ["REPRISE_SOURCE"], "tools", "bench"))
-from harness import cases, programs, rows, servers, stats  # noqa: E402
+from harness import cases, memory, programs, rows, servers, stats  # noqa: E402
 
 
 class Statistics(unittest.TestCase):
@@ -63,6 +64,22 @@ class Servers(unittest.TestCase):
             process.stdout.readline()
             self.assertGreater(servers.process_cpu_ns(process.pid), 0)
             process.communicate(b"\n")
+
+
+class Memory(unittest.TestCase):
+    def test_what_the_programs_say_is_read(self):
+        self.assertEqual(memory.parse_memory("each takes 4248 bytes resident and 17 of page tables; the process 4.56 GiB"), (4248, 17))
+        self.assertEqual(memory.parse_memory("9 connections; a connection takes 4750 bytes resident and 643 of page tables"), (4750, 643))
+        with self.assertRaises(programs.Broken):
+            memory.parse_memory("closed: 1 goroutines")
+
+    def test_no_more_connections_than_the_limit_on_descriptors_allows(self):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if hard == resource.RLIM_INFINITY:
+            self.assertEqual(memory.allowed_connections(10**9), 10**9)
+        else:
+            self.assertEqual(memory.allowed_connections(10**9), hard - memory.OTHER_DESCRIPTORS)
+        self.assertEqual(memory.allowed_connections(1), 1)
 
 
 class Reports(unittest.TestCase):

@@ -55,6 +55,13 @@ class Run(unittest.TestCase):
         self.assertIn("| echo_50 | 1 |  | CPU us a request |", done.stdout)
         self.assertIn("| echo_50_time | 1 |  | us a request |", done.stdout)
 
+    def test_memory_is_measured_with_the_page_tables_apart(self):
+        done = run("--no-build", "--quick", "--peers", "", "--case", "^memory$")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in ("parked_goroutines", "timers_alive", "idle_connections"):
+            self.assertIn(f"| {name} |", done.stdout)
+            self.assertIn(f"| {name}_page_tables |", done.stdout)
+
     def test_a_pattern_that_matches_nothing_is_a_mistake_of_usage(self):
         self.assertEqual(run("--case", "no such case").returncode, 64)
 

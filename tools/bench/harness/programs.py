@@ -13,6 +13,7 @@ GO_PROGRAMS = {
     "cases": ([f"cases/{name}.go" for name in ("main", "list", "goroutines", "channels", "selects", "locks", "timers", "heap", "maps",
                                                "calls", "files")], False),
     "c_call": (["cases/main.go", "cases/cgo/c_call.go", "cases/c_function.c"], True),
+    "memory": (["memory/memory.go"], False),
     "server": (["servers/server.go"], False),
 }
 
