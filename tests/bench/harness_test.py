@@ -11,7 +11,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.environ["REPRISE_SOURCE"], "tools", "bench"))
-from harness import cases, memory, programs, rows, servers, stats  # noqa: E402
+from harness import cases, controlled, memory, programs, rows, servers, stats  # noqa: E402
 
 
 class Statistics(unittest.TestCase):
@@ -80,6 +80,26 @@ class Memory(unittest.TestCase):
         else:
             self.assertEqual(memory.allowed_connections(10**9), hard - memory.OTHER_DESCRIPTORS)
         self.assertEqual(memory.allowed_connections(1), 1)
+
+
+class Controlled(unittest.TestCase):
+    TABLE = """                          1 P ms   N Ps ms     ratio    median       CPU
+fork-join                 1017.1     935.4      1.09      1.09      1.11
+shared mutex               410.3     322.5      1.27      1.27      1.01
+"""
+
+    def test_the_table_of_parallel_work_is_read(self):
+        self.assertEqual(controlled.parse_parallel(self.TABLE),
+                         {"fork-join": (1017.1, 935.4, 1.11), "shared mutex": (410.3, 322.5, 1.01)})
+
+    def test_parallel_work_with_another_result_is_no_figure(self):
+        for text in ("", self.TABLE.replace("1.01\n", "1.01  RESULTS DIFFER\n")):
+            with self.subTest(text), self.assertRaises(programs.Broken):
+                controlled.parse_parallel(text)
+
+    def test_every_case_has_the_method_that_measures_it(self):
+        for case in controlled.CASES:
+            self.assertTrue(callable(getattr(controlled.Runner, case.how)), case.name)
 
 
 class Reports(unittest.TestCase):

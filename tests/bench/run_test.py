@@ -62,6 +62,12 @@ class Run(unittest.TestCase):
             self.assertIn(f"| {name} |", done.stdout)
             self.assertIn(f"| {name}_page_tables |", done.stdout)
 
+    def test_controlled_mode_has_costs_of_decisions_and_of_recording_without_a_peer(self):
+        done = run("--no-build", "--quick", "--peers", "", "--pairs", "1", "--case", "^(decision_fair|schedules|small_costs)$")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in ("decision_fair", "recording_fair", "bytes_fair", "schedules", "itab_inline_hit", "added_to_system_call"):
+            self.assertIn(f"| {name} | 1 |  |", done.stdout)
+
     def test_a_pattern_that_matches_nothing_is_a_mistake_of_usage(self):
         self.assertEqual(run("--case", "no such case").returncode, 64)
 

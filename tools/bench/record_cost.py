@@ -70,7 +70,7 @@ def alone(name, policy):
         process = subprocess.Popen([*command(mode, seed, trace, policy), program, str(requests)],
                                    stdout=output, stderr=subprocess.STDOUT)
         run = Run(process, output)
-        run.rate = 1 / (time.monotonic() - start)
+        run.rate = requests / (time.monotonic() - start)
         return run
     return row
 
@@ -87,28 +87,44 @@ def shown(trace):
             float(number(r"^bytes/decision: +([\d.]+)")))
 
 
-def measure(name, pairs, requests):
-    program, scribe, ratios, bytes_each, decisions, records = [], [], [], [], [], []
+class Measured:
+    """The pairs of a row. request_us has (recorded, unrecorded); the CPU times are of one decision."""
+
+    def __init__(self):
+        self.program, self.scribe, self.request_us, self.bytes_each, self.decisions, self.records = [], [], [], [], [], []
+
+    @property
+    def added_ns(self):
+        return [program + scribe for program, scribe in zip(self.program, self.scribe)]
+
+
+def measure(name, pairs, requests, say):
+    measured = Measured()
     with tempfile.TemporaryDirectory() as room:
         trace = os.path.join(room, "t.rpz")
         for seed in range(pairs):
             run = ROWS[name]("run", seed, trace, requests)
             recorded = ROWS[name]("record", seed, trace, requests)
             count, all_records, each = shown(trace)
-            program.append((recorded.program_ns - run.program_ns) / count)
-            scribe.append(recorded.scribe_ns / count)
-            ratios.append(recorded.rate / run.rate)
-            bytes_each.append(each)
-            decisions.append(count)
-            records.append(all_records)
-            print(f"  {name} {seed}: decisions {count:,}, program {program[-1]:.0f} ns, scribe "
-                  f"{scribe[-1]:.0f} ns, run {run.rate:.2f}/s ({run.program_ns / 1e6:.0f} ms of CPU), record "
-                  f"{recorded.rate:.2f}/s, ratio {ratios[-1]:.3f}, {each} bytes/decision", flush=True)
+            measured.program.append((recorded.program_ns - run.program_ns) / count)
+            measured.scribe.append(recorded.scribe_ns / count)
+            measured.request_us.append((1e6 / recorded.rate, 1e6 / run.rate))
+            measured.bytes_each.append(each)
+            measured.decisions.append(count)
+            measured.records.append(all_records)
+            say(f"  {name} {seed}: decisions {count:,}, program {measured.program[-1]:.0f} ns, scribe "
+                f"{measured.scribe[-1]:.0f} ns, run {run.rate:.2f}/s ({run.program_ns / 1e6:.0f} ms of CPU), record "
+                f"{recorded.rate:.2f}/s, ratio {recorded.rate / run.rate:.3f}, {each} bytes/decision")
+    return measured
+
+
+def show(name, measured):
     middle = statistics.median
-    print(f"{name}: {middle(decisions):,.0f} decisions in {middle(records):,.0f} records; CPU a decision: "
-          f"program {middle(program):.0f} ns, scribe {middle(scribe):.0f} ns; throughput "
+    ratios = [run / recorded for recorded, run in measured.request_us]
+    print(f"{name}: {middle(measured.decisions):,.0f} decisions in {middle(measured.records):,.0f} records; CPU a decision: "
+          f"program {middle(measured.program):.0f} ns, scribe {middle(measured.scribe):.0f} ns; throughput "
           f"{middle(ratios):.3f} of the unrecorded run ({min(ratios):.3f} to {max(ratios):.3f}); "
-          f"{middle(bytes_each):.2f} bytes/decision", flush=True)
+          f"{middle(measured.bytes_each):.2f} bytes/decision", flush=True)
 
 
 def main():
@@ -118,7 +134,7 @@ def main():
     parser.add_argument("rows", nargs="*", choices=[[], *ROWS], metavar="ROW")
     options = parser.parse_args()
     for name in options.rows or ROWS:
-        measure(name, options.pairs, options.requests)
+        show(name, measure(name, options.pairs, options.requests, lambda line: print(line, flush=True)))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ def replay(trace):
     return time.monotonic() - start, cpu
 
 
-def measure(row, recordings, replays):
+def times(row, recordings, replays):
+    """Seconds of recordings and of replays, and pairs of their quickest CPU times."""
     recorded, recorded_cpu, replayed, replayed_cpu = [], [], [], []
     with tempfile.TemporaryDirectory() as room:
         for seed in range(recordings):
@@ -78,10 +79,14 @@ def measure(row, recordings, replays):
                 wall, cpu = replay(trace)
                 replayed.append(wall)
                 replayed_cpu.append(cpu)
+    return recorded, replayed, [(min(replayed_cpu), min(recorded_cpu))]
+
+
+def measure(row, recordings, replays):
+    recorded, replayed, [(replayed_cpu, recorded_cpu)] = times(row, recordings, replays)
     goal = GOALS[row]
     print(f"| {row} | {min(recorded):.3f} | {min(replayed):.3f} | {min(replayed) / min(recorded):.2f} | "
-          f"{goal if goal else ''} | {min(recorded_cpu):.3f} | {min(replayed_cpu):.3f} | "
-          f"{min(replayed_cpu) / min(recorded_cpu):.2f} |", flush=True)
+          f"{goal if goal else ''} | {recorded_cpu:.3f} | {replayed_cpu:.3f} | {replayed_cpu / recorded_cpu:.2f} |", flush=True)
 
 
 def main():

@@ -81,7 +81,7 @@ def markdown(rows):
         quartiles = "" if row.low is None else f"{row.low:.2f} to {row.high:.2f}"
         peer = row.against or PEER_TITLES[row.peer]
         lines.append(f"| {row.name} | {row.procs} | {peer} | {row.unit} | {figure(row.ours)} | {figure(row.theirs)} | "
-                     f"{ratio_text(row.ratio)} | {quartiles} | {ratio_text(row.cpu_ratio)} | {ratio_text(row.goal)} |")
+                     f"{ratio_text(row.ratio)} | {quartiles} | {ratio_text(row.cpu_ratio)} | {figure(row.goal)} |")
     lines.append("")
     for procs, mean in geometric_means(rows).items():
         lines.append(f"Geometric mean beside Go at {procs} P{'s' if procs > 1 else ''} ({', '.join(GOAL_PARTS)}): {mean:.2f}")
