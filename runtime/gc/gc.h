@@ -30,6 +30,7 @@ struct GcP {
   uint32_t shaded_count = 0;
   uintptr_t shaded[kShaded];
   WorkerMode next_mode = WorkerMode::idle;  // what schedule() took a worker out for
+  bool counted = false;          // in GcState::marking_now
   int64_t fractional_ns = 0;     // spent by fractional workers in this cycle
 };
 
@@ -50,7 +51,7 @@ struct GcState {
   std::atomic<int32_t> dedicated_needed{0};
   std::atomic<double> fractional_goal{0};  // relaxed: Ps look at it while it is set
   int64_t mark_start_ns = 0;               // native mode
-  std::atomic<int32_t> marking_now{0};     // workers and assists between two looks for work
+  std::atomic<int32_t> marking_now{0};     // Ps that mark, or have grey objects left from marking
 };
 extern GcState gc_state;
 
@@ -59,6 +60,10 @@ extern GcState gc_state;
 extern std::atomic<bool> gc_stacks_grey;
 void gcinit();                         // boot: reads GOGC and GOMEMLIMIT
 void gc_make_p(P* pp);                 // a P is made, or the first cycle begins
+// What pp has for others to mark goes to all of them. By who has pp.
+void gc_give_work(P* pp);
+// Whether there is something to mark for who has pp. Of some moment.
+bool gc_has_work(const P* pp);
 // Scans gp's stack unless this cycle has. On g0, with a P; gp does not run.
 void gc_scan_before_run(G* gp);
 // The same of the caller's own stack, after a system call.
@@ -130,8 +135,9 @@ void gc_start_workers(int32_t procs);
 void gc_stop_workers();                // they end as they notice
 void gc_assist(size_t bytes);
 void gc_revise();
+void gc_goroutine_ends();              // a driver or worker
 void gc_wait_for_marking();            // the driver: until nobody marks and there seems to be no work
-bool gc_marking_may_be_over();         // whoever finds no work; true if the driver was woken
+void gc_marking_may_be_over();         // whoever finds no work: if nobody has any, the driver goes on here at once
 extern constinit Pacer gc_pacer;       // the driver, or gc_cycle lock
 extern Lock gc_cycle_lock;
 

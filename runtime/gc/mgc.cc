@@ -7,7 +7,8 @@
 //                       else the mutators go on and so does marking
 //   sweep               by whoever allocates, and by the driver for what is left; then finalizers
 //
-// Invariants: one driver at a time (`running`). The world stands still while barrier, black allocation, sweepgen or the grey-stacks
+// Invariants: one driver at a time (`running`) comes as far as the sweep. Natively the next may begin while the last one sweeps: it
+// sweeps the rest first, or a driver that waits for a P would let the heap grow. The world stands still while barrier, black allocation, sweepgen or the grey-stacks
 // flag change. The driver parks only where no phase is half done.
 //
 // Controlled modes: one thread runs anyway, nothing needs stopping; the driver marks by itself in small steps, and gives way
@@ -75,11 +76,34 @@ void start_world() {
   getp()->preempt.store(false, std::memory_order_relaxed);
 }
 
-void finish_sweep(bool may_yield) {
+// Natively the driver gives its P up only to who stops the world, until marking is over: it inherits the slice of
+// who woke it, and who gets the P keeps it for a slice, each in its turn, and allocates all that time.
+class Urgent {
+ public:
+  Urgent() : gp_(seam_active ? nullptr : getg()) { add(1); }
+  ~Urgent() { add(-1); }
+  Urgent(const Urgent&) = delete;
+  Urgent& operator=(const Urgent&) = delete;
+
+  void give_way_to_stop() {
+    if (!sched.gcwaiting.load(std::memory_order_relaxed)) return;
+    add(-1);
+    preempt_point();
+    add(1);
+  }
+
+ private:
+  void add(int n) {
+    if (gp_ != nullptr) gp_->no_preempt += static_cast<uint32_t>(n);
+  }
+  G* gp_;
+};
+
+void finish_sweep(bool may_yield, Urgent* urgent) {
   for (int n = 1; sweepone() != SIZE_MAX; ++n) {
     if (!may_yield || n % kSweepBatch != 0) continue;
-    // Natively only if somebody asks: who gets the P keeps it for a slice, and would allocate all that time.
     if (seam_active) gosched();
+    else if (urgent != nullptr) urgent->give_way_to_stop();
     else preempt_point();
   }
 }
@@ -129,7 +153,9 @@ bool collect_grey() {
     gc_flush_shaded(gcp);
     if (&gcp->work != mine) gcp->work.dispose();
     gc_flush_counts(&gcp->work);
+    gcp->counted = false;
   });
+  gc_state.marking_now.store(0, std::memory_order_relaxed);
   gc_flush_foreign(mine);
   return gc_roots_done() && mine->empty() && !work_available();
 }
@@ -217,16 +243,22 @@ void wake_waiters() {
 }
 
 void end_cycle() {
-  if (gc_pacer.goal() != kNoLimit) scavenge_set_goal(static_cast<uint64_t>(gc_pacer.goal() + gc_pacer.goal() / 10));
   gc_cycle_lock.lock();
+  const int64_t goal = gc_pacer.goal();
   cycles.ended.fetch_add(1, std::memory_order_release);
+  gc_cycle_lock.unlock();
+  if (goal != kNoLimit) scavenge_set_goal(static_cast<uint64_t>(goal + goal / 10));
+}
+
+void let_next_begin() {
+  gc_cycle_lock.lock();
   gc_state.running.store(false, std::memory_order_release);
   gc_cycle_lock.unlock();
 }
 
-// may_yield false: for the caller alone to see, between two schedules of an exploration.
-void run_cycle(bool may_yield) {
-  finish_sweep(may_yield);
+void mark(bool may_yield) {
+  Urgent urgent;
+  finish_sweep(may_yield, &urgent);
   if (!seam_active) cycles.last_ns.store(monotonic_ns(), std::memory_order_relaxed);
   const bool inline_marking = seam_active || !may_yield;
   stop_world();
@@ -240,9 +272,18 @@ void run_cycle(bool may_yield) {
   }
   mark_termination();
   start_world();
-  if (!inline_marking) gc_stop_workers();
-  finish_sweep(may_yield);
+  if (!inline_marking) {
+    gc_stop_workers();
+    let_next_begin();
+  }
+}
+
+// may_yield false: for the caller alone to see, between two schedules of an exploration.
+void run_cycle(bool may_yield) {
+  mark(may_yield);
+  finish_sweep(may_yield, nullptr);
   end_cycle();
+  if (seam_active || !may_yield) let_next_begin();
 }
 
 void driver(void*) {
@@ -250,25 +291,30 @@ void driver(void*) {
   finalizers_start();
   bgscavenge_start();
   wake_waiters();
-  gc_state.goroutines.fetch_sub(1, std::memory_order_release);
+  gc_goroutine_ends();
 }
 
 // False: one is running.
 bool claim_cycle() { return !gc_state.running.exchange(true, std::memory_order_acq_rel); }
 
-bool start_driver() {
-  if (!claim_cycle()) return false;
+SpawnOptions next_driver() {
   gc_state.goroutines.fetch_add(1, std::memory_order_relaxed);
-  newproc(driver, nullptr, nullptr, {.system = true, .maker = &kDriver, .maker_index = cycles.drivers++});
-  return true;
+  return {.system = true, .maker = &kDriver, .maker_index = cycles.drivers++};
 }
 
-// HeapHooks::trigger. The driver goes at once, or the heap would grow by what this goroutine allocates in the rest of its slice; and
-// in controlled modes allocating is no scheduling point.
+void start_driver() {
+  if (claim_cycle()) newproc(driver, nullptr, nullptr, next_driver());
+}
+
+// HeapHooks::trigger. The driver goes at once, or the heap would grow by what this goroutine allocates in the rest of its slice, and
+// others in theirs; and in controlled modes allocating is no scheduling point.
 void triggered() {
   const G* gp = getg();
   if (gp->system || gp->no_preempt != 0 || gp->ctx.m->locks != 0) return;
-  if (start_driver()) gosched();
+  if (!claim_cycle()) return;
+  if (!seam_active) return yield_to(newproc_for_now(driver, nullptr, next_driver()));
+  newproc(driver, nullptr, nullptr, next_driver());
+  gosched();
 }
 
 void allocated_black(MSpan* s, uint32_t) {
@@ -444,15 +490,17 @@ void gc_after_fork(bool in_child) {
     gc_stacks_grey.store(false, std::memory_order_relaxed);
     gc_barrier_on.store(0, std::memory_order_relaxed);
     set_attention(false);
-    gc_state.goroutines.store(0, std::memory_order_relaxed);
     cycles.waiters = nullptr;
     each_gcp([](GcP* gcp) {
       gcp->shaded_count = 0;
+      gcp->counted = false;
       gcp->work.forget();
     });
+    gc_state.marking_now.store(0, std::memory_order_relaxed);
     work_is_gone();
     cycles.marks_are_dirty = true;
   }
+  if (in_child) gc_state.goroutines.store(0, std::memory_order_relaxed);
   gc_cycle_lock.unlock();
 }
 

@@ -23,6 +23,9 @@ namespace reprise::rt {
 inline constexpr int64_t kHeapMinimumBytes = 4 << 20;   // at 100 percent
 inline constexpr int64_t kGcReviseBytes = 64 << 10;     // the ratio is recomputed after so much allocation
 inline constexpr int64_t kGcOverAssistWork = 64 << 10;  // an assist works ahead by so much, if there is work
+// More than this an assist does not earn: when little is left to mark the ratio is of two small numbers, and one batch would
+// buy what is allocated in many slices. Nobody would look meanwhile whether marking is over.
+inline constexpr int64_t kGcMaxCreditBytes = 256 << 10;
 inline constexpr int64_t kNoLimit = INT64_MAX;
 
 // What part of the Ps marks in the background.

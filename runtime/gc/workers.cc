@@ -10,12 +10,17 @@
 // credit that workers left, or, if there is nothing to mark for it, goes on. (The reference lets it queue there. The heap may so
 // pass its goal by what is allocated while the last buffers are in others' hands, and nobody depends on anybody.)
 //
-// Termination: whoever stops marking and sees no work, and nobody else marking, wakes the driver, which looks with the world
+// What an assist finds and does not look into stays with its P, for the P's next assist or worker. Such a P counts as
+// marking (GcP::counted); one that goes idle or is no more gives it to all.
+//
+// Termination: whoever stops marking, sees no work, and no other P that marks, wakes the driver, which looks with the world
 // stopped. Work that is only in a P's barrier buffer is found there.
 #include <algorithm>
+#include <utility>
 
 #include "runtime/gc/gc.h"
 #include "runtime/mem/mheap.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
@@ -71,12 +76,24 @@ bool want_to_stop(WorkerMode mode, P* pp, int64_t begun_ns) {
   return static_cast<double>(static_cast<GcP*>(pp->gc)->fractional_ns + now - begun_ns) > 1.2 * share;
 }
 
-void begin_marking() { gc_state.marking_now.fetch_add(1, std::memory_order_seq_cst); }
+void begin_marking(GcP* gcp) {
+  if (!std::exchange(gcp->counted, true)) gc_state.marking_now.fetch_add(1, std::memory_order_seq_cst);
+}
 
-// Who leaves last and sees no work tells the driver; true if so.
-bool end_marking() {
+// Who leaves last and sees no work lets the driver go on.
+void end_marking(GcP* gcp) {
+  if (!gcp->work.empty()) return;
+  gcp->counted = false;
   gc_state.marking_now.fetch_sub(1, std::memory_order_seq_cst);
-  return gc_marking_may_be_over();
+  gc_marking_may_be_over();
+}
+
+// Grey objects before what the barrier noted: that is seldom more than a few.
+int64_t drain_all(GcP* gcp, int64_t budget) {
+  const int64_t done = gc_drain(&gcp->work, budget);
+  if (done != 0) return done;
+  gc_flush_shaded(gcp);
+  return gc_drain(&gcp->work, budget);
 }
 
 void wake_others() {
@@ -87,13 +104,9 @@ void mark_as(WorkerMode mode) {
   P* const pp = getp();
   GcP* const gcp = static_cast<GcP*>(pp->gc);
   const int64_t begun = monotonic_ns();
-  begin_marking();
+  begin_marking(gcp);
   do {
-    int64_t done = gc_drain(&gcp->work, kBatch);
-    if (done == 0) {
-      gc_flush_shaded(gcp);
-      done = gc_drain(&gcp->work, kBatch);
-    }
+    const int64_t done = drain_all(gcp, kBatch);
     gc_state.background_credit.fetch_add(done, std::memory_order_relaxed);
     if (done == 0) break;
     gcp->work.balance();
@@ -101,7 +114,7 @@ void mark_as(WorkerMode mode) {
   } while (!want_to_stop(mode, pp, begun));
   gcp->work.dispose();
   gc_flush_counts(&gcp->work);
-  end_marking();
+  end_marking(gcp);
   if (mode == WorkerMode::fractional) gcp->fractional_ns += monotonic_ns() - begun;
   if (mode == WorkerMode::dedicated) gc_state.dedicated_needed.fetch_add(1, std::memory_order_relaxed);
 }
@@ -112,7 +125,7 @@ void worker(void*) {
     if (!gc_state.marking.load(std::memory_order_relaxed)) break;
     mark_as(gc_p()->next_mode);
   }
-  gc_state.goroutines.fetch_sub(1, std::memory_order_release);
+  gc_goroutine_ends();
 }
 
 bool take_dedicated() {
@@ -146,14 +159,13 @@ int64_t steal_credit(int64_t wanted) {
   return 0;
 }
 
-// If that was the last of it the driver goes at once: what is allocated until then is beyond the goal.
 int64_t mark_for(int64_t wanted) {
   GcP* const gcp = gc_p();
-  begin_marking();
-  const int64_t done = gc_drain(&gcp->work, wanted);
+  begin_marking(gcp);
+  const int64_t done = drain_all(gcp, wanted);
   gcp->work.balance();
   gc_flush_counts(&gcp->work);
-  if (end_marking()) gosched();
+  end_marking(gcp);
   return done;
 }
 
@@ -163,8 +175,15 @@ bool may_assist(const G* gp) {
 
 }  // namespace
 
+// One that went on in the child of a fork is not counted there.
+void gc_goroutine_ends() {
+  int32_t there = gc_state.goroutines.load(std::memory_order_relaxed);
+  while (there > 0 && !gc_state.goroutines.compare_exchange_weak(there, there - 1, std::memory_order_release)) {
+  }
+}
+
 G* gc_find_worker(P* pp) {
-  if (pp->gc == nullptr || !there_is_work()) return nullptr;
+  if (!gc_has_work(pp)) return nullptr;
   if (take_dedicated()) {
     G* const gp = as(pp, WorkerMode::dedicated);
     if (gp == nullptr) gc_state.dedicated_needed.fetch_add(1, std::memory_order_relaxed);
@@ -172,16 +191,35 @@ G* gc_find_worker(P* pp) {
     while (G* other = runqget(pp).gp) globrunqput(other);  // the P is not theirs for some time
     return gp;
   }
-  return fraction_left(pp) ? as(pp, WorkerMode::fractional) : nullptr;
+  if (G* const gp = fraction_left(pp) ? as(pp, WorkerMode::fractional) : nullptr) return gp;
+  gc_give_work(pp);  // its next goroutine may never assist
+  return nullptr;
+}
+
+bool gc_has_work(const P* pp) {
+  const auto* const gcp = static_cast<const GcP*>(pp->gc);
+  return gcp != nullptr && (!gcp->work.empty() || there_is_work());
+}
+
+void gc_give_work(P* pp) {
+  auto* const gcp = static_cast<GcP*>(pp->gc);
+  if (gcp == nullptr || !gcp->counted) return;
+  gcp->work.dispose();
+  gc_flush_counts(&gcp->work);
+  gcp->counted = false;
+  gc_state.marking_now.fetch_sub(1, std::memory_order_seq_cst);
 }
 
 bool gc_wants_worker(const P* pp) {
-  if (pp->gc == nullptr || !there_is_work()) return false;
+  if (!gc_has_work(pp)) return false;
   return gc_state.dedicated_needed.load(std::memory_order_relaxed) > 0 || fraction_left(pp);
 }
 
+// All workers may be on their way to the pool. Who comes there looks for work then, and the driver has begun them all.
 G* gc_find_idle_worker(P* pp) {
-  if (pp->gc == nullptr || !there_is_work()) return nullptr;
+  if (!gc_has_work(pp)) return nullptr;
+  if (G* const gp = as(pp, WorkerMode::idle)) return gp;
+  gc_give_work(pp);
   return as(pp, WorkerMode::idle);
 }
 
@@ -200,15 +238,18 @@ void gc_stop_workers() {
   while (G* gp = take_parked()) ready_put(gp);
 }
 
-bool gc_marking_may_be_over() {
-  if (gc_state.marking_now.load(std::memory_order_seq_cst) != 0 || there_is_work()) return false;
+// What is allocated until the driver goes on is beyond the goal, and it would inherit what is left of a slice.
+void gc_marking_may_be_over() {
+  if (gc_state.marking_now.load(std::memory_order_seq_cst) != 0 || there_is_work()) return;
   gc_cycle_lock.lock();
   pool.maybe_over = true;
   G* const driver = pool.driver;
   pool.driver = nullptr;
   gc_cycle_lock.unlock();
-  if (driver != nullptr) goready(driver);
-  return driver != nullptr;
+  if (driver == nullptr) return;
+  casgstatus(driver, GStatus::waiting, GStatus::runnable);
+  fiber_readied(driver);
+  yield_to(driver);
 }
 
 void gc_wait_for_marking() {
@@ -252,8 +293,8 @@ void gc_assist(size_t bytes) {
   const int64_t wanted = seam_active ? owed : std::max(owed, kGcOverAssistWork);
   int64_t done = steal_credit(wanted);
   if (done < owed) done += mark_for(wanted - done);
-  gp->gcAssistBytes += static_cast<int64_t>(static_cast<double>(done) * bytes_per_work) + 1;
-  if (gp->gcAssistBytes < 0) gp->gcAssistBytes = 0;  // there is nothing to mark for it
+  const double earned = std::min(static_cast<double>(done) * bytes_per_work + 1, static_cast<double>(kGcMaxCreditBytes));
+  gp->gcAssistBytes = std::max(gp->gcAssistBytes + static_cast<int64_t>(earned), int64_t{0});  // 0: nothing to mark for it
 }
 
 }  // namespace reprise::rt

@@ -5,6 +5,7 @@
 // (startlockedm).
 #include <algorithm>
 
+#include "runtime/gc/gc.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/handoff.h"
 #include "runtime/sched/idle.h"
@@ -73,7 +74,10 @@ struct Env {
   void note_sleep(M* mp) { rt::note_sleep(&mp->park); }
   bool world_stops() { return sched.gcwaiting.load(std::memory_order_relaxed); }
   bool world_stops_here(P* pp) { return rt::world_stops_here(pp); }
-  bool has_work(P* pp) { return !runqempty(pp) || sched.global_size.load(std::memory_order_relaxed) != 0; }
+  bool has_work(P* pp) {
+    if (!runqempty(pp) || sched.global_size.load(std::memory_order_relaxed) != 0) return true;
+    return gc_may_need_worker() && gc_has_work(pp);
+  }
   bool needed() { return rt::needed(); }
   void started() { wake_sysmon(); }
 };

@@ -186,6 +186,15 @@ G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*), SpawnOptions optio
   return gp;
 }
 
+G* newproc_for_now(void (*fn)(void*), void* arg, SpawnOptions options) {
+  G* gp = newproc_begin(0, 16, options);
+  gp->entry_arg = arg;
+  gp->spawn_site = REPRISE_PROGRAM_SITE();
+  make_runnable(gp, fn, nullptr);
+  fiber_readied(gp);
+  return gp;
+}
+
 G* newproc_on_thread(void (*fn)(void*), void* arg, M* mp) {
   G* gp = newproc_begin(0, 16);
   gp->entry_arg = arg;

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "asm/asm.h"
 #include "runtime/gc/gc.h"
@@ -60,6 +61,18 @@ void gosched_m(G* gp) {
   dropg(gp);
   casgstatus(gp, GStatus::running, GStatus::runnable);
   ready_put_last(gp);
+  reprise_schedule();
+}
+
+void yield_to_m(G* gp) {
+  M* mp = getm();
+  G* const next = static_cast<G*>(std::exchange(mp->wait_lock, nullptr));
+  check_canary(gp);
+  dropg(gp);
+  casgstatus(gp, GStatus::running, GStatus::runnable);
+  ready_put_last(gp);
+  if (mp->locked_g == nullptr) execute(next);
+  runqput(sched, mp->p, next, true);
   reprise_schedule();
 }
 
@@ -183,6 +196,11 @@ void gosched() {
 }
 
 void gosched_announced() { mcall(gosched_m); }
+
+void yield_to(G* next) {
+  getm()->wait_lock = next;
+  mcall(yield_to_m);
+}
 
 namespace {
 

@@ -32,6 +32,8 @@ struct SpawnOptions {
 };
 // Starts a goroutine that calls fn(arg). It owns arg; if it never starts, drop(arg) is called.
 G* newproc(void (*fn)(void*), void* arg, void (*drop)(void*) = nullptr, SpawnOptions options = {});
+// The same, but in no queue, and making it is no scheduling point: for yield_to(). Native mode.
+G* newproc_for_now(void (*fn)(void*), void* arg, SpawnOptions options);
 
 // newproc in two halves, for a caller that builds the argument on the new goroutine's own stack and
 // so allocates nothing: begin returns a goroutine whose entry_arg is `bytes` of room, start runs it,
@@ -41,6 +43,9 @@ void newproc_start(G* gp, void (*fn)(void*), void (*drop)(void*) = nullptr);
 void newproc_abandon(G* gp);
 
 void gosched();                 // yields to the scheduler; stays runnable
+// In place of whom the scheduler would choose: `next`, runnable and in no queue, goes on at once, and the caller after what is
+// queued here. Native mode.
+void yield_to(G* next);
 [[noreturn]] void goexit();     // ends the current goroutine
 int gomaxprocs(int n);          // sets if n > 0; returns the value before
 uint64_t num_goroutine();       // user goroutines alive

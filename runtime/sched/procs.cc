@@ -43,6 +43,7 @@ void destroy_p(P* pp) {
   while (G* gp = runqget(pp).gp) globrunqput(sched, gp);
   gfpurge(pp);
   if (pp->mcache != nullptr) pp->mcache->releaseAll();
+  gc_give_work(pp);
   timers_orphan(pp);
   pp->m.store(nullptr, std::memory_order_relaxed);
   pp->status.store(PStatus::dead, std::memory_order_release);
