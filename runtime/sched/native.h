@@ -101,7 +101,7 @@ void gcstopm();                 // stops this M for whoever stops the world
 // instruction of the program's (runtime/signal/sigpreempt.h). Any thread.
 void preemptall();
 void preemptone(P* pp);
-void preempt_requests_served();  // sysmon: takes the bit back when no request is open
+void preempt_requests_served();  // takes the bit back when no request is open
 
 // ---- fork.cc ----
 void install_fork_handlers();

@@ -2,8 +2,9 @@
 //
 // A request is P::preempt. So that scheduling points stay one branch, they look at one byte,
 // `seam_attention`; its kAttendPreempt bit says that some P has a request open, and sends every
-// point on every P into the slow path until it is served. sysmon takes the bit back. A goroutine that
-// passes no point is interrupted by a signal to its M's thread, whose handler serves the same request.
+// point on every P into the slow path until it is served. Who serves the last one takes the bit back, and sysmon where
+// nobody did. A goroutine that passes no point is interrupted by a signal to its M's thread, whose handler serves the same
+// request.
 //
 // Order: the request is stored before the bit, the bit is taken back by a look at all requests. A
 // point that misses a fresh request sees it when sysmon or the stopper asks again; both do, and the

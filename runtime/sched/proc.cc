@@ -217,12 +217,17 @@ bool asked_to_give_way() {
 
 }  // namespace
 
+// The bit goes at once, or every point on every P would come here until sysmon's next pass.
 void preempt_point() {
-  if (asked_to_give_way()) mcall(gopreempt_m);
+  if (!asked_to_give_way()) return;
+  mcall(gopreempt_m);
+  preempt_requests_served();
 }
 
 void preempt_point_on_thread() {
-  if (asked_to_give_way() && may_hold_m(getg())) mcall(async_preempt_m);
+  if (!asked_to_give_way() || !may_hold_m(getg())) return;
+  mcall(async_preempt_m);
+  preempt_requests_served();
 }
 
 int gomaxprocs(int n) {

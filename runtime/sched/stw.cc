@@ -136,6 +136,7 @@ void stop_is_gone() {
 void start_the_world(int32_t procs) {
   on_g0([](void* arg) { start_again(*static_cast<int32_t*>(arg)); }, &procs);
   semrelease(&worldsema);
+  preempt_requests_served();
 }
 
 }  // namespace reprise::rt
