@@ -133,8 +133,9 @@ void gc_set_barrier(bool on);          // REQUIRES: the world is stopped
 // ---- workers.cc ----
 void gc_start_workers(int32_t procs);
 void gc_stop_workers();                // they end as they notice
-void gc_assist(size_t bytes);
+void gc_assist();
 void gc_revise();
+void gc_revise_if_due();               // goroutine; in controlled modes a scheduling point if it was
 void gc_goroutine_ends();              // a driver or worker
 void gc_wait_for_marking();            // the driver: until nobody marks and there seems to be no work
 void gc_marking_may_be_over();         // whoever finds no work: if nobody has any, the driver goes on here at once

@@ -7,6 +7,7 @@
 #include "runtime/gc/gc.h"
 #include "runtime/gc/mfinal.h"
 #include "runtime/gc/roots.h"
+#include "runtime/sched/here.h"
 #include "runtime/sched/lock.h"
 
 namespace reprise::rt {
@@ -38,7 +39,7 @@ void remember(GcP* gcp, uintptr_t value) {
 }  // namespace
 
 GcP* gc_p() {
-  P* pp = getp();
+  const P* const pp = p_here();
   return pp != nullptr ? static_cast<GcP*>(pp->gc) : nullptr;
 }
 

@@ -311,6 +311,7 @@ void start_driver() {
 void triggered() {
   const G* gp = getg();
   if (gp->system || gp->no_preempt != 0 || gp->ctx.m->locks != 0) return;
+  if (gc_state.marking.load(std::memory_order_relaxed)) return gc_revise_if_due();
   if (!claim_cycle()) return;
   if (!seam_active) return yield_to(newproc_for_now(driver, nullptr, next_driver()));
   newproc(driver, nullptr, nullptr, next_driver());

@@ -15,6 +15,7 @@
 #include "runtime/gc/gc.h"
 #include "runtime/gc/mfinal.h"
 #include "runtime/gc/roots.h"
+#include "runtime/sched/sched.h"
 #include "runtime/type/type.h"
 
 namespace reprise::rt {
@@ -36,6 +37,86 @@ __attribute__((no_sanitize("address", "thread"))) uintptr_t load_word(uintptr_t 
   return __atomic_load_n(reinterpret_cast<const uintptr_t*>(at), __ATOMIC_RELAXED);
 }
 
+// The span of a word, null if it is in none. While marking no span is freed, and one in the table is complete: its state need
+// not be looked at. `used` is the part of the arena that was ever handed out when the scan began: what is beyond is black.
+inline MSpan* span_while_marking(uintptr_t word, size_t used) {
+  const uintptr_t offset = word - kHeapArena;
+  if (offset >= used) return nullptr;
+  return span_table(offset >> kHeapPageShift).load(std::memory_order_acquire);
+}
+
+size_t used_of_arena() { return mheap_.arena_used.load(std::memory_order_acquire) - kHeapArena; }
+
+// Most words lead to what is marked already, so the mark bit comes first: it is set on allocated objects only.
+inline void shade_in(MSpan* s, uintptr_t word, GcWork* work) {
+  if (word >= s->limit) return;
+  const uint32_t index = s->objIndex(word);
+  if (s->isMarked(index) || !s->isAllocated(index) || !s->setMarked(index)) return;
+  work->bytes_marked += static_cast<int64_t>(s->elemsize);
+  if (s->spanclass.noscan()) return;
+  work->put(s->objBase(index));
+}
+
+inline void shade_while_marking(uintptr_t word, size_t used, GcWork* work) {
+  if (MSpan* const s = span_while_marking(word, used)) shade_in(s, word, work);
+}
+
+// The next few grey objects, on their way from memory while those before them are looked into. In controlled modes one at a
+// time, so that steps are as small as can be.
+class Ahead {
+ public:
+  explicit Ahead(GcWork* work) : work_(work), wanted_(seam_active ? 1 : kMost) {}
+  ~Ahead() {
+    while (count_ != 0) work_->put(take());
+  }
+  Ahead(const Ahead&) = delete;
+  Ahead& operator=(const Ahead&) = delete;
+
+  // 0: there is none.
+  uintptr_t next() {
+    while (count_ < wanted_) {
+      const uintptr_t object = work_->get();
+      if (object == 0) break;
+      __builtin_prefetch(reinterpret_cast<const void*>(object));
+      ring_[(first_ + count_++) % kMost] = object;
+    }
+    return count_ != 0 ? take() : 0;
+  }
+
+ private:
+  static constexpr uint32_t kMost = 8;
+
+  uintptr_t take() {
+    --count_;
+    return ring_[first_++ % kMost];
+  }
+
+  GcWork* work_;
+  uint32_t wanted_, first_ = 0, count_ = 0;
+  uintptr_t ring_[kMost];
+};
+
+constexpr size_t kMaskWords = 64;
+
+// The first words of a mask.
+inline uint64_t mask_word(const Type* type) {
+  uint64_t mask = 0;
+  const size_t bytes = (type->ptrdata / kWord + 7) / 8;
+  for (size_t i = 0; i < bytes; ++i) mask |= uint64_t{type->gcdata[i]} << (8 * i);
+  return mask;
+}
+
+// A whole object of a small type, or of an array of them.
+inline void scan_small(uintptr_t base, uintptr_t end, const Type* type, GcWork* work) {
+  const uint64_t mask = mask_word(type);
+  const size_t used = used_of_arena();
+  for (uintptr_t element = base; element + type->ptrdata <= end; element += type->size) {
+    for (uint64_t left = mask; left != 0; left &= left - 1) {
+      shade_while_marking(load_word(element + kWord * static_cast<size_t>(__builtin_ctzll(left))), used, work);
+    }
+  }
+}
+
 // Words of [from, to) for which the mask of a type, that begins at `base` and repeats, has a bit.
 void scan_masked(uintptr_t base, uintptr_t from, uintptr_t to, const Type* type, GcWork* work) {
   const uintptr_t first = from - (from - base) % type->size;
@@ -48,10 +129,11 @@ void scan_masked(uintptr_t base, uintptr_t from, uintptr_t to, const Type* type,
   }
 }
 
-void scan_part(const MSpan* s, uintptr_t base, uintptr_t from, uintptr_t to, GcWork* work) {
-  const Type* const type = s->types[s->objIndex(base)];
+inline void scan_part(const MSpan* s, uintptr_t base, uintptr_t from, uintptr_t to, GcWork* work) {
+  const Type* const type = s->typeAt(base);
   if (type == nullptr || type->ptrdata == 0) return;
   if (type->gcdata == nullptr || type->size == 0) return gc_scan_words(from, to, work);
+  if (type->ptrdata <= kMaskWords * kWord && to - base <= kObletBytes) return scan_small(base, to, type, work);
   scan_masked(base, from, to, type, work);
 }
 
@@ -102,27 +184,24 @@ bool gc_roots_done() {
 }
 
 void gc_shade(uintptr_t word, GcWork* work) {
-  MSpan* const s = span_of(word);
-  if (s == nullptr || word >= s->limit) return;
-  const uint32_t index = s->objIndex(word);
-  if (!s->isAllocated(index) || !s->setMarked(index)) return;
-  work->bytes_marked += static_cast<int64_t>(s->elemsize);
-  if (s->spanclass.noscan()) return;
-  work->put(s->objBase(index));
+  if (MSpan* const s = span_of(word)) shade_in(s, word, work);
 }
 
 __attribute__((no_sanitize("address", "thread"))) void gc_scan_words(uintptr_t from, uintptr_t to, GcWork* work) {
-  for (uintptr_t at = from; at + kWord <= to; at += kWord) {
-    const uintptr_t word = load_word(at);
-    if (in_heap_arena(word)) gc_shade(word, work);
-  }
+  const size_t used = used_of_arena();
+  for (uintptr_t at = from; at + kWord <= to; at += kWord) shade_while_marking(load_word(at), used, work);
 }
 
 // An entry is an object, or a part of a large one (mgcwork.h). The object's own entry puts those of its other parts first,
 // so that several workers share it.
 void gc_scan_object(uintptr_t entry, GcWork* work) {
-  const MSpan* const s = span_of(entry);
-  const uintptr_t base = s->objBase(s->objIndex(entry));
+  const MSpan* const s = span_table((entry - kHeapArena) >> kHeapPageShift).load(std::memory_order_acquire);
+  if (s->elemsize <= kObletBytes) {
+    scan_part(s, entry, entry, entry + s->elemsize, work);
+    work->scan_work += static_cast<int64_t>(s->elemsize);
+    return;
+  }
+  const uintptr_t base = s->startAddr;  // it is alone there
   const uintptr_t end = base + s->elemsize;
   if (entry == base) {
     for (uintptr_t part = base + kObletBytes; part < end; part += kObletBytes) work->put(part);
@@ -143,17 +222,18 @@ void gc_scan_inside(uintptr_t object, GcWork* work) {
 int64_t gc_drain(GcWork* work, int64_t budget) {
   int64_t done = 0;
   while (done < budget) {
-    const int64_t before = work->scan_work;
-    if (const int64_t job = root_job(work); job != 0) {
-      done += job;
-      continue;
-    }
-    const uintptr_t object = work->get();
+    const int64_t job = root_job(work);
+    if (job == 0) break;
+    done += job;
+  }
+  const int64_t before = work->scan_work;
+  Ahead ahead(work);
+  while (done + work->scan_work - before < budget) {
+    const uintptr_t object = ahead.next();
     if (object == 0) break;
     gc_scan_object(object, work);
-    done += work->scan_work - before;
   }
-  return done;
+  return done + work->scan_work - before;
 }
 
 void gc_flush_counts(GcWork* work) {

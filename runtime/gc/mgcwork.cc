@@ -65,30 +65,25 @@ void GcWork::prepare() {
   second_ = get_empty();
 }
 
-void GcWork::put(uintptr_t object) {
+void GcWork::make_room() {
   if (first_ == nullptr) prepare();
-  if (first_->count == WorkBuf::kCapacity) {
-    std::swap(first_, second_);
-    if (first_->count == WorkBuf::kCapacity) {
-      stacks.full.push(first_);
-      first_ = get_empty();
-    }
-  }
-  first_->entries[first_->count++] = object;
+  if (first_->count < WorkBuf::kCapacity) return;
+  std::swap(first_, second_);
+  if (first_->count < WorkBuf::kCapacity) return;
+  stacks.full.push(first_);
+  first_ = get_empty();
 }
 
-uintptr_t GcWork::get() {
+bool GcWork::fetch() {
   if (first_ == nullptr) prepare();
-  if (first_->count == 0) {
-    std::swap(first_, second_);
-    if (first_->count == 0) {
-      WorkBuf* const full = stacks.full.pop(buf_of);
-      if (full == nullptr) return 0;
-      stacks.empty.push(first_);
-      first_ = full;
-    }
-  }
-  return first_->entries[--first_->count];
+  if (first_->count != 0) return true;
+  std::swap(first_, second_);
+  if (first_->count != 0) return true;
+  WorkBuf* const full = stacks.full.pop(buf_of);
+  if (full == nullptr) return false;
+  stacks.empty.push(first_);
+  first_ = full;
+  return true;
 }
 
 void GcWork::dispose() {

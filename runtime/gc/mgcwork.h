@@ -34,9 +34,17 @@ static_assert(sizeof(WorkBuf) == kWorkBufBytes);
 
 class GcWork {
  public:
-  void put(uintptr_t object);
+  void put(uintptr_t object) {
+    if (first_ == nullptr || first_->count == WorkBuf::kCapacity) [[unlikely]] make_room();
+    first_->entries[first_->count++] = object;
+  }
   // 0: there is none here, nor on the shared stack.
-  uintptr_t get();
+  uintptr_t get() {
+    if (first_ == nullptr || first_->count == 0) [[unlikely]] {
+      if (!fetch()) return 0;
+    }
+    return first_->entries[--first_->count];
+  }
   // Gives what it has to all.
   void dispose();
   // Somebody is idle: gives half of what it has away if it has enough and the shared stack is empty.
@@ -51,6 +59,8 @@ class GcWork {
 
  private:
   void prepare();
+  void make_room();
+  bool fetch();
   WorkBuf* first_ = nullptr;
   WorkBuf* second_ = nullptr;
 };

@@ -276,16 +276,20 @@ void gc_revise() {
   gc_cycle_lock.unlock();
 }
 
-void gc_assist(size_t bytes) {
+void gc_revise_if_due() {
+  if (static_cast<int64_t>(mheap_.heap_live.load(std::memory_order_relaxed)) <
+      gc_state.revise_at.load(std::memory_order_relaxed)) {
+    return;
+  }
+  gc_revise();
+  if (seam_active) gosched();  // allocating is no scheduling point, and the driver has to come to an end
+}
+
+// Who may not assist now goes on with its debt.
+void gc_assist() {
   G* const gp = getg();
   if (!may_assist(gp) || gc_p() == nullptr) return;
-  if (static_cast<int64_t>(mheap_.heap_live.load(std::memory_order_relaxed)) >=
-      gc_state.revise_at.load(std::memory_order_relaxed)) {
-    gc_revise();
-    if (seam_active) gosched();  // allocating is no scheduling point, and the driver has to come to an end
-  }
-  gp->gcAssistBytes -= static_cast<int64_t>(bytes);
-  if (gp->gcAssistBytes >= 0) return;
+  gc_revise_if_due();
   const double bytes_per_work = gc_state.bytes_per_work.load(std::memory_order_relaxed);
   const auto owed = static_cast<int64_t>(static_cast<double>(-gp->gcAssistBytes) *
                                          gc_state.work_per_byte.load(std::memory_order_relaxed)) + 1;

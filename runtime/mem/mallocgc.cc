@@ -12,10 +12,10 @@
 #include <cstdio>
 #include <cstring>
 
-#include "asm/asm.h"
 #include "runtime/mem/mcache.h"
 #include "runtime/mem/mcentral.h"
 #include "runtime/mem/mheap.h"
+#include "runtime/sched/here.h"
 #include "runtime/sched/proc.h"
 #include "runtime/type/type.h"
 
@@ -27,6 +27,7 @@ constinit HeapHooks heap_hooks;
 namespace {
 
 constexpr size_t kTinyBytes = 16;
+constexpr size_t kClearInLine = 64;
 
 // All objects of no size.
 constinit uint64_t zerobase = 0;
@@ -55,8 +56,7 @@ struct Made {
 }
 
 inline MCache* cache_here() {
-  G* const gp = reprise_tls_g;
-  P* const pp = gp != nullptr ? gp->ctx.m->p : nullptr;
+  P* const pp = p_here();
   MCache* const c = pp != nullptr ? pp->mcache : nullptr;
   return c != nullptr ? c : first_cache(pp);
 }
@@ -100,10 +100,20 @@ inline Made next_free(MCache* c, SpanClass spanclass) {
   return made;
 }
 
-inline Made make_small(MCache* c, uint8_t size_class, const Type* type, bool noscan, bool zero) {
-  const Made made = next_free(c, SpanClass(size_class, noscan));
-  if (zero && made.s->needzero) std::memset(made.object, 0, made.s->elemsize);
-  if (!noscan) made.s->types[made.index] = type;
+// Sizes of small classes are multiples of 8, and of 16 beyond 32.
+inline void clear(void* object, size_t bytes) {
+  if (bytes > kClearInLine) return static_cast<void>(std::memset(object, 0, bytes));
+  auto* const words = static_cast<uint64_t*>(object);
+  for (size_t i = 0; i < bytes / 8; ++i) {
+    words[i] = 0;
+    asm volatile("" : : : "memory");  // or the compiler calls memset, or repeats one instruction, which costs more than all the rest
+  }
+}
+
+inline Made make_small(MCache* c, SpanClass spanclass, const Type* type, bool zero) {
+  const Made made = next_free(c, spanclass);
+  if (zero && made.s->needzero) clear(made.object, made.s->elemsize);
+  if (!spanclass.noscan()) made.s->noteType(made.index, type);
   made.s->freeIndexForScan.store(made.s->freeindex, std::memory_order_release);
   return made;
 }
@@ -139,7 +149,7 @@ inline Made make_tiny(MCache* c, size_t size) {
   MSpan* const s = mheap_alloc(npages, SpanClass(0, noscan));
   if (s == nullptr) out_of_memory(size);
   if (zero && s->needzero) std::memset(reinterpret_cast<void*>(s->base()), 0, s->bytes());
-  s->large_type = type;
+  s->only_type.store(type, std::memory_order_relaxed);
   s->freeindex = s->allocCount = 1;
   s->allocCache = 0;
   s->freeIndexForScan.store(1, std::memory_order_release);
@@ -150,7 +160,7 @@ inline Made make_tiny(MCache* c, size_t size) {
 }
 
 bool on_goroutine() {
-  const G* const gp = getg();
+  const G* const gp = g_here();
   return gp != nullptr && gp->ctx.m->ctx.g0 != gp;
 }
 
@@ -174,9 +184,16 @@ bool on_goroutine() {
   if (heap_hooks.trigger != nullptr && on_goroutine()) heap_hooks.trigger();
 }
 
+[[gnu::noinline]] void pay_debt() {
+  if (heap_hooks.assist != nullptr) heap_hooks.assist();
+}
+
 // May park, and go on on another thread: nothing of this one's may be kept across.
-[[gnu::noinline]] void pay(size_t size) {
-  if (heap_hooks.assist != nullptr && on_goroutine()) heap_hooks.assist(size);
+inline void pay(size_t size) {
+  G* const gp = goroutine_here();
+  if (gp == nullptr) return;
+  gp->gcAssistBytes -= static_cast<int64_t>(size);
+  if (gp->gcAssistBytes < 0) [[unlikely]] pay_debt();
 }
 
 // A large object's span becomes the sweeper's to find only when it is complete and, while marking, black.
@@ -215,7 +232,38 @@ void* mallocgc(size_t size, const Type* type, bool needzero) {
   const bool noscan = has_no_pointers(type);
   if (size > kMaxSmallSize) [[unlikely]] return finish(make_large(c, size, type, noscan, needzero || !noscan), size);
   if (noscan && size < kTinyBytes && (why & kHeapDebug) == 0) return finish(make_tiny(c, size), size);
-  return finish(make_small(c, heap_size_class(size), type, noscan, needzero || !noscan), size);
+  return finish(make_small(c, SpanClass(heap_size_class(size), noscan), type, needzero || !noscan), size);
+}
+
+namespace {
+
+[[gnu::noinline]] void* gc_new_slow(SpanClass spanclass, const Type* type) {
+  return finish(make_small(cache_here(), spanclass, type, true), kHeapClasses[spanclass.sizeclass()].bytes);
+}
+
+[[gnu::noinline]] void* attended(MSpan* s, uint32_t index, void* object, uint8_t why) {
+  attend({object, s, index, false}, s->elemsize, why);
+  return object;
+}
+
+}  // namespace
+
+// What make_small() and finish() do, without a thing in memory that need not be.
+void* gc_new(SpanClass spanclass, const Type* type) {
+  if (goroutine_here() == nullptr) [[unlikely]] return nullptr;
+  if (heap_attention.load(std::memory_order_relaxed) & kHeapMarking) pay(kHeapClasses[spanclass.sizeclass()].bytes);
+  const MCache* const c = p_here()->mcache;
+  if (c == nullptr) [[unlikely]] return gc_new_slow(spanclass, type);
+  MSpan* const s = c->alloc[spanclass.index()];
+  const uint32_t index = next_free_fast(s);
+  if (index == s->nelems) [[unlikely]] return gc_new_slow(spanclass, type);
+  ++s->allocCount;
+  void* const object = reinterpret_cast<void*>(s->objBase(index));
+  if (s->needzero) clear(object, s->elemsize);
+  if (!spanclass.noscan()) s->noteType(index, type);
+  s->freeIndexForScan.store(s->freeindex, std::memory_order_release);
+  const uint8_t why = heap_attention.load(std::memory_order_relaxed);
+  return why != 0 ? attended(s, index, object, why) : object;
 }
 
 void* mallocgc_aligned(size_t size, size_t alignment, const Type* type, bool needzero) {
@@ -227,7 +275,7 @@ void* mallocgc_aligned(size_t size, size_t alignment, const Type* type, bool nee
   const bool noscan = has_no_pointers(type);
   const uint8_t size_class = aligned_class(size, alignment);
   if (size_class == 0) return finish(make_large(c, size, type, noscan, needzero || !noscan), size);
-  return finish(make_small(c, size_class, type, noscan, needzero || !noscan), size);
+  return finish(make_small(c, SpanClass(size_class, noscan), type, needzero || !noscan), size);
 }
 
 }  // namespace reprise::rt

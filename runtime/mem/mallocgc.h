@@ -23,6 +23,9 @@ namespace reprise::rt {
 // REQUIRES: a P (a goroutine, or g0 with one). No runtime lock held. Does not park, except in HeapHooks::assist and ::trigger,
 // which are not called on g0. Out of memory is a fatal error, with the reference's text. Size 0: an address shared by all such.
 void* mallocgc(size_t size, const Type* type, bool needzero);
+// mallocgc for a type whose span class is known, zeroed; null on g0 and on foreign threads. What has no pointers and is smaller than
+// 16 bytes should go by mallocgc, which lets such share a block.
+void* gc_new(SpanClass spanclass, const Type* type);
 // The same for objects aligned to a power of two, up to a heap page.
 void* mallocgc_aligned(size_t size, size_t alignment, const Type* type, bool needzero);
 
@@ -33,14 +36,15 @@ extern std::atomic<uint8_t> heap_attention;
 
 // What the collector does at these points. Every function may be called from any P at once.
 struct HeapHooks {
-  // Before an allocation of that many bytes while kHeapMarking is set, on a goroutine: debt is paid here. May park.
-  void (*assist)(size_t bytes) = nullptr;
+  // Before an allocation while kHeapMarking is set, on a goroutine whose gcAssistBytes have fallen below 0 by it: the debt is
+  // paid here. May park.
+  void (*assist)() = nullptr;
   // An object was made while kHeapMarking is set: it is marked already (mallocgc has set its bit in gcmarkBits); credit it. It
   // holds zeros, or is noscan. Also told of a tiny block that another object is cut from, if it was white. g0 or goroutine.
   void (*allocated_black)(MSpan* s, uint32_t index) = nullptr;
   // An object was made while kHeapDebug is set.
   void (*allocated)(MSpan* s, uint32_t index, size_t size) = nullptr;
-  // heap_live has passed gc_trigger: starts a cycle if none runs. After the allocation, on a goroutine. May park.
+  // heap_live has grown and is beyond gc_trigger: starts a cycle if none runs. After the allocation, on a goroutine. May park.
   void (*trigger)() = nullptr;
   // Before a span is swept, by its sweeper: finalizers, weak pointers. It may set mark bits to keep objects. Sweeping may
   // happen in mallocgc, under no lock; must not allocate from the collected heap.

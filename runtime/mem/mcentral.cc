@@ -69,6 +69,7 @@ void turn_bits(MSpan* s, uint32_t marked) {
   s->freeIndexForScan.store(0, std::memory_order_release);
   s->refillAllocCache();
   s->needzero = true;
+  if (marked == 0) s->only_type.store(nullptr, std::memory_order_relaxed);
 }
 
 MSpan* grow(SpanClass spanclass) {

@@ -160,7 +160,7 @@ void lay_out(MSpan* s) {
     s->elemsize = s->bytes();
     s->nelems = 1;
     s->divMul = 0;
-    s->types = s->spanclass.noscan() ? nullptr : &s->large_type;
+    s->types = nullptr;
   } else {
     s->elemsize = kHeapClasses[size_class].bytes;
     s->divMul = kHeapClasses[size_class].divMul;
@@ -200,7 +200,7 @@ MSpan* alloc_locked(size_t npages, SpanClass spanclass) {
   s->freeindex = s->allocCount = 0;
   s->allocCache = ~uint64_t{0};
   s->freeIndexForScan.store(0, std::memory_order_relaxed);
-  s->large_type = nullptr;
+  s->only_type.store(nullptr, std::memory_order_relaxed);
   s->specials.store(nullptr, std::memory_order_relaxed);
   lay_out(s);
   alloc_bits(s);

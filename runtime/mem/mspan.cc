@@ -2,11 +2,31 @@
 //
 // Invariant: bit i of allocCache tells whether slot freeindex + i is free, for the rest of the word that freeindex is in;
 // bits beyond are 0. When freeindex comes to a word's start the cache holds that word whole, unless the span is full.
+//
+// Types: most spans hold objects of one type, and then an object's birth writes nothing but itself. With the second type the table is
+// filled for all.
 #include "runtime/mem/mspan.h"
 
+#include <algorithm>
 #include <bit>
 
+#include "runtime/type/type.h"
+
 namespace reprise::rt {
+
+namespace {
+constexpr Type many{};
+}  // namespace
+
+constinit const Type* const kManyTypes = &many;
+
+void MSpan::noteOtherType(uint32_t index, const Type* type) {
+  const Type* const only = only_type.load(std::memory_order_relaxed);
+  if (only == nullptr) return only_type.store(type, std::memory_order_release);
+  if (only != kManyTypes) std::fill_n(types, nelems, only);
+  types[index] = type;
+  only_type.store(kManyTypes, std::memory_order_release);
+}
 
 uint32_t MSpan::nextFreeIndex() {
   while (freeindex < nelems) {

@@ -45,35 +45,42 @@ class SpanClass {
 inline constexpr size_t kNumSpanClasses = kNumSizeClasses * 2;
 inline constexpr SpanClass kTinySpanClass{2, true};  // 16 bytes, noscan
 
+// MSpan::only_type where there is more than one.
+extern const Type* const kManyTypes;
+
 enum class SpanState : uint8_t { dead, in_use };
 
 using BitWord = std::atomic<uint64_t>;
 
-struct MSpan {
+struct alignas(64) MSpan {
+  // What marking reads of a span, in one line of the cache.
   uintptr_t startAddr = 0;
-  size_t npages = 0;             // of kHeapPageBytes
+  size_t limit = 0;              // end of the last object
+  BitWord* gcmarkBits = nullptr; // words of 64 slots, mark_words() of them; swapped by sweep, owner
+  BitWord* allocBits = nullptr;
+  // What the objects are, for spans that are scanned: the type of all so far, null if there is none yet, or kManyTypes; then
+  // types[] has that of each. Written before freeIndexForScan is. Owner.
+  std::atomic<const Type*> only_type{nullptr};
   size_t elemsize = 0;
-  uint32_t nelems = 0;
   uint32_t divMul = 0;           // objIndex by multiplication
+  uint32_t nelems = 0;
   SpanClass spanclass;
   // Set last when the span is made, first when it is freed. Who reached the span by an address that need not be an
   // object's (conservative marking) reads it before anything else: acquire.
   std::atomic<SpanState> state{SpanState::dead};
   bool needzero = false;         // its free slots may hold old data
-  std::atomic<uint32_t> sweepgen{0};
 
+  // What allocating writes.
+  uint64_t allocCache = 0;       // free slots from freeindex on, bit 0 first: complement of allocBits; owner
   uint32_t freeindex = 0;        // owner
   uint32_t allocCount = 0;       // objects in it; owner
-  uint32_t countBeforeCache = 0; // allocCount when it came into its cache; owner
-  uint64_t allocCache = 0;       // free slots from freeindex on, bit 0 first: complement of allocBits; owner
   // freeindex as marking sees it: raised, with release, when the object is ready to be looked at.
   std::atomic<uint32_t> freeIndexForScan{0};
+  uint32_t countBeforeCache = 0; // allocCount when it came into its cache; owner
 
-  BitWord* allocBits = nullptr;  // words of 64 slots, mark_words() of them; swapped by sweep, owner
-  BitWord* gcmarkBits = nullptr;
-  // What each object is, for spans that are scanned; null for noscan. Written before freeIndexForScan is.
-  const Type** types = nullptr;
-  const Type* large_type = nullptr;  // where `types` points for a large object
+  const Type** types = nullptr;  // null for noscan and for large objects
+  std::atomic<uint32_t> sweepgen{0};
+  size_t npages = 0;             // of kHeapPageBytes
 
   // Finalizers, weak pointers and what else belongs to single objects: the collector's.
   std::atomic<void*> specials{nullptr};
@@ -81,7 +88,6 @@ struct MSpan {
   MSpan* next = nullptr;         // free descriptors; mheap_.lock
   std::atomic<uint32_t> set_next{0};  // the span below in its SpanSet, by number; 0: none
   uint32_t number = 0;           // of the descriptor, from 1; constant once made
-  size_t limit = 0;              // end of the last object
 
   uintptr_t base() const { return startAddr; }
   size_t bytes() const { return npages * kHeapPageBytes; }
@@ -98,6 +104,16 @@ struct MSpan {
   // allocCache for the word that freeindex is in. REQUIRES: freeindex is at its start. Owner.
   void refillAllocCache() { allocCache = ~allocBits[freeindex / 64].load(std::memory_order_relaxed); }
 
+  // Of an object that isAllocated(), or was made by the caller; null for noscan.
+  const Type* typeAt(uintptr_t address) const {
+    const Type* const only = only_type.load(std::memory_order_acquire);
+    return only == kManyTypes ? types[objIndex(address)] : only;
+  }
+  // Notes what the object at `index` is, before freeIndexForScan is raised beyond it. Owner.
+  void noteType(uint32_t index, const Type* type) {
+    if (only_type.load(std::memory_order_relaxed) != type) [[unlikely]] noteOtherType(index, type);
+  }
+
   // Whether marking may look at a slot: its object is complete, or older than the cycle. Any thread.
   bool isAllocated(uint32_t index) const {
     if (index < freeIndexForScan.load(std::memory_order_acquire)) return true;
@@ -113,6 +129,9 @@ struct MSpan {
     if ((word.load(std::memory_order_relaxed) & bit) != 0) return false;
     return (word.fetch_or(bit, std::memory_order_relaxed) & bit) == 0;
   }
+
+ private:
+  void noteOtherType(uint32_t index, const Type* type);
 };
 
 }  // namespace reprise::rt

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "runtime/type/type.h"
@@ -95,7 +96,7 @@ class Model {
   }
   static const Type* type_at(const unsigned char* object) {
     const MSpan* const s = span_of(object);
-    return s->types[s->objIndex(reinterpret_cast<uintptr_t>(object))];
+    return s->typeAt(reinterpret_cast<uintptr_t>(object));
   }
   static void found_from_inside(uintptr_t at, size_t size) {
     for (const uintptr_t inside : {at, at + size / 2, at + size - 1}) {
@@ -223,23 +224,38 @@ TEST_F(Mallocgc, a_tiny_object_cut_while_marking_makes_its_block_black) {
   EXPECT_TRUE(s->isMarked(s->objIndex(reinterpret_cast<uintptr_t>(before))));
 }
 
-TEST_F(Mallocgc, debt_is_asked_for_before_and_the_trigger_after) {
-  static size_t paid = 0;
+TEST_F(Mallocgc, debt_is_paid_when_credit_is_used_up_and_the_trigger_comes_after) {
+  static int64_t paid = 0;
   static int triggered = 0;
   paid = 0;
   triggered = 0;
-  heap_hooks.assist = [](size_t bytes) { paid += bytes; };
+  heap_hooks.assist = [] { paid -= std::exchange(getg()->gcAssistBytes, 0); };
   heap_hooks.trigger = [] { ++triggered; };
+  const int64_t credit = std::exchange(getg()->gcAssistBytes, 64);
   heap_attention.store(kHeapMarking);
+  mallocgc(64, nullptr, true);
+  EXPECT_EQ(paid, 0);
   mallocgc(40, nullptr, true);
   mallocgc(100'000, nullptr, true);
+  EXPECT_NE(gc_new(SpanClass(heap_size_class(48), true), nullptr), nullptr);
   heap_attention.store(0);
-  EXPECT_EQ(paid, 100'040u);
+  getg()->gcAssistBytes = credit;
+  EXPECT_EQ(paid, 100'088);
   EXPECT_EQ(triggered, 0);
   const uint64_t trigger = mheap_.gc_trigger.exchange(0);
   mallocgc(100'000, nullptr, true);
   mheap_.gc_trigger.store(trigger);
   EXPECT_EQ(triggered, 1);
+}
+
+TEST_F(Mallocgc, types_are_known_in_spans_of_one_type_and_of_many) {
+  static Type other = pointers;
+  other.hash = 1;
+  std::vector<std::pair<uintptr_t, const Type*>> made;
+  const auto make = [&](const Type* type) { made.emplace_back(reinterpret_cast<uintptr_t>(mallocgc(176, type, true)), type); };
+  for (int i = 0; i < 100; ++i) make(&pointers);
+  for (int i = 0; i < 100; ++i) make(i % 3 == 0 ? &other : &pointers);
+  for (const auto& [at, type] : made) EXPECT_EQ(span_of(at)->typeAt(at), type);
 }
 
 TEST_F(Mallocgc, live_bytes_count_what_was_handed_out) {

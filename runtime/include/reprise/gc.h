@@ -114,9 +114,26 @@ class Ptr {
   T* object_;
 };
 
+namespace detail {
+
+// Whether a T comes straight from the spans of its size, whose slots lie at multiples of their size from a page's start.
+template <class T>
+constexpr bool straight() {
+  if (sizeof(T) > rt::kMaxSmallSize || (Pointers<T>::ptrdata == 0 && sizeof(T) < 16)) return false;
+  return rt::kHeapClasses[rt::heap_size_class(sizeof(T))].bytes % alignof(T) == 0;
+}
+
+}  // namespace detail
+
 // A new T, with pointers only where its type has them. Goroutine, or foreign thread (which waits for a goroutine to make it).
 template <class T, class... Args>
 Ptr<T> make(Args&&... args) {
+  if constexpr (detail::straight<T>()) {
+    constexpr rt::SpanClass spanclass(rt::heap_size_class(sizeof(T)), Pointers<T>::ptrdata == 0);
+    if (void* const memory = rt::gc_new(spanclass, rt::type_of<T>())) [[likely]] {
+      return Ptr<T>(new (memory) T(std::forward<Args>(args)...));
+    }
+  }
   Ptr<T> made;
   rt::gc_on_goroutine([&] {
     void* const memory = rt::gc_alloc(sizeof(T), alignof(T), rt::type_of<T>());
