@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "asm/asm.h"
+#include "runtime/sched/here.h"
 #include "runtime/sched/sched.h"
 
 extern "C" {
@@ -16,25 +17,18 @@ namespace reprise::rt {
 constinit Sched sched;
 constinit P allp0;
 
-// Not inlined, so that the address of the thread-local is formed anew after every switch.
-[[gnu::noinline]] G* getg() {
-  G* gp = reprise_tls_g;
-  asm volatile("" : "+r"(gp));
-  return gp;
-}
+// Not inlined: callers are many, and most are not hot (here.h).
+[[gnu::noinline]] G* getg() { return g_here(); }
 
-[[gnu::noinline]] M* getm() {
-  G* gp = getg();
-  return gp == nullptr ? nullptr : gp->ctx.m;
-}
+[[gnu::noinline]] M* getm() { return m_here(); }
 
 [[gnu::noinline]] G* curg() {
-  M* mp = getm();
+  M* mp = m_here();
   return mp == nullptr ? nullptr : mp->ctx.curg;
 }
 
 [[gnu::noinline]] P* getp() {
-  M* mp = getm();
+  M* mp = m_here();
   return mp == nullptr ? nullptr : mp->p;
 }
 

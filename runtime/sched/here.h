@@ -16,6 +16,13 @@ inline G* g_here() {
   return gp;
 }
 
+// Null on a thread that the runtime does not know. Plain reads of what is this thread's own, which ThreadSanitizer takes for
+// another's.
+[[gnu::no_sanitize("thread")]] inline M* m_here() {
+  G* const gp = g_here();
+  return gp != nullptr ? gp->ctx.m : nullptr;
+}
+
 // Null where there is none.
 inline P* p_here() {
   G* const gp = g_here();

@@ -8,7 +8,7 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
-#include "runtime/sched/g_m_p.h"
+#include "runtime/sched/here.h"
 #include "runtime/sched/lock_rank.h"
 #include "runtime/sched/lock_word.h"
 #include "runtime/sched/proc.h"
@@ -60,7 +60,7 @@ void note_released(LockRank) {}
 
 // The count is the M's, which ThreadSanitizer does not know where it takes goroutines for threads.
 __attribute__((no_sanitize("thread"))) void count_held(int32_t delta) {
-  if (M* mp = getm()) mp->locks += delta;
+  if (M* mp = m_here()) mp->locks += delta;
 }
 
 }  // namespace
