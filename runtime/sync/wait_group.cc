@@ -63,22 +63,26 @@ WaitGroup::~WaitGroup() { release(state_); }
 void WaitGroup::add(int64_t delta) {
   announce(OpKind::wg_add, state_->name, true);
   if (delta > INT32_MAX || delta < INT32_MIN) rt::gopanic("sync: WaitGroup counter out of range");
-  const Hold hold(state_);  // a waiter that we wake may drop the last handle
+  State* const state = state_;  // once the counter is zero the handle may go
   const uint64_t step = static_cast<uint64_t>(delta) << 32;
-  const uint64_t word = state_->word.fetch_add(step, std::memory_order_acq_rel) + step;
+  const uint64_t word = state->word.fetch_add(step, std::memory_order_acq_rel) + step;
   const int32_t counter = counter_of(word);
   if (counter < 0) rt::gopanic("sync: negative WaitGroup counter");
   if (waiters_of(word) != 0 && delta > 0 && counter == delta) {
     rt::gopanic("sync: WaitGroup misuse: Add called concurrently with Wait");
   }
-  if (counter == 0 && waiters_of(word) != 0) wake_all(hold.state, word);
+  if (counter != 0 || waiters_of(word) == 0) return;
+  // A waiter that we wake may drop the last handle. Until then those that wait hold one each, so there is one to take.
+  const Hold hold(state);
+  wake_all(state, word);
 }
 
 void WaitGroup::wait() {
   announce(OpKind::wg_wait, state_->name, false);
+  uint64_t word = state_->word.load(std::memory_order_acquire);
+  if (counter_of(word) == 0) return;
   const Hold hold(state_);
   State* state = hold.state;
-  uint64_t word = state->word.load(std::memory_order_acquire);
   do {
     if (counter_of(word) == 0) return;
   } while (!state->word.compare_exchange_weak(word, word + 1, std::memory_order_acq_rel,
