@@ -15,7 +15,6 @@
 // sudogs are queued: reset under all locks in pass 2, and pass 3 takes all locks before the frame
 // that holds the sudogs goes away.
 #include <algorithm>
-#include <array>
 #include <memory>
 
 #include "runtime/chan/chan.h"
@@ -33,30 +32,43 @@ namespace {
 constexpr size_t kInlineCases = 8;
 constexpr size_t kMaxCases = 65536;
 
-// An array of n, in place if n is small: most selects have a handful of cases.
+// An array of n, in place if n is small: most selects have a handful of cases. Only what is made of the n is touched.
 template <class T>
 class SmallArray {
  public:
-  explicit SmallArray(size_t n) : many_(n > kInlineCases ? new T[n]{} : nullptr) {}
-  T* data() { return many_ ? many_.get() : few_.data(); }
-  T& operator[](size_t i) { return data()[i]; }
+  explicit SmallArray(size_t n) : n_(n), data_(n > kInlineCases ? new T[n] : reinterpret_cast<T*>(few_)) {
+    if (n <= kInlineCases) std::uninitialized_default_construct_n(data_, n);
+  }
+  SmallArray(const SmallArray&) = delete;
+  SmallArray& operator=(const SmallArray&) = delete;
+  ~SmallArray() {
+    if (n_ > kInlineCases) {
+      delete[] data_;
+    } else {
+      std::destroy_n(data_, n_);
+    }
+  }
+  T* data() { return data_; }
+  T& operator[](size_t i) { return data_[i]; }
 
  private:
-  std::array<T, kInlineCases> few_{};
-  std::unique_ptr<T[]> many_;
+  size_t n_;
+  T* data_;
+  alignas(T) unsigned char few_[kInlineCases * sizeof(T)];
 };
 
 // The cases of one select and the order in which to lock their channels; nil ones are left out.
 class Select {
  public:
   explicit Select(std::span<scase> cases) : cases_(cases), lockorder_(cases.size()) {
+    // By insertion: the handful is mostly in order already, as the channels were made.
     for (size_t i = 0; i < cases.size(); ++i) {
-      if (cases[i].c != nullptr) lockorder_[active_++] = static_cast<uint16_t>(i);
+      if (cases[i].c == nullptr) continue;
+      const uint64_t seq = cases[i].c->seq;
+      size_t at = active_++;
+      for (; at > 0 && cases[lockorder_[at - 1]].c->seq > seq; --at) lockorder_[at] = lockorder_[at - 1];
+      lockorder_[at] = static_cast<uint16_t>(i);
     }
-    std::sort(lockorder_.data(), lockorder_.data() + active_, [&](uint16_t a, uint16_t b) {
-      const uint64_t sa = cases_[a].c->seq, sb = cases_[b].c->seq;
-      return sa != sb ? sa < sb : a < b;
-    });
   }
 
   void announce();
@@ -307,6 +319,13 @@ class LimitTimer {
   Timer timer_;
 };
 
+// One case that does not wait is the channel's own operation, which looks at an empty or full channel without its lock.
+SelectResult selectgo_one(scase& k) {
+  if (k.is_send) return {chansend(k.c, k.elem, false) ? 0 : kSelectDefault, false};
+  const RecvResult got = chanrecv(k.c, k.elem, false);
+  return {got.selected ? 0 : kSelectDefault, got.received};
+}
+
 constexpr ElemType kUnitType{.size = 0, .align = 1, .relocate = nullptr, .destroy = nullptr};
 
 void check_count(std::span<scase> cases) {
@@ -317,6 +336,7 @@ void check_count(std::span<scase> cases) {
 
 SelectResult selectgo(std::span<scase> cases, bool block) {
   check_count(cases);
+  if (cases.size() == 1 && !block && !seam_active) return selectgo_one(cases[0]);
   Select select(cases);
   select.announce();
   return select.run(block);
