@@ -75,7 +75,7 @@ G* gc_find_idle_worker(P* pp);
 // Whether gc_find_worker() might have one. Who has pp.
 bool gc_wants_worker(const P* pp);
 inline bool gc_may_need_worker() { return gc_state.marking.load(std::memory_order_relaxed); }
-// Returns when no cycle is under way, and none begins by itself before the caller goes on. Goroutine.
+// Returns when no cycle is under way, the scavenger neither runs nor sleeps, and no cycle begins by itself before the caller goes on. Goroutine.
 void gc_quiesce();
 // Between two schedules of an exploration: everything unreachable is freed and the pacer forgets. Goroutine.
 void gc_begin_schedule();

@@ -438,6 +438,7 @@ void gc_quiesce() {
   }
   gc_cycle_lock.unlock();
   while (gc_state.goroutines.load(std::memory_order_acquire) != 0) gosched();
+  if (!seam_active) scavenge_quiesce();
 }
 
 int32_t gc_set_percent(int32_t percent) {

@@ -32,6 +32,9 @@ std::atomic<uint64_t> retain{UINT64_MAX};
 // The background was asked to look: a token is in the semaphore, or it has just been taken.
 std::atomic<bool> asked{false};
 std::atomic<uint32_t> wake_up{0};
+std::atomic<bool> started{false};
+std::atomic<bool> at_rest{true};  // it waits for wake_up
+std::atomic<bool> quiet{false};   // it should
 
 uint64_t resident_bytes() {
   mheap_.lock.lock();
@@ -66,6 +69,7 @@ size_t step(size_t pages) {
 // Until less than the goal is retained, or nothing is left to release.
 void work_to_goal() {
   while (const uint64_t over = excess()) {
+    if (quiet.load(std::memory_order_relaxed)) return;
     const int64_t begun = monotonic_ns();
     if (scavenge(std::min<uint64_t>(over, kStepPages * kHeapPageBytes)) == 0) return;
     time_sleep(std::max(kShortestSleepNs, (monotonic_ns() - begun) * kPace));
@@ -75,8 +79,10 @@ void work_to_goal() {
 void bgscavenge(void*) {
   for (;;) {
     semacquire(&wake_up);
+    at_rest.store(false);
     asked.store(false);  // before it looks: what is asked for from now on leads to another round
     work_to_goal();
+    at_rest.store(true);
   }
 }
 
@@ -105,9 +111,18 @@ void scavenge_set_goal(uint64_t retain_bytes) {
 }
 
 void bgscavenge_start() {
-  static std::atomic<bool> started{false};
   if (seam_active || started.exchange(true)) return;
   newproc(bgscavenge, nullptr, nullptr, SpawnOptions{.system = true});
+}
+
+// It may be asleep for as long as its last step took a hundred times; in the child of a fork it may be gone.
+void scavenge_quiesce() {
+  constexpr int64_t kLongestNs = 1'000'000'000;
+  if (!started.load()) return;
+  quiet.store(true);
+  const int64_t begun = monotonic_ns();
+  while ((!at_rest.load() || asked.load()) && monotonic_ns() - begun < kLongestNs) time_sleep(kShortestSleepNs);
+  quiet.store(false);
 }
 
 void heap_set_memory_limit(uint64_t bytes) { memory_limit.store(bytes, std::memory_order_relaxed); }

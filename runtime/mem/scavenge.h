@@ -21,6 +21,9 @@ namespace reprise::rt {
 void scavenge_set_goal(uint64_t retain_bytes);
 // Starts the background goroutine; native mode, once. On a goroutine.
 void bgscavenge_start();
+// Returns when the background goroutine waits to be asked: it neither runs nor sleeps. What it had to do is left to the next
+// cycle's goal. Goroutine; native mode.
+void scavenge_quiesce();
 // Releases up to `bytes` of free pages; returns how many it released.
 size_t scavenge(size_t bytes);
 size_t scavenge_all();

@@ -17,6 +17,7 @@
 #include "runtime/gc/gc.h"
 #include "runtime/gc/roots.h"
 #include "runtime/mem/mheap.h"
+#include "runtime/sched/idle.h"
 #include "runtime/sched/proc.h"
 
 struct GcTestNode {
@@ -100,6 +101,20 @@ TEST_F(Gc, pages_of_what_died_go_back_to_the_system) {
   const uint64_t before = mem_stats().heap_released;
   collect();
   while (mem_stats().heap_released < before + (32 << 20)) sleep_for(std::chrono::milliseconds(1));
+}
+
+// A schedule of explore() that follows would find the scavenger's timer, and take it for one that the body left.
+TEST_F(Gc, quiescing_leaves_no_timer_of_the_scavenger) {
+  rt::gc_poison_for_test(false);
+  apart([] {
+    const Ptr<std::byte> large = gc::make_array<std::byte>(64 << 20);
+    for (size_t i = 0; i < 64 << 20; i += 4096) large[i] = std::byte{1};
+  });
+  const uint64_t before = mem_stats().heap_released;
+  collect();
+  while (mem_stats().heap_released == before) yield();
+  rt::gc_quiesce();
+  EXPECT_FALSE(rt::timers_pending());
 }
 
 TEST_F(Gc, raw_pointer_on_a_stack_keeps_its_object) {
