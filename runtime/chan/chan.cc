@@ -73,6 +73,10 @@ size_t block_align(const ElemType* t) {
   return t->align > alignof(hchan) ? t->align : alignof(hchan);
 }
 
+// Nothing lies there. So a pointer behind the end of the block before, which every vector has, is none to the channel
+// (sched/reach.h).
+size_t front_bytes(const ElemType* t) { return block_align(t) > 16 ? block_align(t) : 16; }
+
 size_t buf_offset(const ElemType* t) {
   const size_t align = block_align(t);
   return (sizeof(hchan) + align - 1) / align * align;
@@ -178,9 +182,10 @@ hchan* makechan(const ElemType* elemtype, int64_t size) {
   }
   const size_t offset = buf_offset(elemtype);
   const std::align_val_t align{block_align(elemtype)};
-  void* block = ::operator new(offset + static_cast<size_t>(size) * elem, align);
-  auto* c = new (block) hchan;
-  chan_init(c, elemtype, size, static_cast<char*>(block) + offset);
+  const size_t front = front_bytes(elemtype);
+  auto* const at = static_cast<char*>(::operator new(front + offset + static_cast<size_t>(size) * elem, align)) + front;
+  auto* c = new (at) hchan;
+  chan_init(c, elemtype, size, at + offset);
   return c;
 }
 
@@ -202,8 +207,9 @@ void chan_release(hchan* c) {
     c->recvx = advance(c, c->recvx);
   }
   const std::align_val_t align{block_align(c->elemtype)};
+  char* const block = reinterpret_cast<char*>(c) - front_bytes(c->elemtype);
   c->~hchan();
-  ::operator delete(static_cast<void*>(c), align);
+  ::operator delete(static_cast<void*>(block), align);
 }
 
 // ---- the buffer and the direct paths -------------------------------------------------------------

@@ -29,7 +29,7 @@ struct Sudog {
   bool success = false;      // channels: an element was passed; false: woken by close
   bool handed_off = false;   // semaphores: the releaser took the token for us
 
-  // Semaphores: the first waiter of an address heads its queue and is linked into the root's treap.
+  // What is waited for if not a channel. Semaphores: the first waiter of an address heads its queue and is linked into the root's treap.
   const void* sema = nullptr;
   Sudog* tail = nullptr;
   Sudog* left = nullptr;

@@ -308,6 +308,14 @@ void finalizers_discard() {
 void specials_before_fork() { lock.lock(); }
 void specials_after_fork() { lock.unlock(); }
 
+void finalizers_each_closure(void (*visit)(uintptr_t closure, void* arg), void* arg) {
+  const Guard guard;
+  for (size_t i = 0; i < all_count; ++i) {
+    const Special* const special = at_index(i);
+    if (special != nullptr && special->kind != SpecialKind::weak) visit(reinterpret_cast<uintptr_t>(special->finalizer.closure), arg);
+  }
+}
+
 uint64_t finalizers_run_for_test() { return finalizers_ran.load(std::memory_order_relaxed); }
 
 }  // namespace reprise::rt

@@ -51,5 +51,8 @@ void finalizers_discard();                              // drops what is queued
 void specials_before_fork();
 void specials_after_fork();
 uint64_t finalizers_run_for_test();
+// ---- for whoever else follows pointers ----
+// The closures of finalizers that may still run. REQUIRES: nobody else runs.
+void finalizers_each_closure(void (*visit)(uintptr_t closure, void* arg), void* arg);
 
 }  // namespace reprise::rt

@@ -130,8 +130,21 @@ Arena::Place Arena::place_of(const void* block) const {
   const SizeClass& c = kClasses[span->size_class];
   const auto slot = static_cast<uint32_t>(inside * c.reciprocal >> 40);
   if (slot >= c.slots || inside != size_t{slot} * c.bytes) return {.fault = Fault::not_a_block};
-  if ((span->used[slot / 64] >> slot % 64 & 1) == 0) return {.fault = Fault::double_free};
+  if (!in_use(span, slot)) return {.fault = Fault::double_free};
   return {.span = span, .slot = slot};
+}
+
+Arena::Block Arena::block_at(uintptr_t address) {
+  const Guard guard(busy_);
+  const size_t offset = address - reinterpret_cast<uintptr_t>(pages_begin_);
+  if (offset >= bytes_) return {};
+  const Span* const span = runs_.span_of(static_cast<uint32_t>(offset / kPageBytes));
+  if (span == nullptr) return {};
+  if (span->state == Span::State::large) return {begin_of(span, 0), size_t{span->pages} * kPageBytes};
+  const SizeClass& c = kClasses[span->size_class];
+  const auto slot = static_cast<uint32_t>((address - begin_of(span, 0)) * c.reciprocal >> 40);
+  if (slot >= c.slots || !in_use(span, slot)) return {};
+  return {begin_of(span, slot), c.bytes};
 }
 
 Arena::Fault Arena::free(void* block) {

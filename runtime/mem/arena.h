@@ -46,6 +46,24 @@ class Arena {
   }
   size_t bytes_in_use();
 
+  // The block in use that an address lies in, anywhere in it; no bytes if there is none.
+  struct Block {
+    uintptr_t begin = 0;
+    size_t bytes = 0;
+  };
+  Block block_at(uintptr_t address);
+  // Every block in use, by address. `f` must not allocate from this arena, nor free.
+  template <class F>
+  void each_block(F f) {
+    for (const Span* span = runs_.span_from(0); span != nullptr; span = runs_.span_from(span->first_page + span->pages)) {
+      if (span->state == Span::State::large) f(Block{begin_of(span, 0), size_t{span->pages} * kPageBytes});
+      if (span->state != Span::State::small) continue;
+      const SizeClass& c = kClasses[span->size_class];
+      for (uint32_t slot = 0; slot < c.slots; ++slot)
+        if (in_use(span, slot)) f(Block{begin_of(span, slot), c.bytes});
+    }
+  }
+
  private:
   class Guard;
   struct Place {
@@ -64,6 +82,10 @@ class Arena {
   void release_and_free(void* block);
   char* address_of(const Span* span) const {
     return pages_begin_ + size_t{span->first_page} * kPageBytes;
+  }
+  static bool in_use(const Span* span, uint32_t slot) { return (span->used[slot / 64] >> slot % 64 & 1) != 0; }
+  uintptr_t begin_of(const Span* span, uint32_t slot) const {
+    return reinterpret_cast<uintptr_t>(address_of(span)) + size_t{slot} * kClasses[span->size_class].bytes;
   }
 
   size_t bytes_;

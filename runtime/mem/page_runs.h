@@ -61,6 +61,9 @@ class PageRuns {
   // The span that holds a page, null if the page is in none or within a free one.
   Span* span_of(uint32_t page) const;
 
+  // The span, free or not, that begins with a page where one does; null from the end of what was handed out on.
+  const Span* span_from(uint32_t page) const { return neighbour(page); }
+
   uint32_t pages_in_use() const { return in_use_; }
 
  private:

@@ -88,6 +88,9 @@ Arena* current_arena() {
   return on_g0() ? runtime_arena : program_arena;
 }
 
+Arena* program_blocks() { return program_arena; }
+Arena* runtime_blocks() { return runtime_arena; }
+
 void watch_heap(const HeapWatch* watch) {
   if (libc_owns()) heap_owner = Owner::watched_libc;
   heap_watch = watch;

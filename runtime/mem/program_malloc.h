@@ -19,6 +19,10 @@ class Arena;
 // The arena that an allocation would come from now; null where libc's malloc is in use.
 Arena* current_arena();
 
+// The arenas of a controlled run, null elsewhere: where goroutines' and threads' blocks come from, and the scheduler's.
+Arena* program_blocks();
+Arena* runtime_blocks();
+
 // Boot's step: ends the program unless malloc is the one defined here. g0.
 void mallocinit();
 

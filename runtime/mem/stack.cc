@@ -109,6 +109,8 @@ Stack stackalloc(int size_class) {
   return stack;
 }
 
+uint64_t stack_arena_end() { return arena_next; }
+
 void stack_release(uint64_t lo, uint64_t keep_from) {
   const uint64_t end = keep_from & ~uint64_t{4095};
   if (end <= lo) return;

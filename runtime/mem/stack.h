@@ -17,7 +17,7 @@
 
 namespace reprise::rt {
 
-// Where stacks lie, and nothing else. Under a sanitizer the arena of controlled runs belongs to its shadow or its
+// Where stacks may lie. Under a sanitizer the arena of controlled runs belongs to its shadow or its
 // malloc; there it is behind the collected heap.
 #ifdef REPRISE_SANITIZED
 inline constexpr uint64_t kStacks = 0x7e90'0000'0000, kStacksEnd = 0x7ec0'0000'0000;
@@ -42,6 +42,9 @@ size_t stack_class_bytes(int size_class);
 
 // A fresh stack. Throws the reference's fatal error if there is no memory.
 Stack stackalloc(int size_class);
+
+// Stacks lie between kStacks and this, so far, and nothing else does. REQUIRES: nobody makes one.
+uint64_t stack_arena_end();
 
 // Gives the pages of an idle stack back to the system, all but those from `keep_from` up.
 void stack_release(uint64_t lo, uint64_t keep_from);

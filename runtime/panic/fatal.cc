@@ -112,13 +112,15 @@ void die_of_panics(const G* gp) {
   die({"panic: ", all, seam::Outcome::Kind::panic, {panic->pcs, panic->frames}});
 }
 
-[[noreturn]] static void die_asleep(std::string_view message) {
+// Without `which`: all of them.
+[[noreturn]] static void die_asleep(std::string_view message, std::span<const G* const> which = {}) {
   std::fflush(stdout);
   begin_dying(message);
   report_text("fatal error: ");
   report_text(message);
   report_text("\n");
-  report_all(nullptr);
+  for (const G* gp : which) report_goroutine(gp, wait_reason_text(gp->wait_reason));
+  if (which.empty()) report_all(nullptr);
   end_dying(seam::Outcome::Kind::deadlock, message);
 }
 
@@ -130,6 +132,12 @@ void partial_deadlock() {
   constexpr std::string_view kMessage = "goroutines wait for each other's locks - deadlock!";
   tell_explorer(seam::Outcome::Kind::deadlock, kMessage);
   die_asleep(kMessage);
+}
+
+void stuck_goroutines(std::span<const G* const> stuck) {
+  constexpr std::string_view kMessage = "goroutines can never run again - deadlock!";
+  tell_explorer(seam::Outcome::Kind::deadlock, kMessage);
+  die_asleep(kMessage, stuck);
 }
 
 void stack_overflow(G* gp, const Registers* at) {

@@ -3,6 +3,8 @@
 // Thread safety: any thread; the first report wins, a second one during it aborts.
 #pragma once
 
+#include <span>
+
 #include "runtime/panic/traceback.h"
 #include "runtime/sched/g_m_p.h"
 
@@ -12,6 +14,8 @@ namespace reprise::rt {
 [[noreturn]] void deadlock();
 // Some goroutines wait for ever, while others could go on. g0.
 [[noreturn]] void partial_deadlock();
+// These goroutines can never run again, while others could go on: each with its wait reason, its stack and who made it. g0.
+[[noreturn]] void stuck_goroutines(std::span<const G* const> stuck);
 // A goroutine ran out of its stack; `at` is where, null for its saved context. Any stack but that one.
 [[noreturn]] void stack_overflow(G* gp, const Registers* at = nullptr);
 

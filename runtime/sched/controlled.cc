@@ -23,6 +23,7 @@
 #include "runtime/sched/native.h"
 #include "runtime/sched/schedules.h"
 #include "runtime/sched/seam.h"
+#include "runtime/sched/stuck.h"
 #include "runtime/signal/sigqueue.h"
 #include "runtime/sim/sim.h"
 #include "runtime/sys/interpose.h"
@@ -41,6 +42,7 @@ void poll_now() {
   if (netpoll_waiting()) netpoll(0);
   if (signals_pending()) signals_deliver(ready_size() != 0);
   if (debug_vars().schedtrace_ms != 0) schedtrace();
+  stuck_poll();
 }
 
 // Nothing is runnable: wait for a timer or the poller, or report that nothing can ever happen.
@@ -60,6 +62,7 @@ void wait_for_work() {
     if (!signals_wanted()) deadlock();
   }
   if (wait_ns == 0 && schedule_idles()) return;
+  stuck_idle();
   if (wait_ns == 0 && !netpoll_waiting()) return;  // the virtual clock has jumped to the deadline
   netpoll(wait_ns);
 }

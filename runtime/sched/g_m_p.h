@@ -105,7 +105,7 @@ struct G {
   uint32_t access_count = 0;
 
   void* param = nullptr;         // handed over by goready(): the Sudog that fired, or null
-  Sudog* waiting = nullptr;      // sudogs it is enqueued on, in lock order; channel locks
+  Sudog* waiting = nullptr;      // sudogs it is enqueued on, channels' in lock order; the locks of what it waits for
   std::atomic<uint32_t> select_done{0};  // first to turn 0 into 1 wins the select
   std::atomic<bool> parking_on_chan{false};
   Timer* sleep_timer = nullptr;  // cached by sleep_for

@@ -12,6 +12,7 @@
 #include "runtime/sched/idle.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
+#include "runtime/sched/stuck.h"
 #include "runtime/seam/fault_set.h"
 #include "runtime/sim/sim.h"
 #include "runtime/time/clock.h"
@@ -41,6 +42,7 @@ constinit Explorer explorer;
 
 void start_afresh() {
   gc_begin_schedule();
+  stuck_begin_run();
   clock_use(ClockKind::simulated);
   if (sim::world_open) sim::start_afresh();
   sched.goidgen.store(explorer.goidgen, std::memory_order_relaxed);

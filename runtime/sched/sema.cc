@@ -175,7 +175,9 @@ void semacquire1(Word* addr, bool lifo, WaitReason reason) {
   Sudog sg;
   sg.g = curg();
   sg.sema = addr;
+  sg.g->waiting = &sg;
   semacquire_on(root, addr, &sg, lifo, [&] { goparkunlock(&root.lock, reason); });
+  sg.g->waiting = nullptr;
 }
 
 void semrelease1(Word* addr, bool handoff) {

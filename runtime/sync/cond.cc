@@ -65,7 +65,10 @@ void CondQueue::wait(Waiter& waiter) {
     return;
   }
   sg->parked = true;
+  sg->sema = this;
+  sg->g->waiting = sg;
   rt::goparkunlock(&lock, rt::WaitReason::sync_cond_wait);
+  sg->g->waiting = nullptr;
 }
 
 void CondQueue::withdraw(Waiter& waiter) {

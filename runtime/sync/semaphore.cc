@@ -72,7 +72,11 @@ void Semaphore::acquire(int64_t n) {
   rt::Lock& lock = rt::hashed_lock(this);
   lock.lock();
   if (take_or_enqueue(&sg)) return lock.unlock();
+  sg.sema = this;
+  rt::G* const gp = sg.g;
+  gp->waiting = &sg;
   rt::goparkunlock(&lock, rt::WaitReason::semacquire);
+  gp->waiting = nullptr;
 }
 
 bool Semaphore::try_acquire(int64_t n) {

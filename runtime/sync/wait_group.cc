@@ -7,6 +7,9 @@
 // Ordering: the word's read-modify-writes are acquire and release: everything before the last
 // done() happens before wait() returns.
 #include <reprise/sync.h>
+
+#include <new>
+
 #include "runtime/sched/proc.h"
 #include "runtime/sched/sema.h"
 #include "runtime/sync/object_id.h"
@@ -25,6 +28,9 @@ struct WaitGroup::State {
 
 namespace {
 
+// In front of it, for the reason that channels have (chan.cc).
+constexpr size_t kFrontBytes = 16;
+
 int32_t counter_of(uint64_t word) { return static_cast<int32_t>(word >> 32); }
 uint32_t waiters_of(uint64_t word) { return static_cast<uint32_t>(word); }
 
@@ -34,8 +40,13 @@ WaitGroup::State* retain(WaitGroup::State* state) {
   if (state != nullptr) state->refs.fetch_add(1, std::memory_order_relaxed);
   return state;
 }
+WaitGroup::State* make() {
+  return new (static_cast<char*>(::operator new(kFrontBytes + sizeof(WaitGroup::State))) + kFrontBytes) WaitGroup::State;
+}
 void release(WaitGroup::State* state) {
-  if (state != nullptr && state->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) delete state;
+  if (state == nullptr || state->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  state->~State();
+  ::operator delete(reinterpret_cast<char*>(state) - kFrontBytes);
 }
 
 // For the length of a wait, in which the handle that it was called on may go.
@@ -56,7 +67,7 @@ void wake_all(WaitGroup::State* state, uint64_t word) {
 
 }  // namespace
 
-WaitGroup::WaitGroup() : state_(new State) {}
+WaitGroup::WaitGroup() : state_(make()) {}
 WaitGroup::WaitGroup(const WaitGroup& other) : state_(retain(other.state_)) {}
 WaitGroup::~WaitGroup() { release(state_); }
 

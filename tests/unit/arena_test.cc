@@ -181,6 +181,47 @@ TEST(Arena, a_pointer_into_a_block_is_no_block) {
   }
 }
 
+uintptr_t number(const void* at) { return reinterpret_cast<uintptr_t>(at); }
+
+TEST(Arena, an_address_in_a_block_finds_all_of_it) {
+  const Mapped arena;
+  for (const size_t bytes : {size_t{1}, size_t{48}, size_t{700}, kMaxSmallBytes, size_t{1} << 20}) {
+    arena->allocate(bytes, 16, false);
+    auto* const block = static_cast<char*>(arena->allocate(bytes, 16, false));
+    Arena::Fault fault;
+    const size_t usable = arena->usable_size(block, &fault);
+    for (const size_t offset : {size_t{0}, usable / 2, usable - 1}) {
+      const Arena::Block found = arena->block_at(number(block) + offset);
+      EXPECT_EQ(found.begin, number(block)) << bytes << " at " << offset;
+      EXPECT_EQ(found.bytes, usable) << bytes << " at " << offset;
+    }
+    EXPECT_NE(arena->block_at(number(block) - 1).begin, number(block));
+    EXPECT_NE(arena->block_at(number(block) + usable).begin, number(block));
+    arena->free(block);
+    EXPECT_EQ(arena->block_at(number(block)).bytes, 0u) << bytes;
+  }
+  EXPECT_EQ(arena->block_at(0).bytes, 0u);
+  EXPECT_EQ(arena->block_at(number(&arena)).bytes, 0u);
+}
+
+TEST(Arena, each_block_in_use_is_visited_once_by_address) {
+  const Mapped arena;
+  std::vector<uintptr_t> expected;
+  for (int i = 0; i < 300; ++i) {
+    void* const block = arena->allocate(i % 10 == 0 ? size_t{100'000} : size_t{16} << i % 5, 16, false);
+    if (i % 3 == 0) {
+      arena->free(block);
+    } else {
+      expected.push_back(number(block));
+    }
+  }
+  std::sort(expected.begin(), expected.end());
+  expected.erase(std::unique(expected.begin(), expected.end()), expected.end());
+  std::vector<uintptr_t> visited;
+  arena->each_block([&](Arena::Block block) { visited.push_back(block.begin); });
+  EXPECT_EQ(visited, expected);
+}
+
 TEST(Arena, a_full_arena_answers_null_and_recovers) {
   Mapped mapped(size_t{1} << 20);
   std::vector<void*> blocks;
