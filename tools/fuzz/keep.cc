@@ -1,17 +1,14 @@
 // From the tape to a trace, and the replay in a process of its own: the very command that is printed.
 #include "tools/fuzz/keep.h"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <cstring>
 
 #include "replay/records.h"
 #include "replay/trace_writer.h"
+#include "tools/cli/apart.h"
 #include "tools/cli/outcome.h"
 
 namespace reprise::fuzz {
@@ -64,35 +61,19 @@ int expected_status(const Run& run) {
   return WIFEXITED(run.wait_status) ? WEXITSTATUS(run.wait_status) : -WTERMSIG(run.wait_status);
 }
 
-// Exit status, or minus the signal; its words in *said. A loop at the end of what was recorded need not be
-// watched for long.
-int replay_status(const std::string& path, std::string* said) {
-  const int output = memfd_create("replay", MFD_CLOEXEC);
-  std::string own = cli::own_path(), command = "replay", trace = path;
-  std::string option = "--watchdog", seconds = "1";
-  char* argv[] = {own.data(), command.data(), option.data(), seconds.data(), trace.data(), nullptr};
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&files, output, 1);
-  posix_spawn_file_actions_adddup2(&files, output, 2);
-  posix_spawnattr_t how;
-  posix_spawnattr_init(&how);
-  posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP);  // out of reach of a Ctrl-C, which ends the search only
-  pid_t child = 0;
-  int status = 0;
-  const int failed = posix_spawn(&child, own.c_str(), &files, &how, argv, environ);
-  posix_spawnattr_destroy(&how);
-  posix_spawn_file_actions_destroy(&files);
-  while (failed == 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-  char text[4096];
-  const off_t end = lseek(output, 0, SEEK_END);
-  const off_t from = end > static_cast<off_t>(sizeof text) ? end - static_cast<off_t>(sizeof text) : 0;
-  const ssize_t n = pread(output, text, sizeof text, from);
-  *said = failed != 0 ? std::strerror(failed) : std::string(text, n > 0 ? static_cast<size_t>(n) : 0);
-  close(output);
-  if (failed != 0) return cli::kUsage;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+// Far more than a run's replay takes. A loop at the end of what was recorded need not be watched for long.
+constexpr int kReplayLimitMs = 300'000;
+
+// Empty: it ended as the run did.
+std::string trouble_of_replay(const Run& run, const std::string& path) {
+  constexpr size_t kSaid = 4096;
+  const cli::Ended ended =
+      cli::run_apart({cli::own_path(), "replay", "--watchdog", "1", path}, cli::own_environment(), kReplayLimitMs);
+  if (ended.start_error != 0) return "its replay could not be started: " + std::string(std::strerror(ended.start_error));
+  if (!ended.in_time) return "its replay did not end";
+  if (ended.status() == expected_status(run)) return {};
+  const std::string said = ended.output.substr(ended.output.size() - std::min(ended.output.size(), kSaid));
+  return "its replay ended otherwise (" + std::to_string(ended.status()) + "):\n" + said;
 }
 
 }  // namespace
@@ -112,10 +93,8 @@ Kept keep(const Run& run, const ForkServer& server, const cli::Target& target, c
     return kept;
   }
   kept.path = path;
-  std::string said;
-  const int status = replay_status(path, &said);
-  kept.confirmed = status == expected_status(run);
-  if (!kept.confirmed) kept.trouble = "its replay ended otherwise (" + std::to_string(status) + "):\n" + said;
+  kept.trouble = trouble_of_replay(run, path);
+  kept.confirmed = kept.trouble.empty();
   return kept;
 }
 

@@ -5,20 +5,16 @@
 #include "tools/testing/trace.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
+#include <utility>
 #include <vector>
+
+#include "tools/cli/apart.h"
 
 namespace reprise::testing {
 
@@ -29,13 +25,6 @@ constexpr int kLimitMs = 60'000;
 constexpr int kOwnStatuses[] = {64, 65, 70, 74};
 
 using Words = std::vector<std::string>;
-
-std::vector<char*> pointers(const Words& words) {
-  std::vector<char*> out;
-  for (const std::string& word : words) out.push_back(const_cast<char*>(word.c_str()));
-  out.push_back(nullptr);
-  return out;
-}
 
 bool executable(const std::string& path) { return access(path.c_str(), X_OK) == 0; }
 
@@ -79,62 +68,10 @@ std::string own_path() {
 
 Words environment_with(const std::string& schedule) {
   Words out{"REPRISE_REPLAY=" + schedule};
-  for (char** e = environ; *e != nullptr; ++e) {
-    if (std::strncmp(*e, "REPRISE_REPLAY=", 15) != 0) out.emplace_back(*e);
+  for (std::string& word : cli::own_environment()) {
+    if (!word.starts_with("REPRISE_REPLAY=")) out.push_back(std::move(word));
   }
   return out;
-}
-
-struct Ended {
-  bool started = false, in_time = true;
-  int status = 0;
-  std::string output;
-};
-
-std::string contents(int fd) {
-  struct stat status {};
-  if (fstat(fd, &status) != 0) return {};
-  std::string text(static_cast<size_t>(status.st_size), '\0');
-  const ssize_t n = pread(fd, text.data(), text.size(), 0);
-  text.resize(n > 0 ? static_cast<size_t>(n) : 0);
-  return text;
-}
-
-pid_t start(const Words& words, const Words& environment, int output) {
-  std::vector<char*> argv = pointers(words), envp = pointers(environment);
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&files, output, 1);
-  posix_spawn_file_actions_adddup2(&files, output, 2);
-  posix_spawnattr_t how;
-  posix_spawnattr_init(&how);
-  posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP);  // so that all of it can be ended
-  pid_t pid = -1;
-  const int failed = posix_spawn(&pid, argv[0], &files, &how, argv.data(), envp.data());
-  posix_spawnattr_destroy(&how);
-  posix_spawn_file_actions_destroy(&files);
-  return failed == 0 ? pid : -1;
-}
-
-Ended run(const Words& words, const Words& environment) {
-  Ended ended;
-  const int output = memfd_create("record", MFD_CLOEXEC);
-  const pid_t pid = start(words, environment, output);
-  ended.started = pid > 0;
-  if (ended.started) {
-    const int watch = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-    pollfd poller{watch, POLLIN, 0};
-    int ready = 0;
-    while ((ready = poll(&poller, 1, kLimitMs)) < 0 && errno == EINTR) continue;
-    ended.in_time = ready != 0;
-    if (!ended.in_time) kill(-pid, SIGKILL);
-    while (waitpid(pid, &ended.status, 0) < 0 && errno == EINTR) continue;
-    if (watch >= 0) close(watch);
-  }
-  ended.output = contents(output);
-  close(output);
-  return ended;
 }
 
 bool is_own_status(int status) {
@@ -159,11 +96,11 @@ std::string words_of(const Failure& failure) {
   }
 }
 
-std::string trouble_of(const Ended& ended, const Failure& failure) {
-  if (!ended.started) return "reprise record cannot be started";
+std::string trouble_of(const cli::Ended& ended, const Failure& failure) {
+  if (ended.start_error != 0) return "reprise record cannot be started";
   if (!ended.in_time) return "the schedule did not end under the stage";
-  if (is_own_status(ended.status)) return last_line(ended.output);
-  if (WIFEXITED(ended.status) && WEXITSTATUS(ended.status) == 0) return "the schedule does not fail under the stage";
+  if (is_own_status(ended.wait_status)) return last_line(ended.output);
+  if (WIFEXITED(ended.wait_status) && WEXITSTATUS(ended.wait_status) == 0) return "the schedule does not fail under the stage";
   if (ended.output.find(words_of(failure)) == std::string::npos) return "the schedule fails otherwise under the stage";
   return {};
 }
@@ -180,11 +117,11 @@ void record_trace(const ExploreOptions& options, Failure* failure) {
   Words words{reprise, "record", "--seed", "1", "-o", path, "--", own_path()};
   const Words arguments = options.replay_arguments.empty() ? own_arguments() : blank_separated(options.replay_arguments);
   words.insert(words.end(), arguments.begin(), arguments.end());
-  const Ended ended = run(words, environment_with(failure->file));
+  const cli::Ended ended = cli::run_apart(words, environment_with(failure->file), kLimitMs);
   failure->trace_trouble = trouble_of(ended, *failure);
   if (failure->trace_trouble.empty()) {
     failure->trace = path;
-  } else if (ended.started) {
+  } else if (ended.start_error == 0) {
     unlink(path.c_str());
   }
 }
