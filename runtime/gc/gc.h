@@ -98,6 +98,11 @@ struct GcSeeded {
   bool no_deletion_barrier = false;
   bool no_insertion_barrier = false;
   bool no_black_allocation = false;
+  // Section 6.2's, in controlled modes, where the driver is the worker.
+  void (*in_step)() = nullptr;    // called by the worker between two batches: may take a lock of the program's, or allocate
+  bool assists_queue = false;     // who is in debt waits for the worker's next batch
+  bool workers_assist = false;    // and the worker is no exception
+  bool no_yield = false;          // it marks to the end at one go
 };
 extern GcSeeded gc_seeded_for_test;
 // Freed objects are filled with kGcPoison. Before the first allocation.
@@ -134,6 +139,7 @@ void gc_set_barrier(bool on);          // REQUIRES: the world is stopped
 void gc_start_workers(int32_t procs);
 void gc_stop_workers();                // they end as they notice
 void gc_assist();
+void gc_let_assists_go_on();           // those that GcSeeded has wait
 void gc_revise();
 void gc_revise_if_due();               // goroutine; in controlled modes a scheduling point if it was
 void gc_goroutine_ends();              // a driver or worker

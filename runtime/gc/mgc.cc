@@ -23,6 +23,7 @@
 #include "runtime/boot/boot_internal.h"
 #include "runtime/gc/gc.h"
 #include "runtime/gc/mfinal.h"
+#include "runtime/gc/pauses.h"
 #include "runtime/gc/roots.h"
 #include "runtime/mem/mallocgc.h"
 #include "runtime/mem/mcache.h"
@@ -50,6 +51,7 @@ struct Cycles {
   G* waiters = nullptr;                  // by schedlink: until a cycle ends
   std::atomic<uint32_t> ended{0};
   std::atomic<int64_t> last_ns{0};       // when one began; native mode
+  int64_t pause_begun_ns = 0;            // the driver
   uint64_t drivers = 0;                  // named so far; who made `running` true
   bool marks_are_dirty = false;          // a fork lost a cycle half way; the driver
   // Pages to sweep for a byte that is allocated, so that all is swept when the next cycle begins.
@@ -67,13 +69,16 @@ void each_gcp(F f) {
 }
 
 void stop_world() {
-  if (!seam_active) stop_the_world();
+  if (seam_active) return;
+  cycles.pause_begun_ns = monotonic_ns();
+  stop_the_world();
 }
 // Whoever stops the world asks its own P, too, to give way. At the next scheduling point it would, for a whole slice.
 void start_world() {
   if (seam_active) return;
   start_the_world(sched.nprocs.load(std::memory_order_relaxed));
   getp()->preempt.store(false, std::memory_order_relaxed);
+  pause_note(monotonic_ns() - cycles.pause_begun_ns);
 }
 
 // Natively the driver gives its P up only to who stops the world, until marking is over: it inherits the slice of
@@ -210,11 +215,13 @@ void mark_in_steps(bool may_yield) {
     const int64_t done = gc_drain(&gcp->work, may_yield ? budget : INT64_MAX);
     gc_state.background_credit.fetch_add(done, std::memory_order_relaxed);
     gc_flush_counts(&gcp->work);
-    if (done == 0 && collect_grey()) return;
+    if (done == 0 && collect_grey()) return gc_let_assists_go_on();
     const int64_t heap_work =
         gc_state.scan_work.load(std::memory_order_relaxed) - gc_state.stack_work.load(std::memory_order_relaxed);
     budget = 1 + std::max<int64_t>(heap_work, 0) / 64;
-    if (may_yield) gosched();
+    if (gc_seeded_for_test.in_step != nullptr) gc_seeded_for_test.in_step();
+    gc_let_assists_go_on();
+    if (may_yield && !gc_seeded_for_test.no_yield) gosched();
   }
 }
 
@@ -223,7 +230,7 @@ void mark_by_workers() {
   gc_start_workers(sched.nprocs.load(std::memory_order_relaxed));
   for (;;) {
     gc_wait_for_marking();
-    stop_the_world();
+    stop_world();
     if (mark_is_over()) return;
     start_world();
   }

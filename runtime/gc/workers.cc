@@ -37,6 +37,7 @@ struct Pool {
   G* parked = nullptr;          // by schedlink
   G* driver = nullptr;          // it waits until marking may be over
   bool maybe_over = false;      // and that it may be was noticed
+  G* assists = nullptr;         // GcSeeded::assists_queue
 };
 Pool pool;
 std::atomic<uint64_t> workers_named{0};
@@ -169,8 +170,19 @@ int64_t mark_for(int64_t wanted) {
   return done;
 }
 
+// As the reference has it where credit is short, without its way out.
+void queue_assist() {
+  gc_cycle_lock.lock();
+  gopark([](G* gp, void*) {
+    gp->schedlink = pool.assists;
+    pool.assists = gp;
+    gc_cycle_lock.unlock();
+    return true;
+  }, nullptr, WaitReason::none);
+}
+
 bool may_assist(const G* gp) {
-  return gp != nullptr && gp == curg() && !gp->system && gp->no_preempt == 0 && gp->ctx.m->locks == 0;
+  return gp != nullptr && gp == curg() && (!gp->system || gc_seeded_for_test.workers_assist) && gp->no_preempt == 0 && gp->ctx.m->locks == 0;
 }
 
 }  // namespace
@@ -234,6 +246,15 @@ void gc_start_workers(int32_t procs) {
   }
 }
 
+void gc_let_assists_go_on() {
+  if (!gc_seeded_for_test.assists_queue) return;
+  while (pool.assists != nullptr) {
+    G* const gp = std::exchange(pool.assists, pool.assists->schedlink);
+    gp->schedlink = nullptr;
+    goready(gp);
+  }
+}
+
 void gc_stop_workers() {
   while (G* gp = take_parked()) ready_put(gp);
 }
@@ -290,6 +311,7 @@ void gc_assist() {
   G* const gp = getg();
   if (!may_assist(gp) || gc_p() == nullptr) return;
   gc_revise_if_due();
+  if (gc_seeded_for_test.assists_queue) [[unlikely]] return queue_assist();
   const double bytes_per_work = gc_state.bytes_per_work.load(std::memory_order_relaxed);
   const auto owed = static_cast<int64_t>(static_cast<double>(-gp->gcAssistBytes) *
                                          gc_state.work_per_byte.load(std::memory_order_relaxed)) + 1;

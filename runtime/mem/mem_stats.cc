@@ -4,6 +4,7 @@
 // In controlled modes one goroutine runs, which is as good.
 #include <reprise/mem.h>
 
+#include "runtime/gc/pauses.h"
 #include "runtime/mem/mallocgc.h"
 #include "runtime/mem/mcache.h"
 #include "runtime/mem/mheap.h"
@@ -68,6 +69,7 @@ void collect_stats(MemStats* stats) {
   if (stop) stop_the_world();
   add_objects(stats);
   add_pages(stats);
+  pauses_add(stats);
   if (stop) start_the_world(sched.nprocs.load(std::memory_order_relaxed));
 }
 

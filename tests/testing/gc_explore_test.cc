@@ -7,6 +7,11 @@
 #include <reprise/explore.h>
 #include <reprise/go.h>
 #include <reprise/sync.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <new>
+#include <string>
 
 #include "runtime/gc/gc.h"
 
@@ -175,6 +180,125 @@ TEST_F(GcExplore, new_nodes_are_safe_by_being_black_and_found_missing_if_they_ar
   EXPECT_FALSE(explored(makes_nodes_during_a_cycle, 4000).failure.has_value());
   rt::gc_seeded_for_test.no_black_allocation = true;
   EXPECT_TRUE(explored(makes_nodes_during_a_cycle, 4000).failure.has_value());
+}
+
+// ---- section 6.2: the worker and who holds a lock ---------------------------------------------------------
+//
+// A program that allocates while it holds a lock, beside a cycle. Rules that keep it and the worker from waiting for each other are
+// left out; which ones are needed for the deadlock is what the tests say.
+
+Mutex* program_lock = nullptr;
+
+void allocates_under_a_lock() {
+  Mutex lock;
+  program_lock = &lock;
+  WaitGroup done;
+  collect_beside(done);
+  yield();
+  lock.lock();
+  Ptr<Node> list;
+  for (int i = 0; i < 3; ++i) {
+    Ptr<Node> head = make<Node>();
+    head->left = list;
+    list = head;
+    yield();
+  }
+  lock.unlock();
+  done.wait();
+}
+
+void waits_for_a_cycle_under_a_lock() {
+  Mutex lock;
+  program_lock = &lock;
+  const Ptr<Node> node = make<Node>();
+  lock.lock();
+  gc::collect();
+  lock.unlock();
+}
+
+void takes_the_lock() {
+  program_lock->lock();
+  program_lock->unlock();
+}
+
+void allocates() { apart([] { make<Node>(); }); }
+
+class GcDeadlock : public GcExplore {
+ protected:
+  static constexpr uint64_t kSchedules = 1000;
+  static bool deadlocks(void (*body)()) {
+    const Exploration result = explored(body, kSchedules);
+    if (!result.failure) return false;
+    EXPECT_NE(result.failure->message.find("deadlock"), std::string::npos) << result.failure->message;
+    return true;
+  }
+};
+
+TEST_F(GcDeadlock, none_with_all_rules) {
+  EXPECT_FALSE(deadlocks(allocates_under_a_lock));
+  EXPECT_FALSE(deadlocks(waits_for_a_cycle_under_a_lock));
+}
+
+// Worker, lock, holder in the queue: the circle of the reference's text. Either rule breaks it.
+TEST_F(GcDeadlock, worker_that_takes_the_programs_lock_while_assists_queue) {
+  rt::gc_seeded_for_test.in_step = takes_the_lock;
+  rt::gc_seeded_for_test.assists_queue = true;
+  EXPECT_TRUE(deadlocks(allocates_under_a_lock));
+}
+TEST_F(GcDeadlock, none_where_the_worker_takes_the_lock_and_assists_mark_by_themselves) {
+  rt::gc_seeded_for_test.in_step = takes_the_lock;
+  EXPECT_FALSE(deadlocks(allocates_under_a_lock));
+}
+TEST_F(GcDeadlock, none_where_assists_queue_for_a_worker_that_takes_no_lock) {
+  rt::gc_seeded_for_test.assists_queue = true;
+  EXPECT_FALSE(deadlocks(allocates_under_a_lock));
+}
+
+// Who waits for a whole cycle needs no assist for it.
+TEST_F(GcDeadlock, worker_that_takes_the_lock_of_who_waits_for_the_cycle) {
+  rt::gc_seeded_for_test.in_step = takes_the_lock;
+  EXPECT_TRUE(deadlocks(waits_for_a_cycle_under_a_lock));
+}
+
+// It waits for itself.
+TEST_F(GcDeadlock, worker_that_allocates_and_queues_as_an_assist) {
+  rt::gc_seeded_for_test.in_step = allocates;
+  rt::gc_seeded_for_test.assists_queue = true;
+  EXPECT_FALSE(deadlocks(allocates_under_a_lock));
+  rt::gc_seeded_for_test.workers_assist = true;
+  EXPECT_TRUE(deadlocks(allocates_under_a_lock));
+}
+
+// Without yielding nothing of the program's happens between the first batch and the last: the cycle is one long stop. With it some
+// schedule has the program run while a cycle marks.
+std::atomic<uint64_t>* runs_while_marking = nullptr;
+
+void looks_whether_a_cycle_marks() {
+  Ptr<Node> list;
+  for (int i = 0; i < 4; ++i) {
+    Ptr<Node> head = make<Node>();
+    head->left = list;
+    list = head;
+  }
+  WaitGroup done;
+  collect_beside(done);
+  for (int i = 0; i < 8; ++i) {
+    yield();
+    if (rt::gc_state.marking.load()) ++*runs_while_marking;
+  }
+  done.wait();
+}
+
+TEST_F(GcDeadlock, worker_that_does_not_yield_lets_nobody_run) {
+  void* const shared = mmap(nullptr, sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(shared, MAP_FAILED);
+  runs_while_marking = new (shared) std::atomic<uint64_t>(0);
+  explored(looks_whether_a_cycle_marks, 200);
+  EXPECT_GT(runs_while_marking->exchange(0), 0u);
+  rt::gc_seeded_for_test.no_yield = true;
+  explored(looks_whether_a_cycle_marks, 200);
+  EXPECT_EQ(runs_while_marking->load(), 0u);
+  munmap(shared, sizeof(uint64_t));
 }
 
 }  // namespace

@@ -357,6 +357,20 @@ TEST_F(Gc, cycles_begin_by_themselves) {
   EXPECT_GE(gc::cycles(), before + 3);
 }
 
+TEST_F(Gc, pauses_are_counted) {
+  const MemStats before = mem_stats();
+  collect();
+  const MemStats after = mem_stats();
+  EXPECT_GE(after.pause_count, before.pause_count + 2);
+  EXPECT_GT(after.pause_total_ns, before.pause_total_ns);
+  uint64_t in_buckets = 0;
+  for (const uint64_t n : after.pauses) in_buckets += n;
+  EXPECT_EQ(in_buckets, after.pause_count);
+  EXPECT_GT(after.pause_percentile_ns(0.5), 0u);
+  EXPECT_LE(after.pause_percentile_ns(0.5), after.pause_percentile_ns(0.999));
+  EXPECT_LE(after.pause_percentile_ns(0.999), after.pause_max_ns);
+}
+
 TEST_F(Gc, no_cycle_begins_when_switched_off) {
   const int before = gc::set_percent(-1);
   rt::gc_quiesce();

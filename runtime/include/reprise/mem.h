@@ -34,6 +34,14 @@ struct MemStats {
     uint64_t frees = 0;
   };
   std::array<BySize, 68> by_size{};
+
+  // Stops of the world by the collector, two or more a cycle, from the request on; none in controlled modes.
+  uint64_t pause_count = 0;
+  uint64_t pause_total_ns = 0;
+  uint64_t pause_max_ns = 0;
+  std::array<uint64_t, 120> pauses{};  // by length: below 256 ns, then four buckets to each doubling
+  // How long `share` of the pauses (0.999) were at most, to a fifth of it; 0 if there was none.
+  uint64_t pause_percentile_ns(double share) const;
 };
 
 MemStats mem_stats();
