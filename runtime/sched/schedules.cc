@@ -42,7 +42,7 @@ constinit Explorer explorer;
 
 void start_afresh() {
   gc_begin_schedule();
-  stuck_begin_run();
+  stuck_begin_schedule();
   clock_use(ClockKind::simulated);
   if (sim::world_open) sim::start_afresh();
   sched.goidgen.store(explorer.goidgen, std::memory_order_relaxed);

@@ -40,6 +40,9 @@ namespace {
 
 constexpr uint64_t kFirstStep = 1024;
 constexpr uint64_t kFirstIdle = 64;
+// In an exploration a schedule is fast and a look goes over all that malloc has.
+constexpr uint64_t kFirstStepExplored = 8192;
+constexpr uint64_t kFirstIdleExplored = 256;
 // More memory of unknown use than this is not looked through.
 constexpr uintptr_t kMaxOtherBytes = uintptr_t{256} << 20;
 constexpr std::string_view kAnonymousShared = "/dev/zero (deleted)";
@@ -225,9 +228,9 @@ std::vector<const G*> unreachable(Reach::Care care, const G* leaving) {
 
 uint64_t stuck_next_step = kFirstStep;
 
-void stuck_begin_run() {
-  stuck_next_step = kFirstStep;
-  next_idle = kFirstIdle;
+void stuck_begin_schedule() {
+  stuck_next_step = kFirstStepExplored;
+  next_idle = kFirstIdleExplored;
   idles = 0;
 }
 

@@ -8,7 +8,7 @@
 // a root, and what is not seen.
 //
 // Only in controlled runs that end when somebody is stuck (ends_when_stuck()), and under the stage, which knows the heap. Looks are few
-// and far between: after 1,024 steps of a run, then whenever as many have gone by again as before, and likewise for
+// and far between: after 1,024 steps of a run, 8,192 of an explored schedule, then whenever as many have gone by again as before, and likewise for
 // moments at which nobody could run. So their number is the logarithm of a run's length, and short runs pay nothing.
 //
 // Thread safety: g0, with the P.
@@ -22,8 +22,8 @@
 
 namespace reprise::rt {
 
-// A run begins: steps count from 0.
-void stuck_begin_run();
+// A schedule of an exploration begins: steps count from 0.
+void stuck_begin_schedule();
 
 // Ends the run if goroutines are stuck. Other goroutines are ready, or might be.
 void stuck_look();

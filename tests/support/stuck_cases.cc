@@ -25,7 +25,7 @@ namespace {
 using namespace reprise;
 using namespace std::chrono_literals;
 
-// Many looks: one at 1,024 steps, then at twice as many each time.
+// Some looks under fuzz, and one in an explored schedule, for a yield is two steps.
 constexpr int kLong = 6000;
 
 void go_on(int steps = kLong) {
