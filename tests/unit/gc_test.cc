@@ -5,6 +5,7 @@
 #include <rapidcheck.h>
 #include <reprise/chan.h>
 #include <reprise/go.h>
+#include <reprise/map.h>
 #include <reprise/mem.h>
 #include <reprise/os.h>
 #include <reprise/sync.h>
@@ -355,6 +356,78 @@ TEST_F(Gc, cycles_begin_by_themselves) {
   const uint32_t before = gc::cycles();
   for (int i = 0; i < 2'000'000 && gc::cycles() < before + 3; ++i) apart([] { return make<Node>(); });
   EXPECT_GE(gc::cycles(), before + 3);
+}
+
+TEST_F(Gc, collect_runs_a_cycle_where_cycles_are_switched_off) {
+  const int percent = gc::set_percent(-1);
+  const uint32_t before = gc::cycles();
+  collect();
+  EXPECT_GT(gc::cycles(), before);
+  gc::set_percent(percent);
+}
+
+TEST_F(Gc, memory_limit_starts_cycles_where_the_percentage_is_off) {
+  const int percent = gc::set_percent(-1);
+  collect();
+  const auto live = static_cast<int64_t>(mem_stats().heap_live);
+  const int64_t limit = gc::set_memory_limit(live + (16 << 20));
+  const uint32_t before = gc::cycles();
+  for (int i = 0; i < 1024; ++i) gc::make_array<uint64_t>(128 << 10 >> 3);
+  rt::gc_quiesce();
+  EXPECT_GT(gc::cycles(), before);
+  gc::set_memory_limit(limit);
+  gc::set_percent(percent);
+}
+
+TEST_F(Gc, map_keeps_what_its_values_point_to) {
+  Map<int, Ptr<uint64_t>> values;
+  for (int i = 0; i < 2000; ++i) {
+    apart([&] {
+      Ptr<uint64_t> made = gc::make<uint64_t>();
+      *made = static_cast<uint64_t>(i);
+      values.set(i, made);
+    });
+    if (i % 500 == 0) collect();
+  }
+  collect();
+  for (int i = 0; i < 2000; ++i) EXPECT_EQ(**values.find(i), static_cast<uint64_t>(i));
+}
+
+// Stacks that hold pointers run on while cycles mark, and write them to where only others look.
+TEST_F(Gc, objects_that_goroutines_pass_round_while_cycles_run_are_kept) {
+  constexpr int kGoroutines = 8, kRounds = 200;
+  struct Link {
+    Ptr<Link> next;
+    int value = 0;
+  };
+  std::vector<Ptr<Link>> heads(kGoroutines);
+  WaitGroup done;
+  for (int g = 0; g < kGoroutines; ++g) {
+    done.add(1);
+    go([&heads, g, done]() mutable {
+      Ptr<Link> list;
+      for (int i = 0; i < kRounds; ++i) {
+        Ptr<Link> head = gc::make<Link>();
+        head->value = g * kRounds + i;
+        head->next = list;
+        list = head;
+        heads[static_cast<size_t>(g)] = i % 2 == 0 ? head : nullptr;
+        yield();
+      }
+      heads[static_cast<size_t>(g)] = list;
+      done.done();
+    });
+  }
+  for (int i = 0; i < 20; ++i) collect();
+  done.wait();
+  collect();
+  for (int g = 0; g < kGoroutines; ++g) {
+    int expected = kRounds;
+    for (Link* link = heads[static_cast<size_t>(g)].get(); link != nullptr; link = link->next.get()) {
+      EXPECT_EQ(link->value, g * kRounds + --expected);
+    }
+    EXPECT_EQ(expected, 0);
+  }
 }
 
 TEST_F(Gc, pauses_are_counted) {

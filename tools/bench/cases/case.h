@@ -82,6 +82,7 @@ void sleep_latency(Run& run);
 void malloc_small(Run& run);
 void malloc_large(Run& run);
 void binary_trees(Run& run);
+void gc_pause(Run& run);
 void unique_small(Run& run);
 void unique_large(Run& run);
 void unique_trees(Run& run);

@@ -1,7 +1,11 @@
 // Allocation. malloc_* and binary_trees use gc::make, the collected heap, as Go's new does; unique_ptr_* do the same
 // work with std::make_unique, which is what C++ programs use otherwise: beside Go's new all the same.
 #include <reprise/gc.h>
+#include <reprise/go.h>
+#include <reprise/mem.h>
+#include <reprise/sync.h>
 
+#include <atomic>
 #include <memory>
 
 #include "tools/bench/cases/case.h"
@@ -16,6 +20,12 @@ struct BenchTree {
   reprise::gc::Ptr<BenchTree> left, right;
 };
 REPRISE_GC_FIELDS(BenchTree, left, right)
+
+struct BenchBlock {
+  reprise::gc::Ptr<BenchBlock> left, right;
+  uint64_t payload[6] = {};
+};
+REPRISE_GC_FIELDS(BenchBlock, left, right)
 
 namespace reprise::bench {
 
@@ -103,7 +113,55 @@ void grow_trees(Run& run, Grow grow_one) {
   run.check(nodes == trees * kNodes && count(stays) == kNodes, "binary_trees: nodes");
 }
 
+gc::Ptr<BenchBlock> grow_blocks(int depth) {
+  auto block = gc::make<BenchBlock>();
+  if (depth > 0) {
+    block->left = grow_blocks(depth - 1);
+    block->right = grow_blocks(depth - 1);
+  }
+  return block;
+}
+
+// Allocates until told to stop, as a server that goes on while a cycle marks.
+class Churn {
+ public:
+  Churn() {
+    done_.add(1);
+    go([this] {
+      while (!stop_.load(std::memory_order_relaxed)) kept_small = gc::make<BenchSmall>();
+      done_.done();
+    });
+  }
+  ~Churn() {
+    stop_.store(true, std::memory_order_relaxed);
+    done_.wait();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  WaitGroup done_;
+};
+
+gc::Ptr<BenchBlock> kept_blocks;
+
 }  // namespace
+
+// Not a time of work: the 99.9th percentile of the collector's stops while `arg` levels of 64-byte blocks live (24: a gigabyte) and
+// a goroutine allocates. An operation is a cycle.
+void gc_pause(Run& run) {
+  if (kept_blocks == nullptr) kept_blocks = grow_blocks(static_cast<int>(run.arg) - 1);
+  const MemStats before = mem_stats();
+  {
+    const Churn churn;
+    for (uint64_t i = 0; i < run.ops; ++i) gc::collect();
+  }
+  MemStats stats = mem_stats();
+  for (size_t i = 0; i < stats.pauses.size(); ++i) stats.pauses[i] -= before.pauses[i];
+  stats.pause_count -= before.pause_count;
+  run.check(stats.pause_count >= 2 * run.ops, "gc_pause: two stops a cycle");
+  run.check(count(kept_blocks) == (uint64_t{1} << run.arg) - 1, "gc_pause: blocks");
+  run.measured(static_cast<double>(stats.pause_percentile_ns(0.999)));
+}
 
 void malloc_small(Run& run) {
   make_small(run, kept_small, [] { return gc::make<BenchSmall>(); });

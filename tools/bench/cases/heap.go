@@ -1,5 +1,12 @@
 package main
 
+import (
+	"runtime"
+	"runtime/metrics"
+	"sync"
+	"sync/atomic"
+)
+
 type small struct {
 	next  *small
 	value uint64
@@ -69,4 +76,71 @@ func binaryTrees(r *run) {
 	r.stop()
 	r.done = trees * nodesOfTree
 	r.check(nodes == trees*nodesOfTree && stays.count() == nodesOfTree, "binary_trees: nodes")
+}
+
+type liveBlock struct {
+	left, right *liveBlock
+	payload     [6]uint64
+}
+
+func growBlocks(depth int) *liveBlock {
+	b := new(liveBlock)
+	if depth > 0 {
+		b.left = growBlocks(depth - 1)
+		b.right = growBlocks(depth - 1)
+	}
+	return b
+}
+
+func (b *liveBlock) count() uint64 {
+	if b == nil {
+		return 0
+	}
+	return 1 + b.left.count() + b.right.count()
+}
+
+var keptBlocks *liveBlock
+
+func pauses() *metrics.Float64Histogram {
+	sample := []metrics.Sample{{Name: "/gc/pauses:seconds"}}
+	metrics.Read(sample)
+	h := sample[0].Value.Float64Histogram()
+	return &metrics.Float64Histogram{Counts: append([]uint64(nil), h.Counts...), Buckets: append([]float64(nil), h.Buckets...)}
+}
+
+func gcPause(r *run) {
+	if keptBlocks == nil {
+		keptBlocks = growBlocks(r.arg - 1)
+	}
+	before := pauses()
+	var stop atomic.Bool
+	var done sync.WaitGroup
+	done.Add(1)
+	go func() {
+		for !stop.Load() {
+			keptSmall = new(small)
+		}
+		done.Done()
+	}()
+	for i := uint64(0); i < r.ops; i++ {
+		runtime.GC()
+	}
+	stop.Store(true)
+	done.Wait()
+	after := pauses()
+	var total, seen uint64
+	for i := range after.Counts {
+		after.Counts[i] -= before.Counts[i]
+		total += after.Counts[i]
+	}
+	r.check(total >= 2*r.ops, "gc_pause: two stops a cycle")
+	r.check(keptBlocks.count() == 1<<r.arg-1, "gc_pause: blocks")
+	wanted := uint64(float64(total) * 0.999)
+	for i := range after.Counts {
+		seen += after.Counts[i]
+		if seen > wanted || seen == total {
+			r.measured = after.Buckets[i+1] * 1e9
+			return
+		}
+	}
 }

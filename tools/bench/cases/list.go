@@ -35,6 +35,8 @@ var cases = []benchCase{
 	{"malloc_small", mallocSmall, 0},
 	{"malloc_large", mallocLarge, 0},
 	{"binary_trees", binaryTrees, 0},
+	{"gc_pause_256mb", gcPause, 22},
+	{"gc_pause_1gb", gcPause, 24},
 	{"unique_ptr_small", mallocSmall, 0},
 	{"unique_ptr_large", mallocLarge, 0},
 	{"unique_ptr_trees", binaryTrees, 0},

@@ -42,6 +42,8 @@ constexpr Case kCases[] = {
     {"malloc_small", malloc_small},
     {"malloc_large", malloc_large},
     {"binary_trees", binary_trees},
+    {"gc_pause_256mb", gc_pause, 22},
+    {"gc_pause_1gb", gc_pause, 24},  // by hand: half a minute
     {"unique_ptr_small", unique_small},
     {"unique_ptr_large", unique_large},
     {"unique_ptr_trees", unique_trees},

@@ -43,6 +43,7 @@ CASES = [
     *part("timer", "timer_1m_alive", ops=200_000),  # its set-up takes seconds: no calibration
     *part("latency", "sleep_latency*", ops=200),
     *part("allocation", "malloc_small", "malloc_large", "binary_trees"),
+    *part("pause", "gc_pause_256mb", ops=2),
     *part("unique_ptr", "unique_ptr_small", "unique_ptr_large", "unique_ptr_trees"),
     *part("map", "map_hit", "map_hit_text", "map_miss", "map_insert", "map_iterate", "map_delete"),
     *part("interface", "assert_concrete", "assert_interface", "interface_call"),
