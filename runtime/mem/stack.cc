@@ -50,6 +50,8 @@ uint64_t map_chunk(size_t bytes) {
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
   void* const got = mmap(reinterpret_cast<void*>(arena_next), bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0);
   if (got == MAP_FAILED) throw_("out of memory (goroutine stacks)");
+  // A huge page would make several stacks resident for the touch of one. Kernels without them refuse: as good.
+  madvise(got, bytes, MADV_NOHUGEPAGE);
   arena_next += bytes;
   return reinterpret_cast<uint64_t>(got);
 }

@@ -4,12 +4,17 @@
 #include <gtest/gtest.h>
 #include <reprise/go.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cinttypes>
 #include <csetjmp>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <set>
+#include <string>
 
 #include "runtime/sched/proc.h"
 #include "runtime/seam/tape.h"
@@ -29,6 +34,25 @@ TEST(Stack, classes_are_powers_of_two_from_256_kib) {
   EXPECT_EQ(stack_class(kStackMainBytes), 5);
   EXPECT_EQ(stack_class_bytes(stack_class(kStackMainBytes)), kStackMainBytes);
   EXPECT_EQ(stack_class(size_t{1} << 60), -1);
+}
+
+// The flags that /proc/self/smaps gives for the area around an address.
+std::string area_flags(uint64_t address) {
+  std::ifstream smaps("/proc/self/smaps");
+  bool inside = false;
+  for (std::string line; std::getline(smaps, line);) {
+    uint64_t lo = 0, hi = 0;
+    if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64, &lo, &hi) == 2) inside = lo <= address && address < hi;
+    if (inside && line.starts_with("VmFlags:")) return line + ' ';
+  }
+  return "";
+}
+
+TEST(Stack, no_huge_page_makes_stacks_resident_that_nobody_touched) {
+  if (access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) != 0) GTEST_SKIP() << "a kernel without huge pages";
+  const Stack stack = stackalloc(0);
+  const std::string flags = area_flags(stack.lo);
+  EXPECT_NE(flags.find(" nh "), std::string::npos) << flags;
 }
 
 #ifndef REPRISE_SANITIZED
