@@ -8,7 +8,7 @@
 // preempt: an expired counter that changes nothing must leave no trace, since it happens in a recording
 // and not in its replay.
 //
-//   int reprise_tick_expired(TickFrame*)   decides; 0 goes on, else preempts
+//   int reprise_tick_expired(sp)   decides; 0 goes on, else preempts
 //
 // A goroutine that is switched out is, from then on, one that was interrupted after the site's `js`: its
 // address is pushed below the red zone and asyncPreempt runs as if called from there (preempt.h).
@@ -18,6 +18,7 @@
 #include "asm/tick_page.h"
 
 #define TICK_FRAME_BYTES 136
+#define TICK_FRAME_SP    128
 
 // \with_xsave or, without XSAVE, \without at (%rdi), of the components that are saved. Destroys rax, rdx.
 .macro VECTORS with_xsave, without
@@ -62,8 +63,7 @@ FUNC reprise_tick_slow
   movq $0, \at(%rdi)
   .endr
   VECTORS xsave64, fxsave64
-  movq %rbp, %rdi
-  movq %rsp, %rsi
+  movq TICK_FRAME_SP(%rbp), %rdi
   call reprise_tick_expired
   movl %eax, %r12d
   movl reprise_tick_vector_bytes(%rip), %eax

@@ -36,7 +36,7 @@ extern "C" {
 extern uint32_t reprise_tick_vector_bytes;
 uint32_t reprise_tick_vector_bytes = 512;
 void reprise_tick_slow();
-int reprise_tick_expired(reprise::rt::TickFrame* frame, const void* xsave);
+int reprise_tick_expired(uint64_t sp);
 }
 
 namespace reprise::rt {
@@ -150,11 +150,11 @@ bool may_preempt_at(const G* gp, uint64_t sp) {
   return sp >= gp->ctx.stack_lo + need && sp < gp->ctx.stack_hi;
 }
 
-TickAnswer tick_expired(const TickFrame& frame) {
+TickAnswer tick_expired(uint64_t sp) {
   ticks_arm(kTicksNever);  // what is called here may be counted itself
   if (!schedule_runs()) return TickAnswer::go_on;
   const G* gp = getg();
-  if (gp == nullptr || gp != curg() || !may_preempt_at(gp, frame.sp)) {
+  if (gp == nullptr || gp != curg() || !may_preempt_at(gp, sp)) {
     ticks_arm(counted.retry);
     counted.retry = std::min(2 * counted.retry, kMaxRetry);
     return TickAnswer::go_on;
@@ -180,8 +180,7 @@ void counted_explore() {
   tick_all(true);
   reprise_tick_vector_bytes = vector_bytes();
   TickPage* const page = tick_page();
-  // Above the frame of pushed registers lies the rest of TickFrame.
-  page->stack = static_cast<char*>(std::aligned_alloc(64, kTickStackBytes)) + kTickStackBytes - 64;
+  page->stack = static_cast<char*>(std::aligned_alloc(64, kTickStackBytes)) + kTickStackBytes;
   counted.slow_before = std::exchange(page->slow, reprise_tick_slow);
   counted.ready = counted.exploring = true;
   page->loaded = page->counter;
@@ -194,7 +193,7 @@ void counted_explore_end() {
   tick_all(false);
   TickPage* const page = tick_page();
   page->slow = counted.slow_before;
-  std::free(static_cast<char*>(page->stack) + 64 - kTickStackBytes);
+  std::free(static_cast<char*>(page->stack) - kTickStackBytes);
   page->stack = nullptr;
 }
 
@@ -220,7 +219,6 @@ LibcCallback::~LibcCallback() {
 
 }  // namespace reprise::rt
 
-int reprise_tick_expired(reprise::rt::TickFrame* frame, const void* xsave) {
-  frame->xsave = xsave;
-  return static_cast<int>(reprise::rt::tick_expired(*frame));
+int reprise_tick_expired(uint64_t sp) {
+  return static_cast<int>(reprise::rt::tick_expired(sp));
 }

@@ -45,22 +45,13 @@ uint64_t tick_branch_end(uint64_t pc);
 // not in a callback that libc makes under a lock of its own (LibcCallback), the program not dying.
 bool may_preempt_at(const G* gp, uint64_t sp);
 
-// Registers at the tick where the counter expired, in the order of the slow path's pushes.
-struct TickFrame {
-  uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
-  uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
-  uint64_t pc;   // after the site's `js`
-  uint64_t sp;
-  const void* xsave;  // not pushed; vector state, XSAVE's standard format
-};
-
 enum class TickAnswer : int { go_on = 0, preempt = 1 };
 
-// What to do at an expired counter. It has been called on the tick stack, by the thread whose tick it is,
-// which may be a foreign one; it must arm the counter again. `preempt` injects asyncPreempt at
-// frame.pc, exactly as a preemption signal there would: the goroutine's own stack is first written
-// by that. REQUIRES for `preempt`: may_preempt_at(curg(), frame.sp).
-TickAnswer tick_expired(const TickFrame& frame);
+// What to do at an expired counter, where the stack pointer was sp. It is called on the tick stack, by the thread
+// whose tick it is, which may be a foreign one; it arms the counter again. `preempt` injects asyncPreempt after
+// the site's `js`, exactly as a preemption signal there would: the goroutine's own stack is first written by
+// that. ENSURES for `preempt`: may_preempt_at(curg(), sp).
+TickAnswer tick_expired(uint64_t sp);
 
 // Offers counted code to the stage, if a run is controlled from its start. g0, when the policy is there.
 void countedinit();
