@@ -59,9 +59,7 @@ void mstart_foreign() {
   G* const gp = of_this_thread().next;
   sched.lock.lock();
   ++sched.mcount;
-  P* pp = pidleget();
-  if (pp == nullptr) globrunqput(sched, gp);
-  wake_sysmon();
+  P* const pp = idle_p_or_queue(gp);
   sched.lock.unlock();
   if (pp != nullptr) {
     acquirep(pp);

@@ -93,6 +93,13 @@ P* pidleget() {
   return pp;
 }
 
+P* idle_p_or_queue(G* gp) {
+  P* pp = pidleget();
+  if (pp == nullptr) globrunqput(sched, gp);
+  wake_sysmon();
+  return pp;
+}
+
 void pidleput(P* pp) {
   if (!runqempty(pp)) throw_("pidleput: P has non-empty run queue");
   pp->link = sched.pidle;

@@ -45,6 +45,8 @@ void check_timers(P* pp);
 
 // ---- idle_ms.cc ----
 P* pidleget();                  // REQUIRES: sched.lock. Null if all Ps are busy
+// A P for a runnable goroutine whose M has none; if all are busy null, and gp is in the global queue. REQUIRES: sched.lock.
+P* idle_p_or_queue(G* gp);
 void pidleput(P* pp);           // REQUIRES: sched.lock; its run queue is empty
 void wakep();                   // any thread, without sched.lock
 // Runs pp on some M, spinning or not; pp null: an idle one, if there is one. Any thread.

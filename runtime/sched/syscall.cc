@@ -62,9 +62,7 @@ void exitsyscall0(G* gp) {
   casgstatus(gp, GStatus::syscall, GStatus::runnable);
   fiber_readied(gp);
   sched.lock.lock();
-  P* pp = pidleget();
-  if (pp == nullptr) globrunqput(sched, gp);
-  wake_sysmon();
+  P* const pp = idle_p_or_queue(gp);
   sched.lock.unlock();
   if (pp != nullptr) {
     acquirep(pp);
@@ -94,6 +92,7 @@ void entersyscall() {
   mp->oldp = pp;
   mp->p = nullptr;
   pp->m.store(nullptr, std::memory_order_relaxed);
+  fiber_enters_syscall();
   pp->status.store(PStatus::syscall);
   if (sched.sysmonwait.load(std::memory_order_relaxed)) {
     sched.lock.lock();
