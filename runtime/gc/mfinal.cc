@@ -12,11 +12,10 @@
 
 #include "runtime/gc/gc.h"
 #include "runtime/mem/mheap.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/proc.h"
 
 namespace reprise::rt {
-
-namespace {
 
 enum class SpecialKind : uint8_t { weak, finalizer, queued };
 
@@ -29,6 +28,8 @@ struct Special {
   Finalizer finalizer;
   WeakCell* cell = nullptr;
 };
+
+namespace {
 
 constexpr size_t kBlockSpecials = 256;
 constexpr size_t kMaxBlocks = 1 << 18;
@@ -100,8 +101,7 @@ MSpan* span_of_object(void* object) {
 
 // The place of a special in a span's list, ordered by address and kind.
 Special** find(MSpan* s, uintptr_t object, SpecialKind kind) {
-  // The list's head is an atomic for those who only ask whether there is one; here the lock orders.
-  auto** link = reinterpret_cast<Special**>(&s->specials);
+  Special** link = &s->specials;
   while (*link != nullptr && ((*link)->object < object || ((*link)->object == object && (*link)->kind < kind))) {
     link = &(*link)->next;
   }
@@ -112,12 +112,15 @@ bool is(const Special* special, uintptr_t object, SpecialKind kind) {
   return special != nullptr && special->object == object && special->kind == kind;
 }
 
+// Relaxed: the lock orders, but for specials_before_sweep's look at the head of a list.
+void point(Special** link, Special* to) { std::atomic_ref(*link).store(to, std::memory_order_relaxed); }
+
 Special* insert(Special** link, uintptr_t object, SpecialKind kind) {
   Special* const special = new_special();
   special->object = object;
   special->kind = kind;
   special->next = *link;
-  *link = special;
+  point(link, special);
   return special;
 }
 
@@ -151,6 +154,7 @@ void run_one(Special* special) {
     const Guard guard;
     free_special(special);
   }
+  fiber_takes_memory();
   finalizer.run(finalizer.closure, object);
   drop(finalizer);
   finalizers_ran.fetch_add(1, std::memory_order_relaxed);
@@ -188,7 +192,7 @@ void gc_set_finalizer(void* object, Finalizer finalizer) {
     if (there) before = (*link)->finalizer;
     if (finalizer.run == nullptr && there) {
       Special* const special = *link;
-      *link = special->next;
+      point(link, special->next);
       free_special(special);
     } else if (finalizer.run != nullptr) {
       (there ? *link : insert(link, address, SpecialKind::finalizer))->finalizer = finalizer;
@@ -262,18 +266,18 @@ void specials_scan(size_t block, GcWork* work) {
 
 void specials_before_sweep(MSpan* s) {
   // Relaxed: one that is added now is of an object that is alive.
-  if (s->specials.load(std::memory_order_relaxed) == nullptr) return;
+  if (std::atomic_ref(s->specials).load(std::memory_order_relaxed) == nullptr) return;
   const Guard guard;
   // Two rounds: all of an object's weak pointers are cleared before a finalizer marks it.
   for (const SpecialKind kind : {SpecialKind::weak, SpecialKind::finalizer}) {
-    auto** link = reinterpret_cast<Special**>(&s->specials);
+    Special** link = &s->specials;
     while (Special* const special = *link) {
       const uint32_t index = s->objIndex(special->object);
       if (special->kind != kind || s->isMarked(index)) {
         link = &special->next;
         continue;
       }
-      *link = special->next;
+      point(link, special->next);
       if (kind == SpecialKind::weak) {
         special->cell->object = nullptr;
         release_locked(special->cell);

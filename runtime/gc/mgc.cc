@@ -29,6 +29,7 @@
 #include "runtime/mem/mcache.h"
 #include "runtime/mem/mcentral.h"
 #include "runtime/mem/scavenge.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 
@@ -189,6 +190,7 @@ double sweep_ratio(int64_t live) {
 
 // REQUIRES: the world is stopped.
 void mark_termination() {
+  fibers_stopped();
   gc_state.marking.store(false, std::memory_order_relaxed);
   gc_stacks_grey.store(false, std::memory_order_relaxed);
   gc_set_barrier(false);
@@ -340,6 +342,7 @@ void sweep_credit(size_t bytes) {
 }
 
 void poison(MSpan* s, uint32_t index) {
+  const FiberUnseen unseen;
   std::memset(reinterpret_cast<void*>(s->objBase(index)), kGcPoison, s->elemsize);
 }
 

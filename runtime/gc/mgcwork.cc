@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "runtime/mem/mheap.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/lock.h"
 #include "runtime/sched/proc.h"
 
@@ -101,6 +102,7 @@ void GcWork::balance() {
     WorkBuf* const half = get_empty();
     half->count = first_->count / 2;
     first_->count -= half->count;
+    const FiberUnseen unseen;
     std::memcpy(half->entries, first_->entries + first_->count, half->count * sizeof half->entries[0]);
     stacks.full.push(half);
   }

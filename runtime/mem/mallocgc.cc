@@ -15,6 +15,7 @@
 #include "runtime/mem/mcache.h"
 #include "runtime/mem/mcentral.h"
 #include "runtime/mem/mheap.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/here.h"
 #include "runtime/sched/proc.h"
 #include "runtime/type/type.h"
@@ -102,7 +103,11 @@ inline Made next_free(MCache* c, SpanClass spanclass) {
 
 // Sizes of small classes are multiples of 8, and of 16 beyond 32.
 inline void clear(void* object, size_t bytes) {
-  if (bytes > kClearInLine) return static_cast<void>(std::memset(object, 0, bytes));
+  if (bytes > kClearInLine) {
+    const FiberUnseen unseen;
+    std::memset(object, 0, bytes);
+    return;
+  }
   auto* const words = static_cast<uint64_t*>(object);
   for (size_t i = 0; i < bytes / 8; ++i) {
     words[i] = 0;
@@ -148,7 +153,7 @@ inline Made make_tiny(MCache* c, size_t size) {
   if (heap_hooks.sweep_credit != nullptr) heap_hooks.sweep_credit(npages * kHeapPageBytes);
   MSpan* const s = mheap_alloc(npages, SpanClass(0, noscan));
   if (s == nullptr) out_of_memory(size);
-  if (zero && s->needzero) std::memset(reinterpret_cast<void*>(s->base()), 0, s->bytes());
+  if (zero && s->needzero) clear(reinterpret_cast<void*>(s->base()), s->bytes());
   s->only_type.store(type, std::memory_order_relaxed);
   s->freeindex = s->allocCount = 1;
   s->allocCache = 0;
@@ -203,6 +208,7 @@ void file_large(const Made& made) {
 }
 
 inline void* finish(const Made& made, size_t size) {
+  fiber_takes_memory();
   const uint8_t why = heap_attention.load(std::memory_order_relaxed);
   if (why != 0) [[unlikely]] attend(made, size, why);
   if (made.refilled) [[unlikely]] {

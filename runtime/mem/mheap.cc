@@ -201,7 +201,7 @@ MSpan* alloc_locked(size_t npages, SpanClass spanclass) {
   s->allocCache = ~uint64_t{0};
   s->freeIndexForScan.store(0, std::memory_order_relaxed);
   s->only_type.store(nullptr, std::memory_order_relaxed);
-  s->specials.store(nullptr, std::memory_order_relaxed);
+  std::atomic_ref(s->specials).store(nullptr, std::memory_order_relaxed);
   lay_out(s);
   alloc_bits(s);
   s->sweepgen.store(mheap_.sweepgen.load(std::memory_order_relaxed), std::memory_order_relaxed);

@@ -26,6 +26,7 @@
 
 namespace reprise::rt {
 
+struct Special;  // runtime/gc/mfinal.cc
 struct Type;  // runtime/type/type.h
 
 // Size class times two, plus one if objects hold no pointers (noscan). Class 0 is of large objects.
@@ -82,8 +83,9 @@ struct alignas(64) MSpan {
   std::atomic<uint32_t> sweepgen{0};
   size_t npages = 0;             // of kHeapPageBytes
 
-  // Finalizers, weak pointers and what else belongs to single objects: the collector's.
-  std::atomic<void*> specials{nullptr};
+  // Finalizers, weak pointers and what else belongs to single objects: the collector's (gc/mfinal.cc). Written under its lock
+  // and as an atomic, for those who ask without the lock whether there are any.
+  Special* specials = nullptr;
 
   MSpan* next = nullptr;         // free descriptors; mheap_.lock
   std::atomic<uint32_t> set_next{0};  // the span below in its SpanSet, by number; 0: none

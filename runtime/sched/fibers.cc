@@ -13,7 +13,8 @@
 // Order under ThreadSanitizer: a goroutine's past happens before what follows on g0, always. Onward
 // from g0 the same holds with one P, where it is the truth. With several, or with
 // fibers_unordered_for_test, only what readied the goroutine happens before it, as if every goroutine had
-// its own thread: that it was run by the M that had run another is chance.
+// its own thread: that it was run by the M that had run another is chance. The collector, which stops all and gives
+// memory of one to another, orders what it must (fibers_stopped).
 #include "runtime/sched/fibers.h"
 
 #include "runtime/sched/sched.h"
@@ -34,8 +35,11 @@
 
 #include <sanitizer/tsan_interface.h>
 
-extern "C" void AnnotateBenignRaceSized(const char* file, int line, const volatile void* at, size_t bytes,
-                                        const char* why);
+extern "C" {
+void AnnotateBenignRaceSized(const char* file, int line, const volatile void* at, size_t bytes, const char* why);
+void AnnotateIgnoreWritesBegin(const char* file, int line);
+void AnnotateIgnoreWritesEnd(const char* file, int line);
+}
 #endif
 #ifdef REPRISE_ASAN
 #include <sanitizer/asan_interface.h>
@@ -50,6 +54,11 @@ bool fibers_unordered_for_test = false;
 namespace {
 
 G* g0_here() { return getm()->ctx.g0; }
+
+#if defined(REPRISE_TSAN_FIBERS)
+// Names for two orders: what goroutines did until they last stopped, and until the world last stopped.
+char until_stopped, until_world_stopped;
+#endif
 
 #if defined(REPRISE_ASAN)
 
@@ -85,7 +94,7 @@ void arrive_on_goroutine(G* gp) {
   if (P* pp = getm()->p) __tsan_acquire(pp);
 }
 
-void arrive_on_g0() {}
+void arrive_on_g0() { __tsan_release(&until_stopped); }
 
 #else
 
@@ -183,6 +192,37 @@ void happens_before([[maybe_unused]] const void* x) {
 void happens_after([[maybe_unused]] const void* x) {
 #if defined(REPRISE_TSAN_FIBERS)
   __tsan_acquire(const_cast<void*>(x));
+#endif
+}
+
+void fibers_stopped() {
+#if defined(REPRISE_TSAN_FIBERS)
+  __tsan_acquire(&until_stopped);
+  __tsan_release(&until_world_stopped);
+#endif
+}
+
+void fiber_takes_memory() {
+#if defined(REPRISE_TSAN_FIBERS)
+  __tsan_acquire(&until_world_stopped);
+#endif
+}
+
+void fiber_enters_syscall() {
+#if defined(REPRISE_TSAN_FIBERS)
+  __tsan_release(&until_stopped);
+#endif
+}
+
+FiberUnseen::FiberUnseen() {
+#if defined(REPRISE_TSAN_FIBERS)
+  AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#endif
+}
+
+FiberUnseen::~FiberUnseen() {
+#if defined(REPRISE_TSAN_FIBERS)
+  AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
 #endif
 }
 
