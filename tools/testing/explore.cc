@@ -297,7 +297,7 @@ class Explorer {
   }
 
   // A hang would have to be watched for as long again.
-  bool wants_trace(const Failure& failure) const {
+  bool wants_trace([[maybe_unused]] const Failure& failure) const {
 #ifdef REPRISE_SANITIZED
     return false;
 #else
