@@ -51,6 +51,7 @@ void park_m(G* gp) {
   // From the unlock on somebody may make gp runnable; it may not be touched any more.
   if (unlockf != nullptr && !unlockf(gp, lock)) {
     casgstatus(gp, GStatus::waiting, GStatus::runnable);
+    fiber_readied(gp);  // unlockf has read what lies on gp's stack
     execute(gp);
   }
   reprise_schedule();
