@@ -1,5 +1,7 @@
 // The stage's few operations that C++ cannot state. System V AMD64; nothing here touches vector
 // registers, and the stage is compiled without them.
+#include "asm/tick_page.h"
+#include "runtime/stage/gate_offsets.h"
 #include "runtime/stage/syscall_numbers.h"
 
         .text
@@ -125,8 +127,48 @@ END(stage_jump)
 // Where a tick of counted code leads when the counter is used up: rax says where the program goes on, its
 // own rax is in the tick page (preempt.cc).
 FUNCTION(stage_tick)
-        ud2
+        hlt  // as planted bytes: preempt.cc
 END(stage_tick)
+
+// The same in a replay, where a tick in most cases only plants a byte: no signal for that. Runs on the stage's stack
+// and writes nothing to the program's; a tick at which more happens goes on to the trap with all registers as they were.
+// Flags are dead but for the direction flag. Vector state: nobody here touches it.
+//
+//   bool stage_do_tick(uint64_t resume)   preempt.cc
+FUNCTION(stage_tick_replay)
+        .cfi_undefined rip
+        mov     %rsp, TICK_RSP
+        mov     %gs:REPRISE_GATE_CALL_STACK, %rsp
+        pushq   TICK_RSP
+        push    %rax
+        pushf
+        .irp r, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+        push    %\r
+        .endr
+        sub     $8, %rsp
+        // DW_CFA_def_cfa_expression: breg7(rsp) 88, deref. DW_CFA_expression rip: breg7 80.
+        .cfi_escape 0x0f, 4, 0x77, 0xd8, 0x00, 0x06
+        .cfi_escape 0x10, 16, 3, 0x77, 0xd0, 0x00
+        cld
+        mov     %rax, %rdi
+        call    stage_do_tick
+        add     $8, %rsp
+        test    %al, %al
+        .irp r, r11, r10, r9, r8, rdi, rsi, rdx, rcx
+        pop     %\r
+        .endr
+        .cfi_undefined rip
+        jz      1f
+        popf
+        popq    TICK_RESUME
+        pop     %rsp
+        mov     TICK_RAX, %rax
+        jmp     *TICK_RESUME
+1:      popf
+        pop     %rax
+        pop     %rsp
+        jmp     stage_tick
+END(stage_tick_replay)
 
 // bool stage_guarded(void (*fn)(void*), void* arg, Guard* guard)
 // Calls fn(arg); true if it came back. The fault handler resumes at stage_guard_failed with the

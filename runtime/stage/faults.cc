@@ -77,7 +77,7 @@ void on_fault(int signal, siginfo_t* info, void* v) {
   const greg_t ip = context->uc_mcontext.gregs[REG_RIP];
   const bool sent = info->si_code <= 0;
   if (sent && signal != SIGSYS) return live() ? on_signal(signal, info, v) : void();
-  if (signal == SIGILL && preempt_illegal(t, context)) return;
+  if (signal == SIGSEGV && preempt_halted(t, context)) return;
   if (in_stage(ip)) {
     if (!t.guard) stage_is_broken(signal, info, ip);
     return leave_guard(*t.guard, context);

@@ -30,6 +30,8 @@
 extern "C" {
 extern const char stage_interruptible_begin[], stage_interruptible_out[];
 void stage_tick();
+void stage_tick_replay();
+bool stage_do_tick(uint64_t resume);
 void stage_do_counted(const reprise::stage::CountedCode* code);
 }
 
@@ -43,7 +45,9 @@ constexpr int64_t kFar = int64_t{1} << 62;
 constexpr int64_t kRetryTicks = 64;  // where preemption is not possible for some time
 constexpr uint64_t kRedZone = 128;
 constexpr greg_t kTrapFlag = 0x100;
-constexpr uint8_t kIllegal = 0x06;   // raises SIGILL; debuggers use int3
+// hlt, which is privileged and raises SIGSEGV. Not int3, which is a debugger's, nor an illegal instruction: hypervisors look
+// at those themselves, 8 us here.
+constexpr uint8_t kHalt = 0xf4;
 constexpr uint8_t kPushf = 0x9c, kPopf = 0x9d;
 constexpr uint32_t kMaxOpened = 4096;
 constexpr uint64_t kDefaultSliceNs = 10'000'000;  // the reference's
@@ -205,13 +209,13 @@ void store_byte(uint64_t at, uint8_t byte) { *reinterpret_cast<volatile uint8_t*
 void plant(uint64_t at) {
   next.saved = *reinterpret_cast<const uint8_t*>(at);
   next.planted = at;
-  if (guarded([&] { store_byte(at, kIllegal); })) return;
+  if (guarded([&] { store_byte(at, kHalt); })) return;
   const uint64_t page = page_down(at);
   if (opened_count == kMaxOpened || raw(SYS_mprotect, page, kPage, PROT_READ | PROT_WRITE | PROT_EXEC) < 0) {
     fail(Verdict::broken, "counted code cannot be made writable");
   }
   opened[opened_count++] = page;
-  store_byte(at, kIllegal);
+  store_byte(at, kHalt);
 }
 
 void take_out() {
@@ -269,6 +273,14 @@ void replay_preempt(Thread& t, ucontext_t* context) {
   replay_prepare(t);
 }
 
+// What most ticks that trap come to. False: something else happens at this one, which needs all registers.
+bool replay_tick_plants(uint64_t pc) {
+  if (!next.set || ticks() != next.tick || pc == next.key.pc) return false;
+  load(0);
+  plant(next.key.pc);
+  return true;
+}
+
 void replay_tick(Thread& t, ucontext_t* context, uint64_t pc) {
   if (!next.set || ticks() < next.tick) fail(Verdict::broken, "a tick of counted code trapped too soon");
   if (ticks() > next.tick) replay_missed(t, "the instruction was not reached");
@@ -318,7 +330,7 @@ void replay_planted(Thread& t, ucontext_t* context) {
 
 }  // namespace
 
-bool preempt_illegal(Thread& t, ucontext_t* context) {
+bool preempt_halted(Thread& t, ucontext_t* context) {
   if (!code) return false;
   const auto pc = static_cast<uint64_t>(reg(context, REG_RIP));
   if (next.planted && pc == next.planted) return replay_planted(t, context), true;
@@ -382,6 +394,7 @@ void preempt_settle() {
   page.before = ticks();
   page.counter = page.loaded = 0;
   page.saved_rax = page.saved_rsp = page.resume = 0;
+  page.slow = stage_tick;  // the recording's
   while (opened_count) raw(SYS_mprotect, opened[--opened_count], kPage, PROT_READ | PROT_EXEC);
 }
 
@@ -399,9 +412,11 @@ void preempt_leave() {
 void stage_do_counted(const reprise::stage::CountedCode* counted) {
   using namespace reprise::stage;
   code = counted;
-  reprise::asm_::tick_page()->slow = stage_tick;
+  reprise::asm_::tick_page()->slow = live() ? stage_tick : stage_tick_replay;
   if (live()) return load(0);
   load(kFar);
   preempt_attention = true;
   replay_prepare(self());
 }
+
+bool stage_do_tick(uint64_t resume) { return reprise::stage::replay_tick_plants(resume); }

@@ -4,16 +4,17 @@
 // back edge: a *tick*. Ticks so far and the program counter name a point of the run, because between two
 // ticks an instruction is executed once (tape::PreemptKey says what is added where that is not so).
 //
-// A tick that finds the counter used up goes where TickPage::slow says (asm/tick_page.h): to a `ud2`, and
-// so to the stage. It writes nothing to the program's stack, not even a return address, so that a replay,
-// which must stop at ticks where the recording did not, leaves no trace.
+// A tick that finds the counter used up goes where TickPage::slow says (asm/tick_page.h): to a `hlt`, and
+// so to the stage; in a replay, where it may only have to plant a byte, straight to the stage. Nothing is written
+// to the program's stack, not even a return address, so that a replay, which must stop at ticks where the recording
+// did not, leaves no trace.
 //
 // Live, the policy says when: so many ticks from now and so many instructions further, or when a time
 // slice ends. Where the code that runs then cannot be preempted (libc, the runtime, the stage), the next
 // tick of code that can stands in. Preempting is one thing in all cases: the interrupted address is
 // pushed below the red zone, the goroutine goes on in CountedCode::preempt, and a kPreempt record says
 // where it was. In replay the next record is looked at before the program goes on. If it is a kPreempt,
-// the counter is set to run out at its tick, there a byte that raises SIGILL is planted at its
+// the counter is set to run out at its tick, there a byte that raises SIGSEGV (`hlt`) is planted at its
 // instruction, and whoever comes by with the recorded registers is preempted.
 //
 // Thread safety: all of it under the baton, but on_slice(), which touches nothing while the stage runs.
@@ -27,8 +28,8 @@
 
 namespace reprise::stage {
 
-// Faults of the program, first of all: true if it is a tick or a planted byte, and dealt with.
-bool preempt_illegal(Thread& t, ucontext_t* context);
+// SIGSEGV, first of all: true if it is a tick or a planted byte, and dealt with.
+bool preempt_halted(Thread& t, ucontext_t* context);
 // SIGTRAP: true if it is a single step of ours.
 bool preempt_step(Thread& t, ucontext_t* context);
 

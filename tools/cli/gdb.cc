@@ -3,7 +3,7 @@
 // at the address where the stage has put it; gdb finds the libraries through the program's own
 // r_debug from there.
 //
-// SIGSYS is the stage's trap, SIGSEGV and SIGILL it uses for rdtsc and rdrand: passed on silently. When the
+// SIGSYS is the stage's trap, SIGSEGV and SIGILL it uses for rdtsc, rdrand and preemptions: passed on silently. When the
 // program is about to die of a fault the stage calls at_death, and gdb (reprise-gdb.py) stops at the next.
 #include "tools/cli/gdb.h"
 
