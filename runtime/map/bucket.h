@@ -24,6 +24,7 @@
 #include <new>
 
 #include "runtime/map/hash.h"
+#include "runtime/map/references.h"
 #include "runtime/map/writers.h"
 #include "runtime/sched/proc.h"
 
@@ -55,9 +56,9 @@ struct MapBucket {
 
 template <class Type>
 class BucketMapCore {
-  // 2^B buckets; `refs` counts the map and iterators.
+  // 2^B buckets.
   struct Array {
-    uint32_t refs = 1;
+    MapReferences refs;
     uint32_t b = 0;
     char* first = nullptr;
 
@@ -356,7 +357,7 @@ class BucketMapCore {
 
   void evacuate_chain(size_t number) {
     Destination to[2] = {{at(*array_, number)}, {at(*array_, (number + old_->size()) & (array_->size() - 1))}};
-    const bool keep = old_->refs != 1;
+    const bool keep = !old_->refs.single();
     for (MapBucket* bucket = at(*old_, number); bucket != nullptr; bucket = bucket->overflow) {
       for (size_t i = 0; i < kBucketSlots; ++i) {
         if (bucket->top[i] <= kTopEmptyOne) {
@@ -401,7 +402,7 @@ class BucketMapCore {
   }
 
   static Array* retain(Array* array) {
-    if (array != nullptr) ++array->refs;
+    if (array != nullptr) array->refs.add();
     return array;
   }
 
@@ -424,7 +425,7 @@ class BucketMapCore {
   }
 
   void release(Array* array) {
-    if (array == nullptr || --array->refs != 0) return;
+    if (array == nullptr || !array->refs.drop()) return;
     each_slot(*array, [this](void* entry, uint8_t top) {
       if (top >= kTopLeast) type_.destroy(entry);
       else if (top >= kTopKeptX) type_.destroy_kept(entry);

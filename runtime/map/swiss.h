@@ -12,7 +12,8 @@
 // once, and a deleted one never. Keys that differ from themselves (NaN) cannot be looked up: their old
 // entries are kept with their values.
 //
-// Thread safety: none, as in the reference; a write beside anything else is a fatal error if it is noticed. Slots
+// Thread safety: several may read, iteration included, as in the reference; a write beside anything else is a fatal error if it is
+// noticed. Slots
 // are raw memory to this file: Type says how to hash, compare, move and destroy them. hash() and equal()
 // must neither throw nor yield.
 #pragma once
@@ -26,6 +27,7 @@
 #include <new>
 
 #include "runtime/map/hash.h"
+#include "runtime/map/references.h"
 #include "runtime/map/writers.h"
 #include "runtime/sched/proc.h"
 
@@ -49,7 +51,7 @@ struct alignas(kGroupSlots) MapGroup {
 };
 
 struct MapTable {
-  uint32_t refs = 1;          // of the directory together, and of each iterator
+  MapReferences refs;         // all places of the directory count as one
   uint32_t capacity = 0;      // slots; a power of two, at least one group
   uint32_t used = 0;
   uint32_t growth_left = 0;   // empty slots that may still be filled
@@ -202,7 +204,7 @@ class SwissMap {
       size_t at = (place_ + place_offset_) & (map_.places() - 1);
       table_ = map_.directory_[at];
       place_offset_ -= at - static_cast<size_t>(table_->index);
-      ++table_->refs;
+      table_->refs.add();
     }
 
     // All places that the table, or what it was split into, has.
@@ -324,7 +326,7 @@ class SwissMap {
   }
 
   void release(MapTable* table) {
-    if (--table->refs != 0) return;
+    if (!table->refs.drop()) return;
     each_full(*table, [&](size_t i) {
       if (table->keys_kept) {
         type_.destroy_kept(slot(*table, i));
@@ -363,7 +365,7 @@ class SwissMap {
   // Entries of `from` into the table that choose(hash) says. `from` is left to its iterators.
   template <class Choose>
   void move_entries(MapTable* from, Choose choose) {
-    from->keys_kept = from->refs != 1;
+    from->keys_kept = !from->refs.single();
     each_full(*from, [&](size_t i) {
       void* const old = slot(*from, i);
       const uint64_t hash = type_.hash(old, seed_);
