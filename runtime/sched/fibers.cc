@@ -11,7 +11,7 @@
 // which it cannot see.
 //
 // Order under ThreadSanitizer: a goroutine's past happens before what follows on g0, always. Onward
-// from g0 the same holds with one P, where it is the truth. With several, or with
+// from g0 the same holds with one P and under a policy, where it is the truth. With several, or with
 // fibers_unordered_for_test, only what readied the goroutine happens before it, as if every goroutine had
 // its own thread: that it was run by the M that had run another is chance. The collector, which stops all and gives
 // memory of one to another, orders what it must (fibers_stopped).
@@ -83,14 +83,15 @@ void leave(G*, G* to, bool) {
   G* g0 = g0_here();
   if (g0->fiber.handle == nullptr) g0->fiber.handle = __tsan_get_current_fiber();
   if (to->fiber.handle == nullptr) to->fiber.handle = __tsan_create_fiber(0);
-  const bool one_at_a_time = sched.nprocs.load(std::memory_order_relaxed) == 1;
+  const bool one_at_a_time = seam_active || sched.nprocs.load(std::memory_order_relaxed) == 1;
   const bool ordered = to == g0 || (one_at_a_time && !fibers_unordered_for_test);
   __tsan_switch_to_fiber(to->fiber.handle, ordered ? 0 : __tsan_switch_to_fiber_no_sync);
 }
 
-// What it runs with is there: the P was made on somebody's g0.
+// What it runs with is there: the M and the P were made on somebody's g0.
 void arrive_on_goroutine(G* gp) {
   __tsan_acquire(&gp->fiber);
+  __tsan_acquire(g0_here());
   if (P* pp = getm()->p) __tsan_acquire(pp);
 }
 

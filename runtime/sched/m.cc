@@ -126,6 +126,7 @@ M* allocm() {
   mp->ctx.g0 = make<G>();
   mp->ctx.g0->ctx.m = mp;
   mcommoninit(mp);
+  happens_before(mp->ctx.g0);  // goroutines that it runs find it made
   return mp;
 }
 

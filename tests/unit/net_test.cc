@@ -386,7 +386,7 @@ TEST(NetClose, wakes_a_reader) {
 
 TEST(NetClose, wakes_a_writer) {
   Pair pair = connected();
-  bool closed = false;
+  std::atomic<bool> closed = false;
   go([&] {
     const std::string much(64 << 20, 'x');  // more than the buffers of both ends hold
     Status status = pair.client.write_all(much);
