@@ -162,6 +162,7 @@ bool decode_column(Encoding encoding, int64_t base, std::span<const std::byte> b
       return bytes.empty();
     case Encoding::byte:
       if (bytes.size() != count) return false;
+      out.reserve(out.size() + count);
       for (std::byte b : bytes) {
         out.push_back(static_cast<int64_t>(bits(base) + static_cast<uint64_t>(b)));
       }
@@ -169,6 +170,7 @@ bool decode_column(Encoding encoding, int64_t base, std::span<const std::byte> b
     case Encoding::varint:
     case Encoding::delta:
       if (bytes.size() < count) return false;
+      out.reserve(out.size() + count);
       return decode_varints(encoding, base, bytes, count, out);
     case Encoding::raw: {
       if (bytes.size() != count * sizeof(int64_t)) return false;
@@ -179,6 +181,7 @@ bool decode_column(Encoding encoding, int64_t base, std::span<const std::byte> b
     }
     case Encoding::scaled:
       if (values.size() != count || !bytes.empty()) return false;
+      out.reserve(out.size() + count);
       for (int64_t v : values) out.push_back(static_cast<int64_t>(bits(v) * bits(base)));
       return true;
   }
