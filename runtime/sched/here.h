@@ -18,7 +18,7 @@ inline G* g_here() {
 
 // Null on a thread that the runtime does not know. Plain reads of what is this thread's own, which ThreadSanitizer takes for
 // another's.
-[[gnu::no_sanitize("thread")]] inline M* m_here() {
+__attribute__((no_sanitize("thread"))) inline M* m_here() {
   G* const gp = g_here();
   return gp != nullptr ? gp->ctx.m : nullptr;
 }

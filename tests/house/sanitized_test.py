@@ -1,13 +1,14 @@
 """What only the sanitizers' presets compile still compiles.
 
-Sources that ask for REPRISE_SANITIZED are checked here with it, without being built: the presets themselves take
-too long for every change.
+Sources and headers that differ there are checked, without being built, by the build's compiler and by clang, which
+builds for ThreadSanitizer: the presets themselves take too long for every change.
 """
 
 import concurrent.futures
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import unittest
@@ -16,38 +17,57 @@ import tree
 
 BUILD = os.environ.get("REPRISE_BUILD", os.path.join(tree.ROOT, "build"))
 SIDE = "-DREPRISE_SANITIZED=1"
+DIFFERS = ("REPRISE_SANITIZED", "no_sanitize")
+CLANG = shutil.which("clang++-16")
 
 
-def sanitized(command):
-    """The build's own command for a source, on the sanitizers' side of the #ifs, and producing nothing."""
-    words = shlex.split(command)
-    compiler = next(i for i, word in enumerate(words) if not word.endswith("ccache"))
-    output = words.index("-o")
-    return [words[compiler], SIDE, "-fsyntax-only", *words[compiler + 1:output], *words[output + 2:]]
+def differs(path):
+    text = tree.read(path)
+    return any(word in text for word in DIFFERS)
 
 
-def commands():
+def sources():
+    """The build's own commands, by source."""
     with open(os.path.join(BUILD, "compile_commands.json"), encoding="utf-8") as f:
         entries = json.load(f)
     by_source = {os.path.relpath(entry["file"], tree.ROOT): entry for entry in entries}
     return {source: entry for source, entry in by_source.items()
-            if source.endswith(".cc") and not source.startswith("..") and "REPRISE_SANITIZED" in tree.read(source)}
+            if source.endswith(".cc") and not source.startswith("..")}
 
 
-def check(entry):
-    result = subprocess.run(sanitized(entry["command"]), cwd=entry["directory"], text=True, capture_output=True,
-                            check=False)
-    return result.stderr if result.returncode else ""
+def how_to_read(entry):
+    """What a command says about reading a source, for any compiler: definitions, folders, warnings, the language."""
+    words = shlex.split(entry["command"])
+    system = [word for at, word in enumerate(words) if word == "-isystem" or words[at - 1] == "-isystem"]
+    return [word for word in words if word.startswith(("-D", "-I", "-W", "-std"))] + system
+
+
+def compilers():
+    """The build's for AddressSanitizer's side; clang, which builds for ThreadSanitizer."""
+    build = os.environ.get("REPRISE_CXX", "g++")
+    return [[build]] + ([[CLANG, "-fsanitize=thread"]] if CLANG and "clang" not in build else [])
+
+
+def check(entry, text):
+    errors = ""
+    for compiler in compilers():
+        result = subprocess.run([*compiler, SIDE, "-fsyntax-only", *how_to_read(entry), "-x", "c++", "-"], input=text,
+                                cwd=entry["directory"], text=True, capture_output=True, check=False)
+        errors += result.stderr if result.returncode else ""
+    return errors
 
 
 class Sanitized(unittest.TestCase):
 
-    def test_sources_compile_on_the_sanitizers_side(self):
-        found = commands()
-        self.assertTrue(found)
+    def test_sources_and_headers_compile_on_the_sanitizers_side(self):
+        commands = sources()
+        found = [(entry, f'#include "{source}"\n') for source, entry in commands.items() if differs(source)]
+        runtime = next(entry for source, entry in commands.items() if source.startswith("runtime/sched/"))
+        found += [(runtime, f'#include "{path}"\n') for path in tree.code_files() if path.endswith(".h") and differs(path)]
+        self.assertGreater(len(found), 30)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            failures = [failure for failure in pool.map(check, found.values()) if failure]
-        print(f"{len(found)} sources", file=sys.stderr)
+            failures = [failure for failure in pool.map(lambda one: check(*one), found) if failure]
+        print(f"{len(found)} sources and headers", file=sys.stderr)
         self.assertEqual(failures, [])
 
 
