@@ -247,7 +247,7 @@ void an_address_in_the_middle() {
 
 // As large as a block of malloc's, so that its end is the beginning of another.
 struct alignas(16) Full {
-  Chan<int> c;
+  Chan<int> c{0};
   char rest[256 - sizeof(Chan<int>)];
 };
 static_assert(sizeof(Full) == 256);
