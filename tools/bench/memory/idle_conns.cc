@@ -31,9 +31,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <fstream>
 #include <string>
 #include <vector>
+
+#include "tools/bench/memory/status.h"
 
 extern char** environ;
 
@@ -135,21 +136,6 @@ int run_client(const Options& options) {
 }
 
 // ---- the server ----------------------------------------------------------------------------------
-
-struct Memory {
-  long resident_kib = 0, page_tables_kib = 0, threads = 0;
-};
-
-Memory measure() {
-  Memory memory;
-  std::ifstream status("/proc/self/status");
-  for (std::string key; status >> key;) {
-    if (key == "VmRSS:") status >> memory.resident_kib;
-    if (key == "VmPTE:") status >> memory.page_tables_kib;
-    if (key == "Threads:") status >> memory.threads;
-  }
-  return memory;
-}
 
 void echo(net::Conn conn) {
   char byte;

@@ -9,25 +9,11 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <string>
 #include <vector>
 
+#include "tools/bench/memory/status.h"
+
 namespace {
-
-struct Memory {
-  long resident_kib = 0, page_tables_kib = 0;
-};
-
-Memory measure() {
-  Memory memory;
-  std::ifstream status("/proc/self/status");
-  for (std::string key; status >> key;) {
-    if (key == "VmRSS:") status >> memory.resident_kib;
-    if (key == "VmPTE:") status >> memory.page_tables_kib;
-  }
-  return memory;
-}
 
 double seconds_since(reprise::TimePoint begun) {
   return std::chrono::duration<double>(reprise::now() - begun).count();
@@ -38,7 +24,7 @@ double seconds_since(reprise::TimePoint begun) {
 int app(int argc, char** argv) {
   const long count = argc > 1 ? std::atol(argv[1]) : 1'000'000;
   if (count <= 0) return std::fprintf(stderr, "usage: parked [GOROUTINES]\n"), 64;
-  const Memory before = measure();
+  const reprise::bench::Memory before = reprise::bench::measure();
   const auto begun = reprise::now();
   std::vector<reprise::Chan<long>> chans(static_cast<size_t>(count) + 1, nullptr);
   for (auto& chan : chans) chan = reprise::Chan<long>(0);
@@ -52,7 +38,7 @@ int app(int argc, char** argv) {
   }
   started.wait();
   const double starting = seconds_since(begun);
-  const Memory parked = measure();
+  const reprise::bench::Memory parked = reprise::bench::measure();
   const auto woken = reprise::now();
   chans.front().send(0);
   const long arrived = *chans.back().recv();

@@ -6,38 +6,20 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <string>
 #include <vector>
 
-namespace {
-
-struct Memory {
-  long resident_kib = 0, page_tables_kib = 0;
-};
-
-Memory measure() {
-  Memory memory;
-  std::ifstream status("/proc/self/status");
-  for (std::string key; status >> key;) {
-    if (key == "VmRSS:") status >> memory.resident_kib;
-    if (key == "VmPTE:") status >> memory.page_tables_kib;
-  }
-  return memory;
-}
-
-}  // namespace
+#include "tools/bench/memory/status.h"
 
 int app(int argc, char** argv) {
   const long count = argc > 1 ? std::atol(argv[1]) : 1'000'000;
   if (count <= 0) return std::fprintf(stderr, "usage: timers_alive [TIMERS]\n"), 64;
-  const Memory before = measure();
+  const reprise::bench::Memory before = reprise::bench::measure();
   std::vector<reprise::Timer> timers;
   timers.reserve(static_cast<size_t>(count));
   for (long i = 0; i < count; ++i) {
     timers.emplace_back(std::chrono::hours(1) + std::chrono::microseconds(i * 7919 % count));
   }
-  const Memory after = measure();
+  const reprise::bench::Memory after = reprise::bench::measure();
   const auto each = [&](long later, long earlier) {
     return static_cast<double>(later - earlier) * 1024 / static_cast<double>(count);
   };
