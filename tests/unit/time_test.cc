@@ -134,13 +134,13 @@ TEST(VirtualClock, policy_chooses_among_timers_that_are_due_at_once) {
   const VirtualTime virtual_time;
   int in_order = 0, swapped = 0;
   under_schedules(100, [&] {
-    std::string order;
+    Chan<char> order(2);
     const TimePoint when = now() + 1ms;
-    const Timer a = after_func(when - now(), [&] { order += 'a'; });
-    const Timer b = after_func(when - now(), [&] { order += 'b'; });
+    const Timer a = after_func(when - now(), [&] { order.send('a'); });
+    const Timer b = after_func(when - now(), [&] { order.send('b'); });
     sleep_for(2ms);
     test::expect_alone();
-    ++(order == "ab" ? in_order : swapped);
+    ++(order.recv() == 'a' ? in_order : swapped);
   });
   EXPECT_GT(in_order, 0);
   EXPECT_GT(swapped, 0);
