@@ -268,6 +268,7 @@ void* gc_new(SpanClass spanclass, const Type* type) {
   if (s->needzero) clear(object, s->elemsize);
   if (!spanclass.noscan()) s->noteType(index, type);
   s->freeIndexForScan.store(s->freeindex, std::memory_order_release);
+  fiber_takes_memory();
   const uint8_t why = heap_attention.load(std::memory_order_relaxed);
   return why != 0 ? attended(s, index, object, why) : object;
 }

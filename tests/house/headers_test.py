@@ -15,6 +15,7 @@ import tree
 
 BUILD = os.environ.get("REPRISE_BUILD", os.path.join(tree.ROOT, "build"))
 COMPILER = os.environ.get("REPRISE_CXX", "g++")
+LLVM = "/usr/lib/llvm-16/include"  # as in CMakeLists.txt; presets with sanitizers do not build the compilers' plugins
 
 
 def spelled(path):
@@ -39,7 +40,8 @@ def compile_alone(header):
     command = [COMPILER, "-std=gnu++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
                "-Wno-pragma-once-outside-header", "-x", "c++", "-I", tree.ROOT,
                "-I", os.path.join(tree.ROOT, "runtime/include"),
-               "-I", os.path.join(tree.ROOT, "tools/testing/include"), "-I", BUILD, "-isystem", os.path.join(BUILD, "generated"), "-"]
+               "-I", os.path.join(tree.ROOT, "tools/testing/include"), "-I", BUILD, "-isystem", os.path.join(BUILD, "generated"),
+               "-isystem", LLVM, "-"]
     if "clang" not in COMPILER:
         command.remove("-Wno-pragma-once-outside-header")
     text = f'#include "{spelled(header)}"\n'
