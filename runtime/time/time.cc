@@ -7,7 +7,8 @@
 //
 // A stale value cannot be received after stop(): timer_stop() returns only when the function is not
 // running any more, and the value it may have sent is then taken back. The two steps are one for
-// the program, because nothing else sends on the channel.
+// the program, because nothing else sends on the channel. A reset that finds the timer queued moves
+// it, and the heap's reference stays where it is.
 #include <reprise/time.h>
 
 #include <atomic>
@@ -91,6 +92,13 @@ bool drain(TimerState* s) {
   return rt::chan_tryrecv_system(s->chan.core(), &stale);
 }
 
+// Moves a one-shot timer that is queued; false if that is not enough. An earlier setting's value in
+// the channel is looked for first: once moved, the timer may fire, and its value is the new setting's.
+bool move_queued(TimerState* s, int64_t when_ns) {
+  if (s->chan && s->chan.core()->load_qcount() != 0) return false;
+  return rt::timer_restart(&s->timer, when_ns, 0);
+}
+
 void announce(OpKind op, const TimerState* s) { rt::seam_point(op, s->timer.object, true); }
 
 TimerState* new_timer(Duration duration) {
@@ -164,9 +172,11 @@ bool Timer::stop() {
 bool Timer::reset(Duration duration) {
   detail::TimerState* s = ref_.get();
   detail::announce(OpKind::timer_start, s);
+  const int64_t when_ns = rt::when_after(duration.count());
+  if (detail::move_queued(s, when_ns)) return true;
   const bool queued = detail::stop(s);
   const bool stale = detail::drain(s);
-  detail::start(s, rt::when_after(duration.count()), 0);
+  detail::start(s, when_ns, 0);
   return queued || stale;
 }
 

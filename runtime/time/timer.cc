@@ -11,8 +11,9 @@
 // since `home` must not change; as an orphan it is looked at by every P. A timer that becomes the
 // first of its heap tells the scheduler (wake_net_poller): an idle thread may sleep past it. No lost
 // wake-up: here the heap's minimum is stored, then the scheduler's state read; a thread that goes to
-// sleep writes that state, then reads the minima once more. The fence in timer_start and the
-// scheduler's own order the two pairs (Dekker), so one of both sees the other.
+// sleep writes that state, then reads the minima once more. The fence in tell_scheduler and the
+// scheduler's own order the two pairs (Dekker), so one of both sees the other. Only a minimum that
+// becomes earlier needs it: who sleeps by one that became later wakes too soon, and looks again.
 //
 // Which due timer fires is a `timer` decision: candidates are the first kTimerChoices due ones, in
 // order, and one that stops the firing for this round. Bounded, so that a burst of n due timers
@@ -51,6 +52,7 @@ namespace reprise::rt {
 struct TimerHeap {
   Lock lock{LockRank::timers};
   TimerQueue queue;               // lock
+  uint64_t next_seq = 1;          // lock
   bool running = false;           // lock
   Timer* firing = nullptr;        // lock
   std::atomic<int64_t> timer0_when{INT64_MAX};  // queue's minimum; stored under lock
@@ -64,10 +66,6 @@ constexpr size_t kTimerChoices = 16;
 
 std::atomic<TimerHeap*> all_heaps{nullptr};
 std::atomic<uint32_t> orphans{0};  // heaps without a P
-
-// Order of starting. Relaxed: only distinct, growing values are needed; deterministic where one
-// goroutine runs at a time.
-std::atomic<uint64_t> next_seq{1};
 
 // Stored under the lock, read without it as a hint that is looked at again under the lock: relaxed.
 void publish_min(TimerHeap* h) {
@@ -144,12 +142,13 @@ Timer* choose_due(TimerHeap* h, int64_t now) {
 // Takes t off the queue, or moves it on if it is periodic: to the first multiple of its period
 // that is still to come, so that a late ticker skips ticks instead of bunching them.
 void leave_queue(TimerHeap* h, Timer* t, int64_t now) {
-  h->queue.remove(t);
   if (t->period > 0) {
     const int64_t late = (now - t->when) % t->period;
     if (__builtin_add_overflow(now - late, t->period, &t->when)) t->when = INT64_MAX;
-    t->seq = next_seq.fetch_add(1, std::memory_order_relaxed);
-    h->queue.insert(t);
+    t->seq = h->next_seq++;
+    h->queue.move(t);
+  } else {
+    h->queue.remove(t);
   }
   publish_min(h);
 }
@@ -198,11 +197,30 @@ TimerHeap* home_of(Timer* t) {
   return home.compare_exchange_strong(h, mine, std::memory_order_acq_rel) ? mine : h;
 }
 
-bool remove_if_queued(TimerHeap* h, Timer* t) {
-  if (t->place == Timer::kNoPlace) return false;
-  h->queue.remove(t);
-  return true;
+bool queued(const Timer* t) { return t->place != Timer::kNoPlace; }
+
+// What is queued moves in place. Returns whether an idle thread may sleep past it. Lock held.
+bool put_into_queue(TimerHeap* h, Timer* t, int64_t when_ns, int64_t period_ns) {
+  t->when = when_ns;
+  t->period = period_ns;
+  t->seq = h->next_seq++;
+  if (queued(t)) {
+    h->queue.move(t);
+  } else {
+    h->queue.insert(t);
+  }
+  const bool earlier = when_ns < h->timer0_when.load(std::memory_order_relaxed);
+  publish_min(h);
+  return earlier;
 }
+
+void tell_scheduler(int64_t when_ns) {
+  // Sequentially consistent: the minimum is stored before the scheduler's state is read.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  wake_net_poller(when_ns);
+}
+
+TimerHeap* home_if_any(Timer* t) { return std::atomic_ref(t->home).load(std::memory_order_acquire); }
 
 }  // namespace
 
@@ -217,31 +235,47 @@ Timer::Timer(Func fn, void* fn_arg) : f(fn), arg(fn_arg) {
 
 bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns) {
   TimerHeap* h = home_of(t);
-  bool first = false;
+  bool earlier = false;
   const bool was_running = timer_modify(
-      h, t, [=] { return remove_if_queued(h, t); },
+      h, t,
       [&] {
-        t->when = when_ns;
-        t->period = period_ns;
-        t->seq = next_seq.fetch_add(1, std::memory_order_relaxed);
-        h->queue.insert(t);
-        first = h->queue.min() == t;
-        publish_min(h);
+        const bool was_queued = queued(t);
+        earlier = put_into_queue(h, t, when_ns, period_ns);
+        return was_queued;
       },
       relax);
-  if (first) {
-    // Sequentially consistent: the minimum is stored before the scheduler's state is read.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    wake_net_poller(when_ns);
-  }
+  if (earlier) tell_scheduler(when_ns);
+  return was_running;
+}
+
+bool timer_restart(Timer* t, int64_t when_ns, int64_t period_ns) {
+  TimerHeap* h = home_if_any(t);
+  if (h == nullptr) return false;
+  bool earlier = false;
+  const bool was_running = timer_modify(
+      h, t,
+      [&] {
+        if (!queued(t)) return false;
+        earlier = put_into_queue(h, t, when_ns, period_ns);
+        return true;
+      },
+      relax);
+  if (earlier) tell_scheduler(when_ns);
   return was_running;
 }
 
 bool timer_stop(Timer* t) {
-  TimerHeap* h = std::atomic_ref(t->home).load(std::memory_order_acquire);
+  TimerHeap* h = home_if_any(t);
   if (h == nullptr) return false;
   return timer_modify(
-      h, t, [=] { return remove_if_queued(h, t); }, [=] { publish_min(h); }, relax);
+      h, t,
+      [=] {
+        if (!queued(t)) return false;
+        h->queue.remove(t);
+        publish_min(h);
+        return true;
+      },
+      relax);
 }
 
 int64_t when_after(int64_t duration_ns) {

@@ -34,7 +34,7 @@ struct Timer {
   // Guarded by the lock of `home`.
   int64_t when = 0;
   int64_t period = 0;          // > 0: starts itself again
-  uint64_t seq = 0;            // order of starting, unique over all heaps
+  uint64_t seq = 0;            // order of starting in this heap, unique there
   size_t place = kNoPlace;     // in the queue
   seam::ObjectId object;
   seam::GoId maker;
@@ -43,6 +43,8 @@ struct Timer {
 
 // Starts the timer, anew if it runs. Returns whether it was running.
 bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns);
+// The same if it runs, and nothing if it does not.
+bool timer_restart(Timer* t, int64_t when_ns, int64_t period_ns);
 // Stops it; returns whether it was running. When it returns the function is not running and will
 // not run, unless it is started again.
 bool timer_stop(Timer* t);

@@ -57,17 +57,16 @@ void await_firing(Heap* h, const Timer* t, Relax relax) {
   }
 }
 
-// Waits for t's function, takes t off the queue and changes it; change() may queue it again. remove():
-// takes it off if it is queued, and says whether it was. Returns that.
+// Waits for t's function, then change() queues t, takes it off or moves it, and says whether it was
+// queued. Returns that.
 //
 // The wait comes first, since it releases the lock: of two that restart a timer while it fires, one
 // would queue it while the other waits, and the other a second time.
-template <class Heap, class Timer, class Remove, class Change, class Relax>
-bool timer_modify(Heap* h, const Timer* t, Remove remove, Change change, Relax relax) {
+template <class Heap, class Timer, class Change, class Relax>
+bool timer_modify(Heap* h, const Timer* t, Change change, Relax relax) {
   h->lock.lock();
   await_firing(h, t, relax);
-  const bool was_queued = remove();
-  change();
+  const bool was_queued = change();
   h->lock.unlock();  // from here on t may have fired and be gone
   return was_queued;
 }

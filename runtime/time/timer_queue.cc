@@ -60,6 +60,12 @@ void TimerQueue::remove(Timer* t) {
   if (sift_up(i, last) == i) sift_down(i, last);
 }
 
+void TimerQueue::move(Timer* t) {
+  const size_t i = t->place;
+  const Node node{t->when, t->seq, t};
+  if (sift_up(i, node) == i) sift_down(i, node);
+}
+
 // Best first: a node's children come into question only once the node itself is taken.
 void TimerQueue::due(int64_t now, size_t limit, std::vector<Timer*>* out) const {
   std::vector<size_t> open;

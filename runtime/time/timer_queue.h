@@ -24,6 +24,7 @@ class TimerQueue {
 
   void insert(Timer* t);  // by t->when and t->seq; sets t->place
   void remove(Timer* t);  // REQUIRES: t is in this queue
+  void move(Timer* t);    // the same; t->when or t->seq have changed
 
   // The first `limit` timers that are due at `now`, in order. Leaves them where they are.
   void due(int64_t now, size_t limit, std::vector<Timer*>* out) const;

@@ -87,12 +87,32 @@ struct World {
   }
   bool start(int64_t when) {
     return rt::timer_modify(
-        &heap, &timer, [this] { return heap.remove(&timer); },
-        [this, when] { heap.insert(&timer, when); }, [](int) { pause(); });
+        &heap, &timer,
+        [this, when] {
+          const bool was_queued = heap.remove(&timer);
+          heap.insert(&timer, when);
+          return was_queued;
+        },
+        [](int) { pause(); });
+  }
+  bool restart(int64_t when) {
+    return rt::timer_modify(
+        &heap, &timer,
+        [this, when] {
+          if (!heap.remove(&timer)) return false;
+          heap.insert(&timer, when);
+          return true;
+        },
+        [](int) { pause(); });
   }
   bool stop() {
     return rt::timer_modify(
-        &heap, &timer, [this] { return heap.remove(&timer); }, [this] { heap.publish_min(); },
+        &heap, &timer,
+        [this] {
+          if (!heap.remove(&timer)) return false;
+          heap.publish_min();
+          return true;
+        },
         [](int) { pause(); });
   }
 };
@@ -125,6 +145,19 @@ TEST(TimerModel, a_restart_fires_again_and_calls_do_not_overlap) {
     w->heap.insert(&w->timer, 1);
     for (int i = 0; i < 2; ++i) scene.thread([w] { w->run(); });
     scene.thread([w] { w->start(2); });
+  });
+}
+
+TEST(TimerModel, a_timer_that_is_moved_fires_once_then_or_has_fired_before) {
+  verify([](Scene& scene) {
+    auto* w = scene.make<World>();
+    w->heap.insert(&w->timer, 1);
+    for (int i = 0; i < 2; ++i) scene.thread([w] { w->run(); });
+    scene.thread([w] {
+      const bool moved = w->restart(kNow + 1);
+      check(w->timer.calls == (moved ? 0 : 1), "moved and fired, or neither");
+      check(w->timer.queued == moved, "queued unlike it was said");
+    });
   });
 }
 

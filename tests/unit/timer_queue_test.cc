@@ -40,8 +40,9 @@ TEST(TimerQueue, ties_break_by_order_of_starting) {
 
 using Key = std::pair<int64_t, uint64_t>;
 
-// Any sequence of insertions and removals leaves the queue with what a sorted set holds, in order.
+// Any sequence of insertions, moves and removals leaves the queue with what a sorted set holds, in order.
 RC_GTEST_PROP(TimerQueueProperty, behaves_as_a_sorted_set, ()) {
+  constexpr uint64_t kTimersAtMost = 1'000'000;
   TimerQueue queue;
   std::vector<std::unique_ptr<Timer>> timers;
   std::set<std::pair<Key, Timer*>> model;
@@ -56,8 +57,16 @@ RC_GTEST_PROP(TimerQueueProperty, behaves_as_a_sorted_set, ()) {
     } else {
       auto it = model.begin();
       std::advance(it, static_cast<size_t>(pick) % model.size());
-      queue.remove(it->second);
+      Timer* t = it->second;
       model.erase(it);
+      if (pick < 80) {
+        t->when = when;
+        t->seq += kTimersAtMost;
+        queue.move(t);
+        model.emplace(Key{t->when, t->seq}, t);
+      } else {
+        queue.remove(t);
+      }
     }
     RC_ASSERT(queue.size() == model.size());
     if (!model.empty()) {
