@@ -437,6 +437,7 @@ TEST(Semaphore, never_gives_out_more_than_it_has) {
 }
 
 TEST(Semaphore, large_request_is_not_overtaken) {
+  const test::InOrder in_order;
   Semaphore semaphore(3);
   std::string order;
   semaphore.acquire(2);
