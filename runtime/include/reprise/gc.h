@@ -234,7 +234,7 @@ struct Mask {
   constexpr void add(size_t offset) {
     using P = Pointers<Field>;
     for (size_t i = 0; i < words(P::ptrdata); ++i) {
-      if (P::mask == nullptr || (P::mask[i / 8] >> (i % 8) & 1) != 0) set(words(offset) + i);
+      if (P::conservative || (P::mask[i / 8] >> (i % 8) & 1) != 0) set(words(offset) + i);
     }
   }
 };
