@@ -9,6 +9,7 @@
 #include "runtime/gc/roots.h"
 #include "runtime/sched/here.h"
 #include "runtime/sched/lock.h"
+#include "runtime/sched/proc.h"
 
 namespace reprise::rt {
 
@@ -43,6 +44,7 @@ GcP* gc_p() {
   return pp != nullptr ? static_cast<GcP*>(pp->gc) : nullptr;
 }
 
+// A loop of stores that must be shaded is mostly here, where no signal interrupts it: so it gives way here.
 void gc_barrier_slow(void* old_value, void* new_value) {
   auto old_word = reinterpret_cast<uintptr_t>(old_value);
   auto new_word = reinterpret_cast<uintptr_t>(new_value);
@@ -52,6 +54,7 @@ void gc_barrier_slow(void* old_value, void* new_value) {
   if (gcp == nullptr) return shade_from_outside(old_word, new_word);
   remember(gcp, old_word);
   remember(gcp, new_word);
+  if ((seam_attention.load(std::memory_order_relaxed) & kAttendPreempt) != 0) preempt_point_on_thread();
 }
 
 void gc_flush_shaded(GcP* gcp) {

@@ -42,8 +42,9 @@ constinit Lock gc_cycle_lock{LockRank::gc_cycle};
 namespace {
 
 constexpr int64_t kForceNs = 120'000'000'000;   // the reference's forcegcperiod
-constexpr int64_t kTerminationBudget = 128 << 10;  // bytes that may be marked while the world is stopped
+constexpr int64_t kTerminationBudget = 32 << 10;  // bytes that may be marked while the world is stopped
 constexpr int kSweepBatch = 16;                 // spans between two chances for others
+constexpr int kSweepMost = 128;                 // spans that one allocation sweeps: it is not stopped meanwhile
 // What drivers are named after.
 constexpr seam::ObjectId kDriver{0x6763'6472'6976'6572, 0};
 
@@ -53,6 +54,7 @@ struct Cycles {
   std::atomic<uint32_t> ended{0};
   std::atomic<int64_t> last_ns{0};       // when one began; native mode
   int64_t pause_begun_ns = 0;            // the driver
+  PauseWork pause_work;                  // the driver; of this pause
   uint64_t drivers = 0;                  // named so far; who made `running` true
   bool marks_are_dirty = false;          // a fork lost a cycle half way; the driver
   // Pages to sweep for a byte that is allocated, so that all is swept when the next cycle begins.
@@ -77,9 +79,10 @@ void stop_world() {
 // Whoever stops the world asks its own P, too, to give way. At the next scheduling point it would, for a whole slice.
 void start_world() {
   if (seam_active) return;
-  start_the_world(sched.nprocs.load(std::memory_order_relaxed));
+  pause_note_work(std::exchange(cycles.pause_work, PauseWork()));
+  const int64_t ended_ns = start_the_world(sched.nprocs.load(std::memory_order_relaxed));
   getp()->preempt.store(false, std::memory_order_relaxed);
-  pause_note(monotonic_ns() - cycles.pause_begun_ns);
+  pause_note(ended_ns - cycles.pause_begun_ns);
 }
 
 // Natively the driver gives its P up only to who stops the world, until marking is over: it inherits the slice of
@@ -156,6 +159,7 @@ void begin_mark() {
 bool collect_grey() {
   GcWork* const mine = &gc_p()->work;
   each_gcp([mine](GcP* gcp) {
+    cycles.pause_work.barrier_words += gcp->shaded_count;
     gc_flush_shaded(gcp);
     if (&gcp->work != mine) gcp->work.dispose();
     gc_flush_counts(&gcp->work);
@@ -170,7 +174,9 @@ bool collect_grey() {
 bool mark_is_over() {
   if (collect_grey()) return true;
   GcWork* const mine = &gc_p()->work;
-  if (gc_drain(mine, kTerminationBudget) < kTerminationBudget && collect_grey()) return true;
+  const int64_t done = gc_drain(mine, kTerminationBudget);
+  cycles.pause_work.scanned_bytes += done;
+  if (done < kTerminationBudget && collect_grey()) return true;
   mine->dispose();
   return false;
 }
@@ -196,7 +202,7 @@ void mark_termination() {
   gc_set_barrier(false);
   set_attention(false);
   each_gcp([](GcP* gcp) { gc_flush_counts(&gcp->work); });
-  flushallmcaches();
+  cycles.pause_work.spans += flushallmcaches();
   const int64_t marked = gc_state.bytes_marked.load(std::memory_order_relaxed);
   const int64_t live = static_cast<int64_t>(mheap_.heap_live.load(std::memory_order_relaxed));
   gc_cycle_lock.lock();
@@ -331,10 +337,10 @@ void allocated_black(MSpan* s, uint32_t) {
   if (GcP* const gcp = gc_p()) gcp->work.bytes_marked += static_cast<int64_t>(s->elemsize);
 }
 
-// The reference's deductSweepCredit, in whole spans.
+// The reference's deductSweepCredit, in whole spans. What is beyond the most is left to the driver.
 void sweep_credit(size_t bytes) {
   double pages = static_cast<double>(bytes) * cycles.sweep_pages_per_byte.load(std::memory_order_relaxed);
-  for (; pages > 0; pages -= 1) {
+  for (int most = kSweepMost; pages > 0 && most > 0; pages -= 1, --most) {
     if (sweepone() != SIZE_MAX) continue;
     cycles.sweep_pages_per_byte.store(0, std::memory_order_relaxed);
     return;

@@ -48,8 +48,17 @@ struct Pauses {
   std::atomic<uint64_t> count{0}, total_ns{0}, max_ns{0};
 };
 constinit Pauses pauses;
+PauseWork most;  // the driver; read by tests between cycles
 
 }  // namespace
+
+void pause_note_work(const PauseWork& work) {
+  most.spans = std::max(most.spans, work.spans);
+  most.barrier_words = std::max(most.barrier_words, work.barrier_words);
+  most.scanned_bytes = std::max(most.scanned_bytes, work.scanned_bytes);
+}
+
+PauseWork pause_most_work_for_test() { return most; }
 
 void pause_note(int64_t ns) {
   const auto length = static_cast<uint64_t>(std::max<int64_t>(ns, 0));

@@ -124,9 +124,11 @@ void roots_after_fork_in_child() {
 size_t roots_chunks() { return chunk_count.load(std::memory_order_acquire); }
 
 // The lock is taken for a word of bits at a time: whoever removes a root waits for 64 of them at most.
-__attribute__((no_sanitize("address"))) void roots_scan(size_t number, void (*visit)(uintptr_t value, void* arg), void* arg) {
+__attribute__((no_sanitize("address"))) void roots_scan(size_t number, size_t part, size_t parts,
+                                                        void (*visit)(uintptr_t value, void* arg), void* arg) {
   Chunk* const chunk = chunk_list[number].load(std::memory_order_relaxed);
-  for (size_t word = 0; word < kChunkWords; ++word) {
+  const size_t words = kChunkWords / parts;
+  for (size_t word = part * words; word < (part + 1) * words; ++word) {
     if (chunk->bits[word].load(std::memory_order_relaxed) == 0) continue;
     chunk->lock.lock();
     uint64_t bits = chunk->bits[word].load(std::memory_order_acquire);

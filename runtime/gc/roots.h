@@ -24,7 +24,8 @@ void roots_after_fork_in_child();
 
 // Chunks so far; only grows.
 size_t roots_chunks();
-// Calls visit(value, arg) for each root's value of a chunk. Must not register or remove roots.
-void roots_scan(size_t chunk, void (*visit)(uintptr_t value, void* arg), void* arg);
+// Calls visit(value, arg) for each root's value of a part of a chunk, of `parts` equal ones (a power of two up to 64). Must not
+// register or remove roots.
+void roots_scan(size_t chunk, size_t part, size_t parts, void (*visit)(uintptr_t value, void* arg), void* arg);
 
 }  // namespace reprise::rt

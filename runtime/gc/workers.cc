@@ -68,8 +68,12 @@ G* take_parked() {
 
 bool there_is_work() { return work_available() || !gc_roots_done(); }
 
+bool asked_for_p(const P* pp) {
+  return pp->preempt.load(std::memory_order_relaxed) || sched.gcwaiting.load(std::memory_order_relaxed);
+}
+
 bool want_to_stop(WorkerMode mode, P* pp, int64_t begun_ns) {
-  if (pp->preempt.load(std::memory_order_relaxed) || sched.gcwaiting.load(std::memory_order_relaxed)) return true;
+  if (asked_for_p(pp)) return true;
   if (mode == WorkerMode::dedicated) return false;
   if (mode == WorkerMode::idle) return !runqempty(pp) || sched.global_size.load(std::memory_order_relaxed) != 0;
   const int64_t now = monotonic_ns();
@@ -160,10 +164,17 @@ int64_t steal_credit(int64_t wanted) {
   return 0;
 }
 
+// Natively in batches, and no longer than until somebody wants the P: what is owed may be much.
 int64_t mark_for(int64_t wanted) {
+  P* const pp = getp();
   GcP* const gcp = gc_p();
   begin_marking(gcp);
-  const int64_t done = drain_all(gcp, wanted);
+  int64_t done = 0;
+  for (bool more = true; more;) {
+    const int64_t batch = drain_all(gcp, seam_active ? wanted : std::min(wanted - done, kBatch));
+    done += batch;
+    more = batch != 0 && done < wanted && !asked_for_p(pp);
+  }
   gcp->work.balance();
   gc_flush_counts(&gcp->work);
   end_marking(gcp);
@@ -306,12 +317,10 @@ void gc_revise_if_due() {
   if (seam_active) gosched();  // allocating is no scheduling point, and the driver has to come to an end
 }
 
-// Who may not assist now goes on with its debt.
-void gc_assist() {
-  G* const gp = getg();
-  if (!may_assist(gp) || gc_p() == nullptr) return;
-  gc_revise_if_due();
-  if (gc_seeded_for_test.assists_queue) [[unlikely]] return queue_assist();
+namespace {
+
+// True: somebody wants the P, and the rest of the debt is for afterwards.
+bool pay_some(G* gp) {
   const double bytes_per_work = gc_state.bytes_per_work.load(std::memory_order_relaxed);
   const auto owed = static_cast<int64_t>(static_cast<double>(-gp->gcAssistBytes) *
                                          gc_state.work_per_byte.load(std::memory_order_relaxed)) + 1;
@@ -320,7 +329,21 @@ void gc_assist() {
   int64_t done = steal_credit(wanted);
   if (done < owed) done += mark_for(wanted - done);
   const double earned = std::min(static_cast<double>(done) * bytes_per_work + 1, static_cast<double>(kGcMaxCreditBytes));
-  gp->gcAssistBytes = std::max(gp->gcAssistBytes + static_cast<int64_t>(earned), int64_t{0});  // 0: nothing to mark for it
+  gp->gcAssistBytes += static_cast<int64_t>(earned);
+  if (gp->gcAssistBytes < 0 && done < owed && !seam_active && asked_for_p(getp())) return true;
+  gp->gcAssistBytes = std::max(gp->gcAssistBytes, int64_t{0});  // there is nothing to mark for it
+  return false;
+}
+
+}  // namespace
+
+// Who may not assist now goes on with its debt.
+void gc_assist() {
+  G* const gp = getg();
+  if (!may_assist(gp) || gc_p() == nullptr) return;
+  gc_revise_if_due();
+  if (gc_seeded_for_test.assists_queue) [[unlikely]] return queue_assist();
+  while (pay_some(gp)) preempt_point();
 }
 
 }  // namespace reprise::rt

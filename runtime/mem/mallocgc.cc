@@ -3,11 +3,15 @@
 // The hot path is: the P's span of the class, the lowest bit of its allocCache, the slot. No lock, no atomic read-modify-write: who
 // has the P has the cache, and no goroutine is switched out inside the runtime's text.
 //
+// For that reason a loop that allocates is seldom interrupted by a signal: most of its time is here. So allocations serve requests to
+// give way, before they touch the cache; what takes long (sweeping for a large object, zeroing it) does so in between, or without the P.
+//
 // Order of an object's birth: zeroed, its type noted, then freeIndexForScan raised (release). Marking that comes upon its address
 // before takes the slot for free and leaves it; whoever can have been given the address gets it after. While a cycle marks
 // it is born black, because its pointers are still null and whatever is stored there passes the barrier.
 #include "runtime/mem/mallocgc.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdio>
 #include <cstring>
@@ -18,6 +22,7 @@
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/here.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sched/syscall.h"
 #include "runtime/type/type.h"
 
 namespace reprise::rt {
@@ -29,6 +34,8 @@ namespace {
 
 constexpr size_t kTinyBytes = 16;
 constexpr size_t kClearInLine = 64;
+constexpr size_t kClearWithoutP = 1 << 20;
+constexpr size_t kSweepPiece = 1 << 20;
 
 // All objects of no size.
 constinit uint64_t zerobase = 0;
@@ -102,17 +109,17 @@ inline Made next_free(MCache* c, SpanClass spanclass) {
 }
 
 // Sizes of small classes are multiples of 8, and of 16 beyond 32.
-inline void clear(void* object, size_t bytes) {
-  if (bytes > kClearInLine) {
-    const FiberUnseen unseen;
-    std::memset(object, 0, bytes);
-    return;
-  }
-  auto* const words = static_cast<uint64_t*>(object);
+inline void clear_words(uint64_t* words, size_t bytes) {
   for (size_t i = 0; i < bytes / 8; ++i) {
     words[i] = 0;
     asm volatile("" : : : "memory");  // or the compiler calls memset, or repeats one instruction, which costs more than all the rest
   }
+}
+
+inline void clear(void* object, size_t bytes) {
+  if (bytes <= kClearInLine) return clear_words(static_cast<uint64_t*>(object), bytes);
+  const FiberUnseen unseen;
+  std::memset(object, 0, bytes);
 }
 
 inline Made make_small(MCache* c, SpanClass spanclass, const Type* type, bool zero) {
@@ -148,12 +155,35 @@ inline Made make_tiny(MCache* c, size_t size) {
   return made;
 }
 
-[[gnu::noinline]] Made make_large(MCache* c, size_t size, const Type* type, bool noscan, bool zero) {
+// In pieces, between which the goroutine gives way: what is to be swept grows with the size.
+void sweep_for_large(size_t bytes) {
+  if (heap_hooks.sweep_credit == nullptr) return;
+  for (size_t left = bytes; left != 0; left -= std::min(left, kSweepPiece)) {
+    heap_hooks.sweep_credit(std::min(left, kSweepPiece));
+    preempt_point();
+  }
+}
+
+// Zeroing much takes as long as a system call that blocks, so it is treated as one: nobody waits for the P meanwhile. Cycles may
+// pass. They find no object there, since none is allocated in the span; and no sweeper comes, since it is in no set.
+[[gnu::noinline]] void clear_large(MSpan* s) {
+  const auto at = reinterpret_cast<void*>(s->base());
+  if (s->bytes() < kClearWithoutP || !can_enter_syscall()) return clear(at, s->bytes());
+  __builtin_unwind_init();  // the collector may scan the stack meanwhile
+  entersyscall();
+  clear(at, s->bytes());
+  exitsyscall();
+  s->sweepgen.store(mheap_.sweepgen.load(std::memory_order_relaxed), std::memory_order_relaxed);
+}
+
+// May go on on another P.
+[[gnu::noinline]] Made make_large(size_t size, const Type* type, bool noscan, bool zero) {
   const size_t npages = size / kHeapPageBytes + (size % kHeapPageBytes != 0 ? 1 : 0);
-  if (heap_hooks.sweep_credit != nullptr) heap_hooks.sweep_credit(npages * kHeapPageBytes);
+  sweep_for_large(npages * kHeapPageBytes);
   MSpan* const s = mheap_alloc(npages, SpanClass(0, noscan));
   if (s == nullptr) out_of_memory(size);
-  if (zero && s->needzero) clear(reinterpret_cast<void*>(s->base()), s->bytes());
+  if (zero && s->needzero) clear_large(s);
+  MCache* const c = cache_here();
   s->only_type.store(type, std::memory_order_relaxed);
   s->freeindex = s->allocCount = 1;
   s->allocCache = 0;
@@ -193,10 +223,12 @@ bool on_goroutine() {
   if (heap_hooks.assist != nullptr) heap_hooks.assist();
 }
 
-// May park, and go on on another thread: nothing of this one's may be kept across.
-inline void pay(size_t size) {
+// What attention asks for before an allocation. May park, and go on on another thread: nothing of this one's may be kept across.
+[[gnu::noinline]] void attend_before(uint8_t why, size_t size) {
   G* const gp = goroutine_here();
   if (gp == nullptr) return;
+  if ((why & kHeapGiveWay) != 0) preempt_point();
+  if ((heap_attention.load(std::memory_order_relaxed) & kHeapMarking) == 0) return;
   gp->gcAssistBytes -= static_cast<int64_t>(size);
   if (gp->gcAssistBytes < 0) [[unlikely]] pay_debt();
 }
@@ -233,10 +265,10 @@ uint8_t aligned_class(size_t size, size_t alignment) {
 void* mallocgc(size_t size, const Type* type, bool needzero) {
   if (size == 0) return &zerobase;
   const uint8_t why = heap_attention.load(std::memory_order_relaxed);
-  if (why & kHeapMarking) [[unlikely]] pay(size);
-  MCache* const c = cache_here();
+  if (why != 0) [[unlikely]] attend_before(why, size);
   const bool noscan = has_no_pointers(type);
-  if (size > kMaxSmallSize) [[unlikely]] return finish(make_large(c, size, type, noscan, needzero || !noscan), size);
+  if (size > kMaxSmallSize) [[unlikely]] return finish(make_large(size, type, noscan, needzero || !noscan), size);
+  MCache* const c = cache_here();
   if (noscan && size < kTinyBytes && (why & kHeapDebug) == 0) return finish(make_tiny(c, size), size);
   return finish(make_small(c, SpanClass(heap_size_class(size), noscan), type, needzero || !noscan), size);
 }
@@ -247,42 +279,63 @@ namespace {
   return finish(make_small(cache_here(), spanclass, type, true), kHeapClasses[spanclass.sizeclass()].bytes);
 }
 
-[[gnu::noinline]] void* attended(MSpan* s, uint32_t index, void* object, uint8_t why) {
-  attend({object, s, index, false}, s->elemsize, why);
-  return object;
+[[gnu::noinline]] void* gc_new_attended(SpanClass spanclass, const Type* type) {
+  attend_before(heap_attention.load(std::memory_order_relaxed), kHeapClasses[spanclass.sizeclass()].bytes);
+  return gc_new_slow(spanclass, type);
+}
+
+// A span's second type, or the first object of a span: not worth a frame of gc_new's.
+[[gnu::noinline]] void* note_and_publish(MSpan* s, uint32_t index, const Type* type) {
+  s->noteType(index, type);
+  s->freeIndexForScan.store(s->freeindex, std::memory_order_release);
+  fiber_takes_memory();
+  return reinterpret_cast<void*>(s->objBase(index));
+}
+
+// One that must be cleared by a call.
+[[gnu::noinline]] void* clear_and_publish(MSpan* s, uint32_t index, const Type* type) {
+  clear(reinterpret_cast<void*>(s->objBase(index)), s->elemsize);
+  if (!s->spanclass.noscan()) s->noteType(index, type);
+  s->freeIndexForScan.store(s->freeindex, std::memory_order_release);
+  fiber_takes_memory();
+  return reinterpret_cast<void*>(s->objBase(index));
 }
 
 }  // namespace
 
-// What make_small() and finish() do, without a thing in memory that need not be.
+// What make_small() and finish() do, without a thing in memory that need not be: no frame, whatever is rare is a call in its place.
+// heap_attention is looked at once, since nobody is switched out in between.
 void* gc_new(SpanClass spanclass, const Type* type) {
-  if (goroutine_here() == nullptr) [[unlikely]] return nullptr;
-  if (heap_attention.load(std::memory_order_relaxed) & kHeapMarking) pay(kHeapClasses[spanclass.sizeclass()].bytes);
-  const MCache* const c = p_here()->mcache;
+  const G* const gp = g_here();
+  if (gp == nullptr || gp != gp->ctx.m->ctx.curg) [[unlikely]] return nullptr;
+  if (heap_attention.load(std::memory_order_relaxed) != 0) [[unlikely]] return gc_new_attended(spanclass, type);
+  const MCache* const c = gp->ctx.m->p->mcache;
   if (c == nullptr) [[unlikely]] return gc_new_slow(spanclass, type);
   MSpan* const s = c->alloc[spanclass.index()];
   const uint32_t index = next_free_fast(s);
   if (index == s->nelems) [[unlikely]] return gc_new_slow(spanclass, type);
   ++s->allocCount;
-  void* const object = reinterpret_cast<void*>(s->objBase(index));
-  if (s->needzero) clear(object, s->elemsize);
-  if (!spanclass.noscan()) s->noteType(index, type);
+  if (s->needzero && s->elemsize > kClearInLine) return clear_and_publish(s, index, type);
+  auto* const words = reinterpret_cast<uint64_t*>(s->objBase(index));
+  if (s->needzero) clear_words(words, s->elemsize);
+  if (!spanclass.noscan() && s->only_type.load(std::memory_order_relaxed) != type) [[unlikely]] {
+    return note_and_publish(s, index, type);
+  }
   s->freeIndexForScan.store(s->freeindex, std::memory_order_release);
   fiber_takes_memory();
-  const uint8_t why = heap_attention.load(std::memory_order_relaxed);
-  return why != 0 ? attended(s, index, object, why) : object;
+  return words;
 }
 
 void* mallocgc_aligned(size_t size, size_t alignment, const Type* type, bool needzero) {
   if (!std::has_single_bit(alignment) || alignment > kHeapPageBytes) throw_("mallocgc: alignment of more than a page");
   if (size == 0 && alignment > alignof(uint64_t)) size = 1;
   if (alignment <= alignof(uint64_t) && (size % alignment == 0 || size >= kTinyBytes)) return mallocgc(size, type, needzero);
-  if (heap_attention.load(std::memory_order_relaxed) & kHeapMarking) pay(size);
-  MCache* const c = cache_here();
+  const uint8_t why = heap_attention.load(std::memory_order_relaxed);
+  if (why != 0) [[unlikely]] attend_before(why, size);
   const bool noscan = has_no_pointers(type);
   const uint8_t size_class = aligned_class(size, alignment);
-  if (size_class == 0) return finish(make_large(c, size, type, noscan, needzero || !noscan), size);
-  return finish(make_small(c, SpanClass(size_class, noscan), type, needzero || !noscan), size);
+  if (size_class == 0) return finish(make_large(size, type, noscan, needzero || !noscan), size);
+  return finish(make_small(cache_here(), SpanClass(size_class, noscan), type, needzero || !noscan), size);
 }
 
 }  // namespace reprise::rt

@@ -20,8 +20,8 @@ namespace reprise::rt {
 // multiple of 16 (or more than 24), else to 8, 4 or 2 if the size is a multiple of that.
 // `type` null, or without pointers: it is never scanned, and may share a 16 byte block with others. A type with pointers always
 // gets zeroed memory. Contents are not the type's to destroy: what has a destructor needs a finalizer.
-// REQUIRES: a P (a goroutine, or g0 with one). No runtime lock held. Does not park, except in HeapHooks::assist and ::trigger,
-// which are not called on g0. Out of memory is a fatal error, with the reference's text. Size 0: an address shared by all such.
+// REQUIRES: a P (a goroutine, or g0 with one). No runtime lock held. Natively a goroutine may go on on another thread after it: it
+// gives way where that was asked for, and HeapHooks::assist and ::trigger may park; none of that on g0. Out of memory is a fatal error, with the reference's text. Size 0: an address shared by all such.
 void* mallocgc(size_t size, const Type* type, bool needzero);
 // mallocgc for a type whose span class is known, zeroed; null on g0 and on foreign threads. What has no pointers and is smaller than
 // 16 bytes should go by mallocgc, which lets such share a block.
@@ -29,9 +29,10 @@ void* gc_new(SpanClass spanclass, const Type* type);
 // The same for objects aligned to a power of two, up to a heap page.
 void* mallocgc_aligned(size_t size, size_t alignment, const Type* type, bool needzero);
 
-// Bits of heap_attention: why allocations take a way round. Written while the world is stopped.
+// Bits of heap_attention: why allocations take a way round. Marking and debugging change while the world is stopped.
 inline constexpr uint8_t kHeapMarking = 1;  // a cycle marks: assist is called, and new objects are black
 inline constexpr uint8_t kHeapDebug = 2;    // HeapHooks::allocated is called for each object, and none shares a block
+inline constexpr uint8_t kHeapGiveWay = 4;  // native: some P should give way, and an allocation is a good place (preempt.cc)
 extern std::atomic<uint8_t> heap_attention;
 
 // What the collector does at these points. Every function may be called from any P at once.

@@ -30,12 +30,13 @@ MCache::MCache() {
   for (MSpan*& s : alloc) s = &emptymspan;
 }
 
-void MCache::release(MSpan*& s) {
-  if (s == &emptymspan) return;
+bool MCache::release(MSpan*& s) {
+  if (s == &emptymspan) return false;
   add(smallAllocCount[s->spanclass.sizeclass()], s->allocCount - s->countBeforeCache);
   mheap_.heap_live.fetch_sub(free_bytes(s), std::memory_order_relaxed);
   mcentrals[s->spanclass.index()].uncacheSpan(s);
   s = &emptymspan;
+  return true;
 }
 
 bool MCache::refill(SpanClass spanclass) {
@@ -50,9 +51,11 @@ bool MCache::refill(SpanClass spanclass) {
   return true;
 }
 
-void MCache::releaseAll() {
-  for (MSpan*& s : alloc) release(s);
+size_t MCache::releaseAll() {
+  size_t released = 0;
+  for (MSpan*& s : alloc) released += release(s) ? 1 : 0;
   tiny = tinyoffset = 0;
+  return released;
 }
 
 void MCache::abandon() {
@@ -71,13 +74,15 @@ uint64_t MCache::allocated(uint8_t size_class) const {
 
 MCache* allocmcache() { return new (persistentalloc(sizeof(MCache), 64)) MCache; }
 
-void flushallmcaches() {
+size_t flushallmcaches() {
+  size_t released = 0;
   if (mheap_.spans_lost) find_lost_spans();
   for (auto& slot : allp) {
     const P* const pp = slot.load(std::memory_order_acquire);
     if (pp == nullptr) break;
-    if (pp->mcache != nullptr) pp->mcache->releaseAll();
+    if (pp->mcache != nullptr) released += pp->mcache->releaseAll();
   }
+  return released;
 }
 
 }  // namespace reprise::rt

@@ -26,22 +26,22 @@ struct MCache {
   MCache();
   // A span with a free slot into alloc[]. False: out of memory.
   bool refill(SpanClass spanclass);
-  // Every span back to its mcentral, the tiny block dropped.
-  void releaseAll();
+  // Every span back to its mcentral, the tiny block dropped. Returns how many.
+  size_t releaseAll();
   // In the child of a fork, the cache of a P whose thread does not exist: its spans are lost (find_lost_spans).
   void abandon();
   // Small objects of a class that came from this cache, so far.
   uint64_t allocated(uint8_t size_class) const;
 
  private:
-  void release(MSpan*& s);
+  bool release(MSpan*& s);
 };
 
 // A cache; a P gets one with its first allocation and keeps it. What it holds goes back when the P is no more
 // (procresize calls releaseAll).
 MCache* allocmcache();
 
-// Every P's cache is emptied: before sweepgen is raised. REQUIRES: the world is stopped.
-void flushallmcaches();
+// Every P's cache is emptied: before sweepgen is raised. Returns how many spans they had. REQUIRES: the world is stopped.
+size_t flushallmcaches();
 
 }  // namespace reprise::rt

@@ -93,7 +93,7 @@ P* procresize(int32_t procs);
 // Stops every other P at its next scheduling point; the caller goes on alone, on g0 too, until
 // start_the_world(). Goroutine; parks while somebody else has the world stopped.
 void stop_the_world();
-void start_the_world(int32_t procs);  // procs: how many Ps from now on
+int64_t start_the_world(int32_t procs);  // procs: how many Ps from now on. When the others could go on
 // For the end of the program: one P from now on, if the others stop within limit_ns; else all go on.
 void quiesce(int64_t limit_ns);
 void gcstopm();                 // stops this M for whoever stops the world

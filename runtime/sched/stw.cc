@@ -61,23 +61,26 @@ bool finish_stop(int64_t limit_ns) {
   return true;
 }
 
-void start_all(P* runnable) {
+// When everybody was told to go on. The reference's, too: what the caller is delayed by from then on is not the others' delay.
+int64_t start_all(P* runnable) {
   while (runnable != nullptr) {
     P* pp = runnable;
     runnable = pp->link;
     pp->link = nullptr;
     startm(pp, false);
   }
+  const int64_t now = monotonic_ns();
   wakep();  // somebody may have been turned away meanwhile
+  return now;
 }
 
-void start_again(int32_t procs) {
+int64_t start_again(int32_t procs) {
   sched.lock.lock();
   P* const runnable = procresize(procs);
   sched.gcwaiting.store(false);
   wake_sysmon();
   sched.lock.unlock();
-  start_all(runnable);
+  return start_all(runnable);
 }
 
 // Gives up waiting: Ps that stopped go on, the others have noticed nothing. False: the last one has
@@ -133,10 +136,18 @@ void stop_is_gone() {
   sched.stopnote.store(kNoteClear, std::memory_order_relaxed);
 }
 
-void start_the_world(int32_t procs) {
-  on_g0([](void* arg) { start_again(*static_cast<int32_t*>(arg)); }, &procs);
+int64_t start_the_world(int32_t procs) {
+  struct {
+    int32_t procs;
+    int64_t when_ns;
+  } start{procs, 0};
+  on_g0([](void* arg) {
+    auto* const s = static_cast<decltype(start)*>(arg);
+    s->when_ns = start_again(s->procs);
+  }, &start);
   semrelease(&worldsema);
   preempt_requests_served();
+  return start.when_ns;
 }
 
 }  // namespace reprise::rt

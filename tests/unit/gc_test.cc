@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "runtime/gc/gc.h"
+#include "runtime/gc/pauses.h"
 #include "runtime/gc/roots.h"
 #include "runtime/mem/mheap.h"
 #include "runtime/sched/idle.h"
@@ -442,6 +443,63 @@ TEST_F(Gc, pauses_are_counted) {
   EXPECT_GT(after.pause_percentile_ns(0.5), 0u);
   EXPECT_LE(after.pause_percentile_ns(0.5), after.pause_percentile_ns(0.999));
   EXPECT_LE(after.pause_percentile_ns(0.999), after.pause_max_ns);
+}
+
+#ifndef REPRISE_SANITIZED
+TEST_F(Gc, what_is_done_while_the_world_stands_does_not_grow_with_the_heap) {
+  std::vector<Ptr<Node>> roots;
+  for (int i = 0; i < 60'000; ++i) {
+    Ptr<Node> node = make<Node>();
+    node->left = make<Node>();
+    roots.push_back(node);
+  }
+  Chan<int> hold;
+  WaitGroup done;
+  for (int i = 0; i < 200; ++i) {
+    done.add(1);
+    go([=]() mutable {
+      hold.recv();
+      done.done();
+    });
+  }
+  for (int i = 0; i < 4; ++i) collect();
+  hold.close();
+  done.wait();
+  const rt::PauseWork most = rt::pause_most_work_for_test();
+  const auto ps = static_cast<uint64_t>(gomaxprocs());
+  EXPECT_GT(most.spans, 0u);
+  EXPECT_LE(most.spans, rt::kNumSpanClasses * ps);
+  EXPECT_LE(most.barrier_words, 2 * rt::GcP::kShaded * ps);
+  EXPECT_LE(most.scanned_bytes, int64_t{32 << 10} + int64_t{rt::kObletBytes});
+  for (const Ptr<Node>& root : roots) ASSERT_NE(root->left, nullptr);
+}
+#endif
+
+// Zeroing without a P: cycles come and go meanwhile.
+TEST_F(Gc, large_object_is_zero_and_stays_though_cycles_pass_while_it_is_made) {
+  constexpr size_t kWords = 3 << 17;  // 3 MiB
+  std::atomic<bool> stop{false};
+  WaitGroup done;
+  done.add(1);
+  go([&stop, done]() mutable {
+    while (!stop.load()) {
+      collect();
+      yield();
+    }
+    done.done();
+  });
+  Ptr<uint64_t> stays = gc::make_array<uint64_t>(kWords);
+  stays[kWords - 1] = 7;
+  for (int i = 0; i < 40; ++i) {
+    const Ptr<uint64_t> words = gc::make_array<uint64_t>(kWords);
+    uint64_t any = 0;
+    for (size_t w = 0; w < kWords; ++w) any |= std::exchange(words[w], ~uint64_t{0});
+    ASSERT_EQ(any, 0u);
+    yield();
+  }
+  EXPECT_EQ(stays[kWords - 1], 7u);
+  stop.store(true);
+  done.wait();
 }
 
 TEST_F(Gc, no_cycle_begins_when_switched_off) {

@@ -224,6 +224,24 @@ TEST_F(Mallocgc, a_tiny_object_cut_while_marking_makes_its_block_black) {
   EXPECT_TRUE(s->isMarked(s->objIndex(reinterpret_cast<uintptr_t>(before))));
 }
 
+// Without the signal, which a loop that does little else would seldom be interrupted by.
+TEST_F(Mallocgc, allocation_gives_way_when_asked) {
+  const test::Procs procs(1);
+  for (const bool known_class : {false, true}) {
+    bool ran = false;
+    go([&ran] { ran = true; });
+    mallocgc(64, nullptr, true);
+    EXPECT_FALSE(ran);
+    getp()->preempt.store(true);
+    seam_attention.fetch_or(kAttendPreempt);
+    heap_attention.fetch_or(kHeapGiveWay);
+    if (known_class) EXPECT_NE(gc_new(SpanClass(heap_size_class(48), true), nullptr), nullptr);
+    else mallocgc(64, nullptr, true);
+    EXPECT_TRUE(ran);
+    EXPECT_EQ(heap_attention.load() & kHeapGiveWay, 0);
+  }
+}
+
 TEST_F(Mallocgc, debt_is_paid_when_credit_is_used_up_and_the_trigger_comes_after) {
   static int64_t paid = 0;
   static int triggered = 0;
@@ -425,6 +443,7 @@ TEST_F(Mallocgc, the_child_of_a_fork_allocates_and_sweeps) {
     gosched();
     const pid_t child = fork();
     if (child == 0) {
+      ++getg()->no_preempt;  // the other goroutines' collections keep nothing
       std::vector<unsigned char*> mine;
       for (int j = 0; j < 2000; ++j) {
         mine.push_back(static_cast<unsigned char*>(mallocgc(1 + static_cast<size_t>(j), &pointers, true)));
