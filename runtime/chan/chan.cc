@@ -16,6 +16,17 @@
 // Panics are raised after the lock is released but decided under it, so a send and a close cannot
 // both succeed in the wrong order: whichever takes the lock second sees what the first one did.
 //
+// Who may free the channel. An operation counts no reference of its own, because counting is two locked
+// instructions. Its caller's handle is there when it begins. It may go once somebody knows that the operation has
+// been carried out (a receiver whose frame owns the channels returns, say), while the caller has not yet returned
+// from here. Therefore:
+//   What an operation does to a channel can be seen by whoever takes c->lock next, or is woken. The unlocking of c is
+//   the last touch of any channel, and comes before goready(). (len() may see it earlier; it is no way to wait.)
+//   Whoever is woken by a channel that it waits for alone does not look at it again: all that it must know is in its
+//   sudog. So who waits need not count either. If nobody but such waiters is left, nobody can wake them: the
+//   channel stays with them, for ever.
+//   A select that was woken takes the locks of all its channels once more, so it counts while it waits.
+//
 // Rejected: moving arbitrary elements under the lock (a move constructor that takes a mutex would
 // park with the lock held). The typed layer passes such elements as pointers to boxes.
 #include "runtime/chan/chan.h"
@@ -26,6 +37,7 @@
 #include "runtime/chan/wake.h"
 #include "runtime/race/race.h"
 #include "runtime/sched/foreign.h"
+#include "runtime/sched/here.h"
 #include "runtime/sched/proc.h"
 
 namespace reprise::rt {
@@ -123,16 +135,15 @@ bool recv_now(hchan* c, void* ep, bool* received) {
 }
 
 // Queues the current goroutine on q and parks, releasing c->lock. Returns whether an element was
-// passed. c may lose every other reference meanwhile.
+// passed; if not, c was closed. c may be gone when it returns.
 bool wait_on(hchan* c, waitq* q, void* ep, WaitReason reason) {
   Sudog sg;
-  G* gp = curg();
+  G* gp = g_here();
   sg.g = gp;
   sg.elem = ep;
   sg.c = c;
   gp->waiting = &sg;
   gp->param = nullptr;
-  chan_retain(c);
   q->enqueue(&sg);
   goparkunlock(&c->lock, reason);
   if (gp->param != &sg) throw_("channel: woken by something else than the channel");
@@ -199,9 +210,7 @@ void chan_retain(hchan* c) {
 // drops the last reference: it sees what every other owner did.
 void chan_release(hchan* c) {
   if (c == nullptr || c->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  if (c->recvq.load_first() != nullptr || c->sendq.load_first() != nullptr) {
-    throw_("channel destroyed while a goroutine waits on it");
-  }
+  if (c->recvq.load_first() != nullptr || c->sendq.load_first() != nullptr) return;  // who waits does so for ever
   for (; c->qcount > 0; --c->qcount) {
     destroy(c->elemtype, slot(c, c->recvx));
     c->recvx = advance(c, c->recvx);
@@ -284,12 +293,16 @@ bool chansend(hchan* c, void* ep, bool block) {
     on_goroutine([=] { chansend(c, ep, true); });
     return true;
   }
-  const bool sent = wait_on(c, &c->sendq, ep, WaitReason::chan_send);
-  const bool closed = c->load_closed();
-  chan_release(c);
-  if (sent) return true;
-  if (!closed) throw_("chansend: spurious wakeup");
+  if (wait_on(c, &c->sendq, ep, WaitReason::chan_send)) return true;
   gopanic("send on closed channel");
+}
+
+bool selectnbsend(hchan* c, void* ep) {
+  if (seam_active) [[unlikely]] {
+    scase k{c, ep, true};
+    return selectgo({&k, 1}, false).index == 0;
+  }
+  return chansend(c, ep, false);
 }
 
 bool chan_trysend_system(hchan* c, void* ep) {
@@ -323,8 +336,17 @@ RecvResult chanrecv(hchan* c, void* ep, bool block) {
     return result;
   }
   received = wait_on(c, &c->recvq, ep, WaitReason::chan_receive);
-  chan_release(c);
   return {true, received};
+}
+
+// In one branch each, native or not, and empty or not: a loop that polls comes here every time round.
+RecvResult selectnbrecv(hchan* c, void* ep) {
+  if (seam_active) [[unlikely]] {
+    scase k{c, ep, false};
+    const SelectResult got = selectgo({&k, 1}, false);
+    return {got.index == 0, got.received};
+  }
+  return chanrecv(c, ep, false);
 }
 
 bool chan_tryrecv_system(hchan* c, void* ep) {

@@ -1,8 +1,8 @@
 // hchan: the untyped channel (reference, section 7).
 //
 // Thread safety: any goroutine, and g0 for the functions that say so. Ownership: counted
-// references; a goroutine that waits holds one of its own, so the last handle may go meanwhile.
-// The first two words are len and cap, as compilers of Go have it.
+// references. An operation borrows its caller's, which may go as soon as somebody can see what the operation
+// did; who uses a channel after that counts (chan.cc). The first two words are len and cap, as compilers of Go have it.
 #pragma once
 
 #include <atomic>

@@ -20,6 +20,7 @@
 #include "runtime/chan/chan.h"
 #include "runtime/race/race.h"
 #include "runtime/sched/foreign.h"
+#include "runtime/sched/here.h"
 #include "runtime/sched/proc.h"
 #include "runtime/time/timer.h"
 
@@ -60,7 +61,7 @@ class SmallArray {
 // The cases of one select and the order in which to lock their channels; nil ones are left out.
 class Select {
  public:
-  explicit Select(std::span<scase> cases) : cases_(cases), lockorder_(cases.size()) {
+  explicit Select(std::span<scase> cases) : cases_(cases), lockorder_(cases.size()), locks_(cases.size()) {
     // By insertion: the handful is mostly in order already, as the channels were made.
     for (size_t i = 0; i < cases.size(); ++i) {
       if (cases[i].c == nullptr) continue;
@@ -68,6 +69,10 @@ class Select {
       size_t at = active_++;
       for (; at > 0 && cases[lockorder_[at - 1]].c->seq > seq; --at) lockorder_[at] = lockorder_[at - 1];
       lockorder_[at] = static_cast<uint16_t>(i);
+    }
+    for (size_t i = 0; i < active_; ++i) {
+      hchan* c = in_order(i).c;
+      if (distinct_ == 0 || locks_[distinct_ - 1] != c) locks_[distinct_++] = c;
     }
   }
 
@@ -78,6 +83,7 @@ class Select {
   scase& in_order(size_t i) { return cases_[lockorder_[i]]; }
   void lock_all();
   void unlock_all();
+  void unlock_after(hchan* fired);
   static bool unlock_all_commit(G* gp, void* select);
   bool ready(const scase& k);
   size_t collect_ready(SmallArray<uint16_t>& ready_cases);
@@ -92,7 +98,9 @@ class Select {
 
   std::span<scase> cases_;
   SmallArray<uint16_t> lockorder_;
+  SmallArray<hchan*> locks_;  // the channels in that order, each once
   size_t active_ = 0;
+  size_t distinct_ = 0;
 };
 
 void Select::announce() {
@@ -103,25 +111,22 @@ void Select::announce() {
 }
 
 void Select::lock_all() {
-  hchan* locked = nullptr;
-  for (size_t i = 0; i < active_; ++i) {
-    hchan* c = in_order(i).c;
-    if (c != locked) c->lock.lock();
-    locked = c;
-  }
+  for (size_t i = 0; i < distinct_; ++i) locks_[i]->lock.lock();
 }
 
-// As pass 2's commit this runs while the goroutine is parked: the last unlock lets others wake it,
-// and *this, which is in its frame, may be gone from then on. So the next channel is read before.
+// As pass 2's commit this runs while the goroutine is parked: the last unlock, of the lock that pass 3 takes first, lets it
+// go on, and *this, which is in its frame, may be gone from then on.
 void Select::unlock_all() {
-  size_t i = active_;
-  hchan* c = i > 0 ? in_order(i - 1).c : nullptr;
-  while (c != nullptr) {
-    while (i > 0 && in_order(i - 1).c == c) --i;
-    hchan* next = i > 0 ? in_order(i - 1).c : nullptr;
-    c->lock.unlock();
-    c = next;
+  for (size_t i = distinct_; i-- > 0;) locks_[i]->lock.unlock();
+}
+
+// After a case was carried out on `fired`, which comes last: who knows of it has taken that lock, and may then give up
+// the handles of all the channels, which we borrow (chan.cc).
+void Select::unlock_after(hchan* fired) {
+  for (size_t i = distinct_; i-- > 0;) {
+    if (locks_[i] != fired) locks_[i]->lock.unlock();
   }
+  fired->lock.unlock();
 }
 
 bool Select::unlock_all_commit(G*, void* select) {
@@ -173,13 +178,13 @@ bool Select::fire_send(scase& k) {
   }
   if (Sudog* sg = c->recvq.dequeue()) {
     G* gp = send_direct(c, sg, k.elem);
-    unlock_all();
+    unlock_after(c);
     goready(gp);
     return true;
   }
   if (c->qcount == c->dataqsiz) return false;
   buffer_push(c, k.elem);
-  unlock_all();
+  unlock_after(c);
   return true;
 }
 
@@ -188,13 +193,13 @@ bool Select::fire_recv(scase& k, SelectResult* result) {
   result->received = true;
   if (Sudog* sg = c->sendq.dequeue()) {
     G* gp = recv_direct(c, sg, k.elem);
-    unlock_all();
+    unlock_after(c);
     goready(gp);
     return true;
   }
   if (c->qcount > 0) {
     buffer_pop(c, k.elem);
-    unlock_all();
+    unlock_after(c);
     return true;
   }
   if (c->closed == 0) return false;
@@ -223,7 +228,7 @@ void Select::shuffle_cases_of_one_channel() {
 }
 
 void Select::enqueue(Sudog* sudogs) {
-  G* gp = curg();
+  G* gp = g_here();
   // Relaxed: published by the channels' locks, under which alone it is looked at.
   gp->select_done.store(0, std::memory_order_relaxed);
   gp->param = nullptr;
@@ -270,7 +275,7 @@ SelectResult Select::wait() {
   shuffle_cases_of_one_channel();
   enqueue(sudogs.data());
   gopark(unlock_all_commit, this, WaitReason::select);
-  G* gp = curg();
+  G* gp = g_here();
   lock_all();
   auto* fired = static_cast<Sudog*>(gp->param);
   gp->param = nullptr;
@@ -319,13 +324,6 @@ class LimitTimer {
   Timer timer_;
 };
 
-// One case that does not wait is the channel's own operation, which looks at an empty or full channel without its lock.
-SelectResult selectgo_one(scase& k) {
-  if (k.is_send) return {chansend(k.c, k.elem, false) ? 0 : kSelectDefault, false};
-  const RecvResult got = chanrecv(k.c, k.elem, false);
-  return {got.selected ? 0 : kSelectDefault, got.received};
-}
-
 constexpr ElemType kUnitType{.size = 0, .align = 1, .relocate = nullptr, .destroy = nullptr};
 
 void check_count(std::span<scase> cases) {
@@ -336,7 +334,6 @@ void check_count(std::span<scase> cases) {
 
 SelectResult selectgo(std::span<scase> cases, bool block) {
   check_count(cases);
-  if (cases.size() == 1 && !block && !seam_active) return selectgo_one(cases[0]);
   Select select(cases);
   select.announce();
   return select.run(block);

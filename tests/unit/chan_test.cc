@@ -98,7 +98,7 @@ TEST(Chan, sender_that_waits_on_a_full_buffer_keeps_the_order) {
   });
 }
 
-TEST(Chan, waiting_goroutine_owns_a_reference) {
+TEST(Chan, who_was_served_does_not_look_at_the_channel_again) {
   under_schedules(30, [] {
     auto ch = std::make_unique<Chan<std::string>>();
     go([c = ch->core()] {
@@ -111,6 +111,19 @@ TEST(Chan, waiting_goroutine_owns_a_reference) {
     const std::string got = *ch->recv();
     ch.reset();
     ASSERT_EQ(got, "a string too long for the small buffer");
+  });
+}
+
+// Two goroutines and no handle but this frame's: it goes once the values are here, while the senders may still be on
+// their way out of send(). Builds with AddressSanitizer see who looks at a channel that is gone.
+TEST(Chan, channels_may_go_as_soon_as_their_values_are_here) {
+  under_schedules(30, [] {
+    for (int round = 0; round < 20; ++round) {
+      Chan<int> met, buffered(1);
+      go([&met] { met.send(1); });
+      go([&buffered] { buffered.send(2); });
+      ASSERT_EQ(*met.recv() + *buffered.recv(), 3);
+    }
   });
 }
 
@@ -389,6 +402,24 @@ TEST(ChanDeathTest, close_under_a_sender_that_waits_makes_it_panic) {
         yield();
       },
       kPanicked, "panic: send on closed channel");
+}
+
+TEST(ChanDeathTest, who_waits_on_a_channel_without_handles_is_left_alone) {
+  const auto leave_one_waiting = [] {
+    const test::InOrder in_order;
+    int received = 0;
+    {
+      Chan<int> ch;
+      go([&received, c = ch.core()] {
+        rt::chanrecv(c, &received, true);
+        received = 1;
+      });
+      yield();
+    }
+    yield();
+    std::exit(received);
+  };
+  EXPECT_EXIT(leave_one_waiting(), testing::ExitedWithCode(0), "");
 }
 
 TEST(ChanDeathTest, close_of_closed_or_nil_channel_panics) {

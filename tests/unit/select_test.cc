@@ -142,6 +142,52 @@ TEST(Select, goroutine_does_not_meet_itself) {
   EXPECT_TRUE(neither);
 }
 
+TEST(Select, otherwise_beside_one_case_runs_it_if_it_is_ready) {
+  Chan<int> ch(1);
+  std::string taken;
+  const auto look = [&] {
+    select(on_recv(ch, [&](std::optional<int> v) { taken += v ? std::to_string(*v) : "closed"; }),
+           otherwise([&] { taken += "-"; }));
+  };
+  const auto offer = [&](int v) { select(otherwise([&] { taken += "full "; }), on_send(ch, v, [&] { taken += "sent "; })); };
+  look();
+  offer(1);
+  offer(2);
+  look();
+  ch.close();
+  look();
+  ch = nullptr;
+  look();
+  offer(3);
+  EXPECT_EQ(taken, "-sent full 1closed-full ");
+}
+
+TEST(Select, case_of_a_temporary_keeps_its_channel) {
+  int got = 0;
+  const auto made = [&] {
+    Chan<int> ch(1);
+    ch.send(7);
+    return on_recv(std::move(ch), [&](int v) { got = v; });
+  };
+  auto kept = made();
+  select(kept);
+  EXPECT_EQ(got, 7);
+}
+
+// The select borrows channels of this frame, which goes once it has the value. Builds with AddressSanitizer see a select
+// that unlocks a channel which is gone.
+TEST(Select, channels_may_go_as_soon_as_a_case_was_taken) {
+  under_schedules(30, [] {
+    for (int round = 0; round < 20; ++round) {
+      Chan<int> older, taken(round % 2), younger;
+      go([&] {
+        select(on_recv(older, [](int) { FAIL(); }), on_send(taken, 1, [] {}), on_recv(younger, [](int) { FAIL(); }));
+      });
+      ASSERT_EQ(taken.recv(), 1);
+    }
+  });
+}
+
 TEST(Select, waiter_of_a_select_that_fired_elsewhere_is_passed_over) {
   Chan<int> a, b;
   int from_select = 0, from_recv = 0;

@@ -13,6 +13,10 @@
 // or nothing. The others take nothing. A value of on_send that was not sent is destroyed when select
 // returns; a chosen send to a closed channel panics.
 //
+// A case borrows its channel from the handle that it was given, as send() and recv() do: the handle must not
+// go or change before the case is taken, but its function may do what it likes to it. A case that was given a
+// temporary keeps the channel itself.
+//
 // Thread safety: any goroutine. Blocks the goroutine.
 #pragma once
 
@@ -33,13 +37,26 @@ namespace detail {
 
 enum class CaseKind { channel, timeout, otherwise };
 
-template <class T, class F>
+// A channel whose handle is somebody else's. Nothing is counted: that would be two locked instructions a case.
+struct Borrowed {
+  rt::hchan* c;
+  rt::hchan* core() const { return c; }
+};
+
+// Channel: Borrowed, or a handle of the case's own.
+template <class T, class Channel, class F>
 class RecvCase {
  public:
   static constexpr CaseKind kKind = CaseKind::channel;
-  RecvCase(const Chan<T>& ch, F fn) : ch_(ch), fn_(std::move(fn)) {}
+  RecvCase(Channel ch, F fn) : ch_(std::move(ch)), fn_(std::move(fn)) {}
 
   rt::scase scase() { return {.c = ch_.core(), .elem = slot_.address(), .is_send = false}; }
+  // Alone with an otherwise().
+  bool run_if_ready() {
+    const rt::RecvResult got = rt::selectnbrecv(ch_.core(), slot_.address());
+    if (got.selected) run(got.received);
+    return got.selected;
+  }
   void run(bool received) {
     slot_.set_full(received);
     if constexpr (std::invocable<F&, std::optional<T>>) {
@@ -53,26 +70,31 @@ class RecvCase {
   }
 
  private:
-  Chan<T> ch_;
+  Channel ch_;
   F fn_;
   Slot<T> slot_;
 };
 
-template <class T, class F>
+template <class T, class Channel, class F>
 class SendCase {
  public:
   static constexpr CaseKind kKind = CaseKind::channel;
-  SendCase(const Chan<T>& ch, T&& value, F fn)
-      : ch_(ch), slot_(std::move(value)), fn_(std::move(fn)) {}
+  SendCase(Channel ch, T&& value, F fn)
+      : ch_(std::move(ch)), slot_(std::move(value)), fn_(std::move(fn)) {}
 
   rt::scase scase() { return {.c = ch_.core(), .elem = slot_.address(), .is_send = true}; }
+  bool run_if_ready() {
+    const bool sent = rt::selectnbsend(ch_.core(), slot_.address());
+    if (sent) run(false);
+    return sent;
+  }
   void run(bool) {
     slot_.set_full(false);
     fn_();
   }
 
  private:
-  Chan<T> ch_;
+  Channel ch_;
   Slot<T> slot_;
   F fn_;
 };
@@ -118,16 +140,32 @@ rt::SelectResult select_core(std::span<rt::scase> scases, Cases&... cases) {
   }
 }
 
+// One channel or none of it, as compilers of Go have it: no list of cases, no lock where nothing is ready.
+template <class... Cases>
+void select_one_or_default(Cases&... cases) {
+  bool taken = false;
+  with_case<CaseKind::channel>([&](auto& k) { taken = k.run_if_ready(); }, cases...);
+  if (!taken) with_case<CaseKind::otherwise>([](auto& k) { k.fn(); }, cases...);
+}
+
 }  // namespace detail
 
 template <class T, class F>
 auto on_recv(const Chan<T>& ch, F fn) {
-  return detail::RecvCase<T, F>(ch, std::move(fn));
+  return detail::RecvCase<T, detail::Borrowed, F>({ch.core()}, std::move(fn));
+}
+template <class T, class F>
+auto on_recv(Chan<T>&& ch, F fn) {
+  return detail::RecvCase<T, Chan<T>, F>(std::move(ch), std::move(fn));
 }
 
 template <class T, class F>
 auto on_send(const Chan<T>& ch, std::type_identity_t<T> value, F fn) {
-  return detail::SendCase<T, F>(ch, std::move(value), std::move(fn));
+  return detail::SendCase<T, detail::Borrowed, F>({ch.core()}, std::move(value), std::move(fn));
+}
+template <class T, class F>
+auto on_send(Chan<T>&& ch, std::type_identity_t<T> value, F fn) {
+  return detail::SendCase<T, Chan<T>, F>(std::move(ch), std::move(value), std::move(fn));
 }
 
 // Taken when nothing else became ready for that long.
@@ -150,6 +188,7 @@ void select(Cases&&... cases) {
   constexpr size_t kOtherwise = detail::kCount<CaseKind::otherwise, Cases...>;
   static_assert(kTimeouts + kOtherwise <= 1, "one on_timeout or one otherwise, not both");
   constexpr size_t kChannels = detail::kCount<CaseKind::channel, Cases...>;
+  if constexpr (kChannels == 1 && kOtherwise == 1) return detail::select_one_or_default(cases...);
 
   std::array<rt::scase, kChannels> scases;
   size_t n = 0;

@@ -36,6 +36,10 @@ struct RecvResult {
 // *ep = <-c, into raw storage. Blocks the goroutine unless block is false.
 RecvResult chanrecv(hchan* c, void* ep, bool block);
 
+// A select of one case and a default (the reference's names): chanrecv and chansend that do not block.
+RecvResult selectnbrecv(hchan* c, void* ep);
+bool selectnbsend(hchan* c, void* ep);
+
 void closechan(hchan* c);  // panics if c is null or closed
 int64_t chanlen(hchan* c);
 int64_t chancap(const hchan* c);
