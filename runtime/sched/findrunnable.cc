@@ -19,6 +19,7 @@
 #include "runtime/boot/boot.h"
 #include "runtime/gc/gc.h"
 #include "runtime/poll/netpoll.h"
+#include "runtime/sched/here.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
 #include "runtime/time/clock.h"
@@ -46,7 +47,7 @@ G* poll_now() {
   ready.head = netpoll_collect(0);
   if (ready.empty()) return nullptr;
   injectglist(&ready);
-  return runqget(getp()).gp;
+  return runqget(p_here()).gp;
 }
 
 // The poller's ready goroutines to the queue, if nobody waits for them.
@@ -196,7 +197,7 @@ bool others_wait(P* pp) {
 }
 
 Found findrunnable() {
-  M* mp = getm();
+  M* mp = m_of_runtime();
   for (;;) {
     P* pp = mp->p;
     if (sched.gcwaiting.load(std::memory_order_relaxed)) {
@@ -212,7 +213,7 @@ Found findrunnable() {
 }
 
 void schedule_native() {
-  M* mp = getm();
+  M* mp = m_of_runtime();
   if (sched.dying.load(std::memory_order_relaxed)) freeze();
   if (mp->exiting) mexit();
   if (mp->locked_g != nullptr) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "asm/asm.h"
+#include "runtime/sched/gstatus.h"
 #include "runtime/sched/here.h"
 #include "runtime/sched/sched.h"
 
@@ -32,22 +33,7 @@ constinit P allp0;
   return mp == nullptr ? nullptr : mp->p;
 }
 
-namespace {
-
-bool allowed(GStatus from, GStatus to) {
-  using enum GStatus;
-  switch (from) {
-    case idle: return to == dead;
-    case runnable: return to == running;
-    case running: return to == runnable || to == waiting || to == syscall || to == dead;
-    case syscall: return to == running || to == runnable;
-    case waiting: return to == runnable;
-    case dead: return to == runnable;
-  }
-  return false;
-}
-
-[[noreturn]] void bad_transition(const G* gp, GStatus from, GStatus to, GStatus found) {
+[[gnu::cold]] void bad_transition(const G* gp, GStatus from, GStatus to, GStatus found) {
   char text[128];
   std::snprintf(text, sizeof text, "casgstatus: goroutine %llu: expected status %u -> %u, found %u",
                 static_cast<unsigned long long>(gp->goid), static_cast<unsigned>(from),
@@ -55,22 +41,17 @@ bool allowed(GStatus from, GStatus to) {
   throw_(text);
 }
 
-}  // namespace
-
-// Two wakers of one waiting goroutine would be the runtime's gravest mistake, and the only transition
-// that two threads can try at once: a compare-and-swap finds it for sure. The others have one owner,
-// and a plain exchange would prove no more than the check does.
 void casgstatus(G* gp, GStatus from, GStatus to) {
   GStatus found = from;
   if (from == GStatus::waiting) {
-    if (!allowed(from, to) ||
+    if (!may_become(from, to) ||
         !gp->status.compare_exchange_strong(found, to, std::memory_order_acq_rel)) {
       bad_transition(gp, from, to, found);
     }
     return;
   }
   found = gp->status.load(std::memory_order_relaxed);
-  if (found != from || !allowed(from, to)) bad_transition(gp, from, to, found);
+  if (found != from || !may_become(from, to)) bad_transition(gp, from, to, found);
   gp->status.store(to, std::memory_order_release);
 }
 

@@ -23,6 +23,9 @@ __attribute__((no_sanitize("thread"))) inline M* m_here() {
   return gp != nullptr ? gp->ctx.m : nullptr;
 }
 
+// REQUIRES: a thread of the runtime's, as on g0 with the P.
+__attribute__((no_sanitize("thread"))) inline M* m_of_runtime() { return g_here()->ctx.m; }
+
 // Null where there is none.
 inline P* p_here() {
   G* const gp = g_here();

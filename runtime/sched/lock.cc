@@ -58,6 +58,18 @@ void note_acquired(LockRank) {}
 void note_released(LockRank) {}
 #endif
 
+// Out of line: with the kernel's call in them lock() and unlock() would save registers that they mostly do not need.
+[[gnu::noinline, gnu::cold]] void lock_contended(std::atomic<uint32_t>& word) {
+  Kernel kernel;
+  lock_word_slow(word, kernel);
+}
+
+struct WakesOutOfLine {
+  [[gnu::noinline, gnu::cold]] static void wake(std::atomic<uint32_t>& word) { Kernel().wake(word); }
+};
+
+[[noreturn, gnu::noinline, gnu::cold]] void not_locked() { throw_("unlock of unlocked runtime lock"); }
+
 // The count is the M's, which ThreadSanitizer does not know where it takes goroutines for threads.
 __attribute__((no_sanitize("thread"))) void count_held(int32_t delta) {
   if (M* mp = m_here()) mp->locks += delta;
@@ -68,15 +80,14 @@ __attribute__((no_sanitize("thread"))) void count_held(int32_t delta) {
 void Lock::lock() {
   count_held(1);  // first: nobody runs in this one's place while the ranks are noted
   note_acquired(rank_);
-  Kernel kernel;
-  lock_word(word_, kernel);
+  if (!try_lock_word(word_)) [[unlikely]] lock_contended(word_);
 }
 
 // Nothing of *this is read after the word is free.
 void Lock::unlock() {
   const LockRank rank = rank_;
-  Kernel kernel;
-  if (!unlock_word(word_, kernel)) throw_("unlock of unlocked runtime lock");
+  WakesOutOfLine kernel;
+  if (!unlock_word(word_, kernel)) not_locked();
   note_released(rank);
   count_held(-1);
 }

@@ -24,8 +24,10 @@ namespace reprise::rt {
 template <class Word, class Kernel>
 void lock_word_slow(Word& word, Kernel& kernel) {
   for (int i = 0; i < Kernel::kSpins; ++i) {
+    // Looked at first, since an exchange that fails takes the cache line from the holder too.
     uint32_t free = 0;
-    if (word.compare_exchange_weak(free, 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+    if (word.load(std::memory_order_relaxed) == 0 &&
+        word.compare_exchange_weak(free, 1, std::memory_order_acquire, std::memory_order_relaxed)) {
       return;
     }
     kernel.pause();
@@ -33,14 +35,15 @@ void lock_word_slow(Word& word, Kernel& kernel) {
   while (word.exchange(2, std::memory_order_acquire) != 0) kernel.wait(word, 2);
 }
 
+template <class Word>
+bool try_lock_word(Word& word) {
+  uint32_t free = 0;
+  return word.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed);
+}
+
 template <class Word, class Kernel>
 void lock_word(Word& word, Kernel& kernel) {
-  uint32_t free = 0;
-  if (word.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed))
-      [[likely]] {
-    return;
-  }
-  lock_word_slow(word, kernel);
+  if (!try_lock_word(word)) [[unlikely]] lock_word_slow(word, kernel);
 }
 
 // False: it was not locked. Whoever takes the lock next may free the object that the word lies in:
@@ -48,7 +51,7 @@ void lock_word(Word& word, Kernel& kernel) {
 template <class Word, class Kernel>
 bool unlock_word(Word& word, Kernel& kernel) {
   const uint32_t was = word.exchange(0, std::memory_order_release);
-  if (was == 2) kernel.wake(word);
+  if (was == 2) [[unlikely]] kernel.wake(word);
   return was != 0;
 }
 

@@ -12,6 +12,8 @@
 #include "runtime/panic/panic.h"
 #include "runtime/race/race.h"
 #include "runtime/sched/fibers.h"
+#include "runtime/sched/gstatus.h"
+#include "runtime/sched/here.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/locals.h"
 #include "runtime/sched/native.h"
@@ -56,7 +58,7 @@ uint64_t next_child_of(G* parent) {
 // In native mode each P takes ids by batches, as the reference does.
 uint64_t next_goid() {
   constexpr uint64_t kBatch = 16;
-  P* pp = getp();
+  P* pp = p_here();
   if (seam_active || pp == nullptr) return sched.goidgen.fetch_add(1, std::memory_order_relaxed) + 1;
   if (pp->goidcache == pp->goidcacheend) {
     pp->goidcache = sched.goidgen.fetch_add(kBatch, std::memory_order_relaxed) + 1;
@@ -69,7 +71,7 @@ enum class Turn { birth, death };
 
 // The owner's alone to write where there is a P.
 void count_goroutine(Turn turn) {
-  P* pp = getp();
+  P* pp = p_here();
   auto& counts = pp != nullptr ? pp->user_goroutines : sched.user_goroutines;
   happens_before(&counts);
   count_one(turn == Turn::birth ? counts.births : counts.deaths, pp == nullptr);
@@ -88,12 +90,12 @@ void make_runnable(G* gp, void (*fn)(void*), void (*drop)(void*)) {
   gp->entry_drop = drop;
   if (!gp->system) count_goroutine(Turn::birth);
   seam_note_spawn(gp);
-  casgstatus(gp, GStatus::dead, GStatus::runnable);
+  change_status<GStatus::dead, GStatus::runnable>(gp);
   gp->gcbuilding = false;
 }
 
 void start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
-  if (getg() == curg() && getg() != nullptr) seam_point(seam::OpKind::spawn, {});
+  if (goroutine_here() != nullptr) seam_point(seam::OpKind::spawn, {});
   make_runnable(gp, fn, drop);
   ready_put(gp);
   if (seam_active && getg() == nullptr) netpoll_break();  // a foreign thread: the scheduler may be asleep
@@ -101,8 +103,8 @@ void start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
 
 void goexit0(G* gp) {
   save_thread_state(gp);
-  casgstatus(gp, GStatus::running, GStatus::dead);
-  M* mp = getm();
+  change_status<GStatus::running, GStatus::dead>(gp);
+  M* mp = m_of_runtime();
   mp->ctx.curg = nullptr;
   gp->ctx.m = nullptr;
   if (!gp->system) count_goroutine(Turn::death);

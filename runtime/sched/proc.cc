@@ -23,6 +23,8 @@
 #include "runtime/mem/stack.h"
 #include "runtime/panic/fatal.h"
 #include "runtime/sched/fibers.h"
+#include "runtime/sched/gstatus.h"
+#include "runtime/sched/here.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
@@ -39,7 +41,7 @@ void check_canary(G* gp) {
 }
 
 void park_m(G* gp) {
-  M* mp = getm();
+  M* mp = m_of_runtime();
   auto* const unlockf = mp->wait_unlock_f;
   void* const lock = mp->wait_lock;
   mp->wait_unlock_f = nullptr;
@@ -47,10 +49,10 @@ void park_m(G* gp) {
   check_canary(gp);
   dropg(gp);
   seam_note_block(gp);
-  casgstatus(gp, GStatus::running, GStatus::waiting);
+  change_status<GStatus::running, GStatus::waiting>(gp);
   // From the unlock on somebody may make gp runnable; it may not be touched any more.
   if (unlockf != nullptr && !unlockf(gp, lock)) {
-    casgstatus(gp, GStatus::waiting, GStatus::runnable);
+    change_status<GStatus::waiting, GStatus::runnable>(gp);
     fiber_readied(gp);  // unlockf has read what lies on gp's stack
     execute(gp);
   }
@@ -60,17 +62,17 @@ void park_m(G* gp) {
 void gosched_m(G* gp) {
   check_canary(gp);
   dropg(gp);
-  casgstatus(gp, GStatus::running, GStatus::runnable);
+  change_status<GStatus::running, GStatus::runnable>(gp);
   ready_put_last(gp);
   reprise_schedule();
 }
 
 void yield_to_m(G* gp) {
-  M* mp = getm();
+  M* mp = m_of_runtime();
   G* const next = static_cast<G*>(std::exchange(mp->wait_lock, nullptr));
   check_canary(gp);
   dropg(gp);
-  casgstatus(gp, GStatus::running, GStatus::runnable);
+  change_status<GStatus::running, GStatus::runnable>(gp);
   ready_put_last(gp);
   if (mp->locked_g == nullptr) execute(next);
   runqput(sched, mp->p, next, true);
@@ -90,6 +92,14 @@ void hold_m(M* mp, G* gp) {
   held.fetch_add(1, std::memory_order_relaxed);
 }
 
+[[noreturn, gnu::noinline, gnu::cold]] void not_on_goroutine(const char* api) {
+  require_booted(api);
+  char text[160];
+  std::snprintf(text, sizeof text, "%s %s", api,
+                getg() != nullptr ? "on the scheduler's stack" : "on a thread that runs no goroutine");
+  throw_(text);
+}
+
 bool unlock_commit(G*, void* lock) {
   static_cast<Lock*>(lock)->unlock();
   return true;
@@ -101,16 +111,16 @@ bool unlock_commit(G*, void* lock) {
 void gopreempt_m(G* gp) {
   check_canary(gp);
   dropg(gp);
-  casgstatus(gp, GStatus::running, GStatus::runnable);
+  change_status<GStatus::running, GStatus::runnable>(gp);
   globrunqput(gp);
   reprise_schedule();
 }
 
 void async_preempt_m(G* gp) {
   check_canary(gp);
-  M* mp = getm();
+  M* mp = m_of_runtime();
   dropg(gp);
-  casgstatus(gp, GStatus::running, GStatus::runnable);
+  change_status<GStatus::running, GStatus::runnable>(gp);
   if (!others_wait(mp->p)) execute(gp);
   hold_m(mp, gp);
   globrunqput(gp);
@@ -154,11 +164,11 @@ void load_thread_state(G* gp) {
 
 void execute(G* gp, bool inherit_time) {
   if (gc_stacks_grey.load(std::memory_order_relaxed)) [[unlikely]] gc_scan_before_run(gp);
-  M* mp = getm();
+  M* mp = m_of_runtime();
   mp->ctx.curg = gp;
   gp->ctx.m = mp;
   gp->wait_reason = WaitReason::none;
-  casgstatus(gp, GStatus::runnable, GStatus::running);
+  change_status<GStatus::runnable, GStatus::running>(gp);
   P* pp = mp->p;
   if (!inherit_time) {
     // The owner's alone to write; sysmon compares.
@@ -183,7 +193,7 @@ void goparkunlock(Lock* lock, WaitReason reason) { gopark(unlock_commit, lock, r
 
 void goready(G* gp) {
   seam_note_wake(gp);
-  casgstatus(gp, GStatus::waiting, GStatus::runnable);
+  change_status<GStatus::waiting, GStatus::runnable>(gp);
   ready_put(gp);
   if (seam_active && getp() == nullptr) netpoll_break();
 }
@@ -199,7 +209,7 @@ void gosched() {
 void gosched_announced() { mcall(gosched_m); }
 
 void yield_to(G* next) {
-  getm()->wait_lock = next;
+  m_of_runtime()->wait_lock = next;
   mcall(yield_to_m);
 }
 
@@ -268,13 +278,8 @@ void unlock_os_thread() {
 }
 
 G* require_goroutine(const char* api) {
-  G* gp = getg();
-  if (gp != nullptr && gp == curg()) [[likely]] return gp;
-  require_booted(api);
-  char text[160];
-  std::snprintf(text, sizeof text, "%s %s", api,
-                gp != nullptr ? "on the scheduler's stack" : "on a thread that runs no goroutine");
-  throw_(text);
+  if (G* gp = goroutine_here()) [[likely]] return gp;
+  not_on_goroutine(api);
 }
 
 void require_booted(const char* api) {

@@ -30,6 +30,7 @@
 #include "runtime/race/race.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/goroutine_list.h"
+#include "runtime/sched/here.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
@@ -280,7 +281,7 @@ void seam_finish(const seam::Outcome& outcome) {
 void ready_put(G* gp) {
   fiber_readied(gp);
   if (__builtin_expect(seam_active, 0)) return state.ready.insert(gp, ++state.step);
-  if (P* pp = getp()) {
+  if (P* pp = p_here()) {
     runqput(sched, pp, gp, true);
   } else {
     globrunqput(gp);
@@ -291,7 +292,7 @@ void ready_put(G* gp) {
 void ready_put_last(G* gp) {
   fiber_readied(gp);
   if (seam_active) return state.ready.insert(gp, ++state.step);
-  runqput(sched, getp(), gp, false);
+  runqput(sched, p_here(), gp, false);
 }
 
 G* ready_take() {
