@@ -32,7 +32,7 @@ using seam::OpKind;
 
 namespace {
 
-constexpr int32_t kLocked = 1;
+constexpr int32_t kLocked = 1;  // as Mutex has it, whose header takes and frees it where nobody waits
 constexpr int32_t kWoken = 2;
 constexpr int32_t kStarving = 4;
 constexpr int kWaiterShift = 3;
@@ -72,7 +72,7 @@ bool spin(Attempt* attempt, std::atomic<int32_t>* state, int32_t old) {
 
 }  // namespace
 
-void Mutex::lock() {
+void Mutex::lock_announced() {
   announce(OpKind::lock, name_, true);
   lock_quietly();
 }
@@ -127,14 +127,9 @@ bool Mutex::try_lock() {
   return state_.compare_exchange_strong(old, old | kLocked, std::memory_order_acquire);
 }
 
-void Mutex::unlock() {
+void Mutex::unlock_announced() {
   announce(OpKind::unlock, name_, true);
   unlock_quietly();
-}
-
-void Mutex::unlock_quietly() {
-  const int32_t state = state_.fetch_sub(kLocked, std::memory_order_release) - kLocked;
-  if (state != 0) unlock_slow(state);
 }
 
 void Mutex::unlock_slow(int32_t state) {

@@ -23,12 +23,13 @@ namespace {
 constexpr int32_t kMaxReaders = 1 << 30;
 }  // namespace
 
-void RWMutex::rlock() {
+void RWMutex::rlock_announced() {
   announce(OpKind::rlock, name_, false);
-  if (reader_count_.fetch_add(1, std::memory_order_acq_rel) + 1 < 0) {
-    rt::semacquire1(&reader_sem_, false, WaitReason::sync_rwmutex_rlock);
-  }
+  if (reader_count_.fetch_add(1, std::memory_order_acq_rel) + 1 < 0) rlock_slow();
 }
+
+// A writer waits or writes.
+void RWMutex::rlock_slow() { rt::semacquire1(&reader_sem_, false, WaitReason::sync_rwmutex_rlock); }
 
 bool RWMutex::try_rlock() {
   announce(OpKind::try_lock, name_, false);
@@ -42,10 +43,9 @@ bool RWMutex::try_rlock() {
   return false;
 }
 
-void RWMutex::runlock() {
+void RWMutex::runlock_announced() {
   announce(OpKind::runlock, name_, false);
-  const int32_t readers = reader_count_.fetch_sub(1, std::memory_order_acq_rel) - 1;
-  if (readers < 0) runlock_slow(readers);
+  runlock_quietly();
 }
 
 void RWMutex::runlock_slow(int32_t readers) {

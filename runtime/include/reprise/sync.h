@@ -33,14 +33,32 @@ class Mutex {
   Mutex(const Mutex&) = delete;
   Mutex& operator=(const Mutex&) = delete;
 
-  void lock();      // blocks the goroutine until the mutex is free
+  // Blocks the goroutine until the mutex is free.
+  void lock() {
+    int32_t free = 0;
+    if (rt::slow_path_wanted() ||
+        !state_.compare_exchange_strong(free, kLocked, std::memory_order_acquire, std::memory_order_relaxed)) {
+      lock_announced();
+    }
+  }
   bool try_lock();  // never blocks
-  void unlock();    // any goroutine may; fatal error if not locked
+  // Any goroutine may. Fatal error if not locked.
+  void unlock() {
+    if (rt::slow_path_wanted()) return unlock_announced();
+    unlock_quietly();
+  }
 
  private:
   friend class RWMutex;
+  static constexpr int32_t kLocked = 1;
+
+  void lock_announced();
+  void unlock_announced();
   void lock_quietly();
-  void unlock_quietly();
+  void unlock_quietly() {
+    const int32_t state = state_.fetch_sub(kLocked, std::memory_order_release) - kLocked;
+    if (state != 0) unlock_slow(state);
+  }
   void lock_slow();
   void unlock_slow(int32_t state);
 
@@ -61,9 +79,16 @@ class RWMutex {
   bool try_lock();
   void unlock();  // fatal error if not locked for writing
 
-  void rlock();
+  void rlock() {
+    if (rt::slow_path_wanted()) return rlock_announced();
+    if (reader_count_.fetch_add(1, std::memory_order_acq_rel) + 1 < 0) rlock_slow();
+  }
   bool try_rlock();
-  void runlock();  // fatal error if not locked for reading
+  // Fatal error if not locked for reading.
+  void runlock() {
+    if (rt::slow_path_wanted()) return runlock_announced();
+    runlock_quietly();
+  }
 
   void lock_shared() { rlock(); }
   bool try_lock_shared() { return try_rlock(); }
@@ -83,6 +108,13 @@ class RWMutex {
   RLocker rlocker() { return RLocker(*this); }
 
  private:
+  void rlock_announced();
+  void rlock_slow();
+  void runlock_announced();
+  void runlock_quietly() {
+    const int32_t readers = reader_count_.fetch_sub(1, std::memory_order_acq_rel) - 1;
+    if (readers < 0) runlock_slow(readers);
+  }
   void runlock_slow(int32_t readers);
 
   Mutex w_;  // held by writers

@@ -47,8 +47,13 @@ class ObjectName {
 // gives way if that was asked for.
 void point_slow(PointKind kind, const ObjectName& object);
 
+// What every operation asks first.
+inline bool slow_path_wanted() {
+  return __builtin_expect(seam_attention.load(std::memory_order_relaxed) != 0, 0);
+}
+
 inline void point(PointKind kind, const ObjectName& object) {
-  if (__builtin_expect(seam_attention.load(std::memory_order_relaxed) != 0, 0)) point_slow(kind, object);
+  if (slow_path_wanted()) point_slow(kind, object);
 }
 
 }  // namespace reprise::rt
