@@ -217,6 +217,8 @@ namespace {
 
 bool asked_to_give_way() {
   G* gp = getg();
+  // A request from before a policy was installed: whoever goes next is the policy's to say.
+  if (seam_active) return false;
   if (gp == nullptr || gp != curg() || gp->no_preempt != 0 || gp->ctx.m->locks != 0) return false;
   // A signal's handler on a stack of its own may use libc's locks; it cannot give way, least of all
   // while it reports a fatal error.
