@@ -245,10 +245,12 @@ struct MethodTable<T, reprise::detail::TagList<Tags...>> {
        reinterpret_cast<void*>(
            &reprise::detail::Thunk<T, Tags, reprise::detail::SignatureOf<Tags, Object>>::run)}...};
   static constexpr Uncommon uncommon{&type_name_of<T>, nullptr, {methods, sizeof...(Tags), sizeof...(Tags)}};
+  static constexpr bool has_any = true;  // no look at an address is a constant where UBSan checks it
   static constexpr const Uncommon* get() { return &uncommon; }
 };
 template <class T>
 struct MethodTable<T, reprise::detail::TagList<>> {
+  static constexpr bool has_any = false;
   static constexpr const Uncommon* get() { return nullptr; }
 };
 
@@ -283,7 +285,7 @@ template <class T>
 struct TypeOf {
   static_assert(std::is_object_v<T> && !std::is_const_v<T> && !std::is_array_v<T>);
 
-  static constexpr uint8_t tflag = kTflagCpp | kTflagNamed | (MethodTableOf<T>::get() != nullptr ? kTflagUncommon : 0) |
+  static constexpr uint8_t tflag = kTflagCpp | kTflagNamed | (MethodTableOf<T>::has_any ? kTflagUncommon : 0) |
                                    (is_regular_memory<T> ? kTflagRegularMemory : 0) |
                                    (Pointers<T>::conservative ? kTflagConservative : 0);
   static constexpr const EqualFunction* equal() {
