@@ -6,6 +6,7 @@
 #include "runtime/race/race.h"
 #include "runtime/race/shadow.h"
 #include "runtime/race/sync.h"
+#include "runtime/race/threads.h"
 
 namespace reprise::race {
 namespace {
@@ -31,11 +32,13 @@ bool shared(Task* task, Cell* cell, uint64_t address) {
 void point(Task* task, uint64_t address, seam::OpKind op, bool write, const void* pc) {
   Cell* const cell = cell_of(address);
   if (!shared(task, cell, address)) return;
+  pass_turn(task);
+  if (task->thread != 0) return;
   rt::seam_memory_point(op, {object_of(task, cell, address), write}, code_site(pc));
 }
 
 void access(Task* task, uint64_t address, size_t bytes, uint8_t how, const void* pc) {
-  if (bytes == 0 || is_thread_local(address)) return;
+  if (bytes == 0 || is_thread_local(task, address)) return;
   const bool write = (how & kWrite) != 0;
   point(task, address, write ? seam::OpKind::memory_write : seam::OpKind::memory_read, write, pc);
   settle(task);

@@ -26,7 +26,7 @@ bool releases(Order o) { return o >= release; }
   const auto stack = reinterpret_cast<uint64_t>(__builtin_frame_address(0));
   race::Task* const task = race::running_task(stack);
   const auto address = reinterpret_cast<uint64_t>(at);
-  if (task == nullptr || race::is_thread_local(address)) return nullptr;
+  if (task == nullptr || race::is_thread_local(task, address)) return nullptr;
   if (task->points_at_atomic) {
     task->points_at_atomic = false;
   } else {

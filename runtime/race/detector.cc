@@ -19,9 +19,11 @@
 
 namespace reprise::race {
 
-bool detecting = true;
+std::atomic<bool> detecting = true;
 
 namespace {
+
+std::atomic<bool> lost = false;  // lose_sight(), with races wanted
 
 struct alignas(64) More {
   Past past[3];
@@ -97,28 +99,40 @@ bool known_already(const Cell* cell, const Now& now) {
   return false;
 }
 
-void check(Cell* cell, const Now& now) {
-  if (known_already(cell, now)) return;
+// False: a race was reported, and the cell must be gone through once more. A report writes, so where there are threads
+// others may have run since.
+bool meet_pasts(Cell* cell, const Now& now, uint32_t place, Past** found) {
   Task* const task = now.task;
-  const uint32_t place = place_of(task, now.pc);
   Past* same = nullptr;
+  bool reported = false;
   for_each_past(cell, [&](Past& past) {
     if (past.when == 0) return true;
     if (past.when == task->now && past.how == now.how && past.place == place) same = &past;
     if ((past.bytes & now.bytes) == 0) return true;
     const bool ordered = Epoch::slot(past.when) == task->slot || task->clock.knows(past.when);
     const bool raced = !ordered && conflict(past.how, now.how);
-    if (raced) report_race(task, now.address, place, now.how, past);
+    if (raced) reported = report_race(task, now.address, place, now.how, Past(past));
+    if (reported) return false;
     if ((ordered || raced) && covers(now.how, past.how) && &past != same) {
       past.bytes &= static_cast<uint8_t>(~now.bytes);
       if (past.bytes == 0) past.when = 0;
     }
     return true;
   });
+  *found = same;
+  return !reported;
+}
+
+void check(Cell* cell, const Now& now) {
+  if (known_already(cell, now)) return;
+  const uint32_t place = place_of(now.task, now.pc);
+  Past* same = nullptr;
+  while (!meet_pasts(cell, now, place, &same)) {
+  }
   if (same != nullptr) {
     same->bytes |= now.bytes;
   } else {
-    *room_in(cell) = {.when = task->now, .place = place, .bytes = now.bytes, .how = now.how};
+    *room_in(cell) = {.when = now.task->now, .place = place, .bytes = now.bytes, .how = now.how};
   }
 }
 
@@ -126,7 +140,12 @@ void check(Cell* cell, const Now& now) {
 
 void detector_init() { mores = reserve_array<More>(kMaxMores); }
 
+void lose_sight() {
+  if (detecting.exchange(false, std::memory_order_relaxed)) lost.store(true, std::memory_order_relaxed);
+}
+
 void detector_forget() {
+  if (lost.exchange(false, std::memory_order_relaxed)) detecting.store(true, std::memory_order_relaxed);
   next_more = 1;
   free_more = 0;
 }

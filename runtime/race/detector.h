@@ -8,6 +8,7 @@
 // Thread safety: the baton.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -16,7 +17,9 @@
 
 namespace reprise::race {
 
-extern bool detecting;  // REPRISE_RACE: races are looked for
+extern std::atomic<bool> detecting;  // REPRISE_RACE: races are looked for. Relaxed: threads that take no turns clear it
+// Until the next schedule nothing is looked for: somebody was seen whose doing is not known.
+void lose_sight();
 void detector_init();
 void detector_forget();
 
@@ -24,7 +27,7 @@ void look_slowly(Task* task, uint64_t address, size_t bytes, uint8_t how, const 
 
 // An access that is about to happen, after its scheduling point.
 inline void look_at(Task* task, uint64_t address, size_t bytes, uint8_t how, const void* pc) {
-  if (detecting) look_slowly(task, address, bytes, how, pc);
+  if (detecting.load(std::memory_order_relaxed)) look_slowly(task, address, bytes, how, pc);
 }
 
 // Gives back what a cell has beyond its own room.

@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "runtime/race/memory.h"
+#include "runtime/race/threads.h"
 #include "runtime/sched/site.h"
 #include "runtime/seam/names.h"
 
@@ -67,10 +68,15 @@ uint32_t new_entry(uint64_t name, uint64_t base) {
   return next_entry++;
 }
 
-uint64_t fresh_name(Task* task) { return seam::object_name(task->gp->name, kIndexes + task->objects++).name; }
+uint64_t fresh_name(Task* task) { return seam::object_name(task->name, kIndexes + task->objects++).name; }
 
-seam::ObjectId stack_object(const rt::G* gp, uint64_t address) {
-  return {seam::mix(gp->name.lo ^ kStackName), gp->ctx.stack_hi - address};
+uint64_t stack_name(seam::GoId whose) { return seam::mix(whose.lo ^ kStackName); }
+
+// What nobody allocated, touched by another than its owner.
+uint32_t foreign_entry(Task* task, uint64_t address) {
+  if (const rt::G* gp = goroutine_at(address)) return new_entry(stack_name(gp->name), gp->ctx.stack_hi);
+  if (const Task* thread = thread_at(address)) return new_entry(stack_name(thread->name), thread->hi);
+  return new_entry(fresh_name(task), address & ~uint64_t{7});
 }
 
 }  // namespace
@@ -89,21 +95,18 @@ seam::Site code_site(const void* pc) {
   return at - (rt::pc_of(1) - 1);
 }
 
-bool is_thread_local(uint64_t address) {
+bool is_thread_local(const Task* task, uint64_t address) {
+  if (task->thread != 0) return false;
   constexpr uint64_t kThreadBlock = 4096;  // libc's own part, from the thread pointer up
   return address - (thread_pointer() - thread_local_below) < thread_local_below + kThreadBlock;
 }
 
 seam::ObjectId object_of(Task* task, Cell* cell, uint64_t address) {
-  if (address >= task->lo && address < task->hi) return stack_object(task->gp, address);
+  if (address >= task->lo && address < task->hi) return {stack_name(task->name), task->hi - address};
   for (size_t i = 0; i < module_count; ++i) {
     if (address >= modules[i].lo && address < modules[i].hi) return {kModuleName + i, address - modules[i].lo};
   }
-  if (cell->allocation == 0) {
-    const rt::G* gp = goroutine_at(address);
-    cell->allocation = gp != nullptr ? new_entry(stack_object(gp, 0).name, gp->ctx.stack_hi)
-                                     : new_entry(fresh_name(task), address & ~uint64_t{7});
-  }
+  if (cell->allocation == 0) cell->allocation = foreign_entry(task, address);
   const Entry& entry = entries[cell->allocation];
   return {entry.name, entry.base > address ? entry.base - address : address - entry.base};
 }

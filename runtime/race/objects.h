@@ -27,7 +27,8 @@ void clear_range(uint64_t address, size_t bytes);
 // Where an instruction lies in the executable; 0 if elsewhere.
 seam::Site code_site(const void* pc);
 
-// Lies in this thread's static thread-local block, where errno is too.
-bool is_thread_local(uint64_t address);
+// Lies in the static thread-local block, where errno is too, that goroutines of this thread share. A thread of the
+// program's own has its to itself.
+bool is_thread_local(const Task* task, uint64_t address);
 
 }  // namespace reprise::race

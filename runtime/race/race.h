@@ -5,7 +5,7 @@
 // runs; in every other program it is null, and each place that asks has one branch, most of them on the slow
 // path that a policy takes anyway. The hooks do nothing without a policy.
 //
-// Thread safety: called by whoever holds the baton. They never park, and allocate from memory of their own.
+// Thread safety: called by whoever holds the baton; thread_starts(null) and what threads without one call only takes note of them. They never park, and allocate from memory of their own.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +25,7 @@ enum class ChanStep : uint8_t { push, pop, send_direct, recv_direct, close, recv
 struct RaceHooks {
   void (*begin_schedule)();                     // of an exploration: forget everything
   // A scheduling point was announced; it has not been taken yet. The operation follows it.
+  // gp null: a thread of the program's own.
   void (*point)(G* gp, seam::OpKind op, std::span<const seam::Access> accesses);
   void (*born)(G* gp);                          // its creator builds the argument on its stack
   void (*spawned)(G* gp);                       // by the current goroutine, or on g0
@@ -35,6 +36,12 @@ struct RaceHooks {
   void (*chan)(ChanStep step, const hchan* c, G* other);  // under the channel's lock
   void (*release)(const void* object);          // what the current goroutine did so far comes before
   void (*acquire)(const void* object);          //   what follows this
+  // A goroutine has done what the current thread had announced (sched/foreign.h); `done` is what it released.
+  void (*done_for_thread)(const void* done);
+  // Threads of the program's own. What stands for one comes from its maker; null: nobody looks at it.
+  void* (*thread_made)();
+  void (*thread_starts)(void* thread);          // on it, first of all
+  void (*thread_over)(void* thread);            // the current goroutine or thread has joined it, or could not make it
 };
 extern const RaceHooks* race_hooks;
 

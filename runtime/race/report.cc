@@ -1,7 +1,7 @@
 // Reports of races.
 //
 // Made on g0, whose heap is the runtime's: symbols are looked up there, and nothing of it shows in the
-// program's memory.
+// program's memory. A thread of the program's own has no g0 and makes its reports where it is.
 #include "runtime/race/report.h"
 
 #include <unistd.h>
@@ -28,10 +28,15 @@
 namespace reprise::race {
 namespace {
 
+struct Who {  // both 0: nobody
+  uint64_t goid, thread;
+};
+
 struct Birth {
   uint64_t when;
-  uint64_t goid, parent;
-  seam::Site site;
+  Who who, parent;
+  seam::Site site;  // of a goroutine
+  uint32_t place;   // of a thread
   uint32_t before;  // who was in the slot before
 };
 
@@ -75,8 +80,12 @@ const Birth* birth_of(uint64_t when) {
   return at != 0 ? &births[at] : nullptr;
 }
 
+std::string name_of(const Who& who) {
+  return who.thread != 0 ? "thread " + std::to_string(who.thread) : "goroutine " + std::to_string(who.goid);
+}
+
 std::string name_of(const Birth* birth) {
-  return birth != nullptr ? "goroutine " + std::to_string(birth->goid) : "a goroutine that is not known any more";
+  return birth != nullptr ? name_of(birth->who) : "a goroutine that is not known any more";
 }
 
 constexpr size_t kMaxShown = 32;
@@ -116,9 +125,10 @@ std::string capital(std::string text) {
 }
 
 std::string created_text(const Birth* birth) {
-  if (birth == nullptr || birth->site == 0 || birth->parent == 0) return "";
-  std::string text = "\nGoroutine " + std::to_string(birth->goid) + " created by goroutine " +
-                     std::to_string(birth->parent) + " at:\n";
+  if (birth == nullptr || (birth->site == 0 && birth->place == 0)) return "";
+  if (birth->parent.goid == 0 && birth->parent.thread == 0) return "";
+  const std::string text = "\n" + capital(name_of(birth->who)) + " created by " + name_of(birth->parent) + " at:\n";
+  if (birth->place != 0) return text + text_of(frames_of(birth->place));
   Stack stack;
   rt::each_source_frame(rt::pc_of(birth->site), false, [](const rt::SourceFrame& frame, void* arg) {
     static_cast<Stack*>(arg)->push_back(frame);
@@ -159,17 +169,28 @@ std::string report_of(const Race& race, const Stack& now, const Stack& then) {
 
 uint64_t reported = 0;
 
-void report_on_g0(void* arg) {
-  const Race& race = *static_cast<const Race*>(arg);
+// Symbols are looked up by one at a time, and a thread that waits for a file lets others run.
+constinit rt::Lock report_lock{rt::LockRank::leaf};
+
+// Its heading; empty if it is suppressed.
+std::string write_report(const Race& race) {
+  report_lock.lock();
   const Stack now = frames_of(race.place), then = frames_of(race.past->place);
-  if (suppressed(now) || suppressed(then)) return;
-  ++reported;
-  const std::string heading = heading_of(race, now, then);
-  const bool exploring = rt::schedule_hooks.dying != nullptr;
-  if (exploring) rt::schedule_hooks.dying(seam::Outcome::Kind::failed, heading);
-  std::fflush(stdout);
-  rt::report_text(report_of(race, now, then));
-  if (!exploring && !halts) return;
+  std::string heading;
+  if (!suppressed(now) && !suppressed(then)) {
+    ++reported;
+    heading = heading_of(race, now, then);
+    if (rt::schedule_hooks.dying != nullptr) rt::schedule_hooks.dying(seam::Outcome::Kind::failed, heading);
+    std::fflush(stdout);
+    rt::report_text(report_of(race, now, then));
+  }
+  report_lock.unlock();
+  return heading;
+}
+
+void report_apart(void* arg) {
+  const std::string heading = write_report(*static_cast<const Race*>(arg));
+  if (heading.empty() || (rt::schedule_hooks.dying == nullptr && !halts)) return;
   rt::seam_finish({seam::Outcome::Kind::failed, exit_code, heading});
   _exit(exit_code);
 }
@@ -238,18 +259,31 @@ void report_forget() {
   pair_count = 0;
 }
 
-void note_birth(const Task* task) {
+void note_birth(const Task* task, Task* parent) {
   if (next_birth == kMaxBirths) return;
   uint32_t& last = last_birth[task->slot];
-  const rt::G* gp = task->gp;
-  births[next_birth] = {task->now, gp->goid, gp->parent_goid, gp->spawn_site, last};
+  Birth& birth = births[next_birth];
+  birth = {task->now, {0, task->thread}, {}, 0, 0, last};
+  if (parent != nullptr) birth.parent = {parent->gp != nullptr ? parent->gp->goid : 0, parent->thread};
+  if (const rt::G* gp = task->gp) {
+    birth.who.goid = gp->goid;
+    if (parent == nullptr) birth.parent.goid = gp->parent_goid;
+    birth.site = gp->spawn_site;
+  } else if (parent != nullptr) {
+    birth.place = place_of_caller(parent);
+  }
   last = next_birth++;
 }
 
-void report_race(Task* task, uint64_t address, uint32_t place, uint8_t how, const Past& past) {
-  if (!is_new(place, past.place)) return;
+bool report_race(Task* task, uint64_t address, uint32_t place, uint8_t how, const Past& past) {
+  if (!is_new(place, past.place)) return false;
   Race race{task, address, place, how, &past};
-  rt::systemstack(report_on_g0, &race);
+  if (task->thread != 0) {
+    report_apart(&race);
+  } else {
+    rt::systemstack(report_apart, &race);
+  }
+  return true;
 }
 
 }  // namespace reprise::race

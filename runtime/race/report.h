@@ -15,10 +15,10 @@ namespace reprise::race {
 
 void report_init();    // reads REPRISE_RACE
 void report_forget();  // the next schedule
-// A goroutine was born: who it was in reports that come after its death.
-void note_birth(const Task* task);
+// A goroutine or thread was born: who it was in reports that come after its death. Null: of g0.
+void note_birth(const Task* task, Task* parent);
 
-// `past` and the task's access at `place` race.
-void report_race(Task* task, uint64_t address, uint32_t place, uint8_t how, const Past& past);
+// `past` and the task's access at `place` race. False: that was known.
+bool report_race(Task* task, uint64_t address, uint32_t place, uint8_t how, const Past& past);
 
 }  // namespace reprise::race

@@ -153,6 +153,12 @@ void settle(Task* task) {
   if (task->pending_readers) task->clock.join(sync.readers);
 }
 
+void acquire_again(Task* task) {
+  if (task->pending.name == 0) return;
+  task->has_pending = true;
+  settle(task);
+}
+
 void order(Task* from, Task* to) {
   if (from == nullptr || to == nullptr) {
     if (to != nullptr) to->clock.join(outside);

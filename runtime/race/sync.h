@@ -26,6 +26,8 @@ void start_clock(Task* task, Task* parent);
 void end_clock(Task* task);
 // Does what is left of the task's last operation.
 void settle(Task* task);
+// What the last operation that may wait acquires is acquired now, settled before or not.
+void acquire_again(Task* task);
 
 // `from` comes before what `to` does next. Null: the doing of g0.
 void order(Task* from, Task* to);

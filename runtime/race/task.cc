@@ -9,6 +9,7 @@
 #include "runtime/race/report.h"
 #include "runtime/race/shadow.h"
 #include "runtime/race/sync.h"
+#include "runtime/race/threads.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/sched.h"
 
@@ -31,6 +32,8 @@ void init() {
   report_init();  // reads settings, with the heap that is looked at
 }
 
+}  // namespace
+
 Task* new_task() {
   Task* const task = free_tasks;
   if (task != nullptr) {
@@ -42,31 +45,35 @@ Task* new_task() {
   return fresh;
 }
 
-// As of a goroutine that was just born. Clocks of an earlier schedule have no storage any more.
-void begin_task(Task* task, rt::G* gp, Task* parent) {
-  Frame* const frames = task->frames;
-  const uint32_t depth = task->gp == gp ? task->depth : 0;  // one that lives on in the next schedule
+// Clocks of an earlier schedule have no storage any more. Its calls go on where it lives on from one.
+void begin_task(Task* task, Task* parent) {
+  const Task before = *task;
   *task = Task{};
-  task->frames = frames;
-  task->depth = depth;
-  task->gp = gp;
-  task->owner = static_cast<uint32_t>(gp->goid);
-  task->lo = gp->ctx.stack_lo;
-  task->hi = gp->ctx.stack_hi;
-  task->lowest = task->hi;
+  task->frames = before.frames;
+  task->depth = before.depth;
+  task->gp = before.gp;
+  task->thread = before.thread;
+  task->name = before.name;
+  task->owner = before.owner;
+  task->lo = before.lo;
+  task->hi = task->lowest = before.hi;
+  task->next_thread = before.next_thread;
   task->generation = generation;
   start_clock(task, parent);
-  note_birth(task);
+  note_birth(task, parent);
 }
-
-}  // namespace
 
 Task* task_of(rt::G* gp, Task* parent) {
   auto* task = static_cast<Task*>(gp->fiber.handle);
   if (task != nullptr && task->generation == generation) return task;
   if (!ready) init();
   if (task == nullptr) task = new_task();
-  begin_task(task, gp, parent);
+  task->gp = gp;
+  task->name = gp->name;
+  task->owner = static_cast<uint32_t>(gp->goid);
+  task->lo = gp->ctx.stack_lo;
+  task->hi = gp->ctx.stack_hi;
+  begin_task(task, parent);
   gp->fiber.handle = task;
   return task;
 }
@@ -74,7 +81,8 @@ Task* task_of(rt::G* gp, Task* parent) {
 Task* running_task(uint64_t stack_pointer) {
   if (!rt::seam_active) return nullptr;
   rt::G* const gp = reprise_tls_g;
-  if (gp == nullptr || gp->ctx.m == nullptr) return nullptr;  // a thread of the program's own
+  if (gp == nullptr) return running_thread(stack_pointer);
+  if (gp->ctx.m == nullptr) return nullptr;
   if (stack_pointer - gp->ctx.stack_lo >= gp->ctx.stack_hi - gp->ctx.stack_lo) return nullptr;
   const rt::M* const mp = gp->ctx.m;
   if (mp->ctx.curg != gp || mp->locks != 0) return nullptr;
@@ -82,16 +90,21 @@ Task* running_task(uint64_t stack_pointer) {
 }
 
 // Below the deepest frame of checked code lie only frames of code that is not looked at.
-void end_task(rt::G* gp) {
+void retire_task(Task* task) {
   constexpr uint64_t kBelow = 512;
-  auto* const task = static_cast<Task*>(gp->fiber.handle);
   const uint64_t from = task->lowest - task->lo > kBelow ? task->lowest - kBelow : task->lo;
   clear_range(from, task->hi - from);
   if (task->generation == generation) end_clock(task);
-  gp->fiber.handle = nullptr;
-  task->gp = nullptr;
+  Frame* const frames = task->frames;
+  *task = Task{};
+  task->frames = frames;
   task->next_free = free_tasks;
   free_tasks = task;
+}
+
+void end_task(rt::G* gp) {
+  retire_task(static_cast<Task*>(gp->fiber.handle));
+  gp->fiber.handle = nullptr;
 }
 
 rt::G* goroutine_at(uint64_t address) {
@@ -109,6 +122,7 @@ void begin_schedule() {
   clocks_forget();
   sync_forget();
   detector_forget();
+  threads_forget();
   report_forget();
 }
 

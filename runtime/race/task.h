@@ -1,4 +1,5 @@
-// A Task is what the checked flavour knows of a goroutine; G::fiber.handle points at it.
+// A Task is what the checked flavour knows of a goroutine, at which G::fiber.handle points, or of a thread of the
+// program's own (threads.h).
 //
 // Made at the goroutine's birth, or at its first access in code that ran before; used again after its death.
 // Thread safety: the baton; the goroutine itself, or whoever wakes it.
@@ -21,7 +22,9 @@ struct Frame {
 inline constexpr uint32_t kMaxFrames = 1024;  // deeper ones are counted, not kept
 
 struct Task {
-  rt::G* gp = nullptr;
+  rt::G* gp = nullptr;           // null: a thread
+  uint64_t thread = 0;           // its number, in order of creation, from 1; 0: a goroutine
+  seam::GoId name;
   uint32_t owner = 0;            // its id in cells
   bool points_at_atomic = false; // the next atomic operation was announced already
   uint64_t lo = 0, hi = 0;       // its stack
@@ -31,6 +34,8 @@ struct Task {
   uint32_t depth = 0;
   Frame* frames = nullptr;
   Task* next_free = nullptr;
+  Task* next_thread = nullptr;
+  uint64_t threads = 0;          // made by it so far
   uint32_t generation = 0;
 
   // What the detector knows (sync.h).
@@ -48,9 +53,15 @@ struct Task {
 // Of a goroutine of the program's; made if need be, as the child of `parent` (null: of nobody).
 Task* task_of(rt::G* gp, Task* parent = nullptr);
 
-// The task of the goroutine that runs, if its checked code is to be looked at: under a policy, on its own
+// The task of the goroutine or thread that runs, if its checked code is to be looked at: under a policy, on its own
 // stack (not in a signal's handler), outside the runtime's critical sections. Null else.
 Task* running_task(uint64_t stack_pointer);
+
+Task* new_task();
+// As of one that was just born, but for who it is (gp, thread, name, owner, stack).
+void begin_task(Task* task, Task* parent);
+// It is over; its stack is memory that nobody has touched.
+void retire_task(Task* task);
 
 // The goroutine is over: its stack is memory that nobody has touched.
 void end_task(rt::G* gp);

@@ -15,6 +15,8 @@
 //
 // Rejected: running unlocked goroutines on whichever M holds the P, as the reference does. One
 // thread-local block for all of them is what makes controlled runs the same (DESIGN, the baton).
+#include <sys/syscall.h>
+
 #include "asm/asm.h"
 #include "runtime/boot/boot.h"
 #include "runtime/panic/fatal.h"
@@ -27,6 +29,7 @@
 #include "runtime/signal/sigqueue.h"
 #include "runtime/sim/sim.h"
 #include "runtime/sys/interpose.h"
+#include "runtime/sys/syscall.h"
 
 namespace reprise::rt {
 
@@ -40,6 +43,8 @@ M* spare_ms = nullptr;  // P: threads whose goroutine unlocked itself, asleep in
 void poll_now() {
   if (timers_pending()) timers_run_due();
   if (netpoll_waiting()) netpoll(0);
+  // What waits for the baton gets it: goroutines may give way to each other for ever until a thread has done something.
+  if (program_threads() != 0) sys::call_kernel(SYS_sched_yield);
   if (signals_pending()) signals_deliver(ready_size() != 0);
   if (debug_vars().schedtrace_ms != 0) schedtrace();
   stuck_poll();

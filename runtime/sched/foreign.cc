@@ -5,6 +5,7 @@
 // futex tolerates.
 #include "runtime/sched/foreign.h"
 
+#include "runtime/race/race.h"
 #include "runtime/sched/note.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/sched.h"
@@ -22,6 +23,7 @@ struct Errand {
 void run(void* arg) {
   auto* const errand = static_cast<Errand*>(arg);
   errand->f(errand->arg);
+  race_release(errand);
   note_wakeup(&errand->done);
 }
 
@@ -32,6 +34,7 @@ void run_on_goroutine(void (*f)(void*), void* arg) {
   Errand errand{f, arg};
   newproc(run, &errand);
   note_sleep(&errand.done);
+  if (race_hooks != nullptr) race_hooks->done_for_thread(&errand);
 }
 
 }  // namespace reprise::rt

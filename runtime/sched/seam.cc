@@ -338,10 +338,16 @@ static void pass_point(G* gp, seam::OpKind op, std::span<const seam::Access> acc
   gosched_announced();
 }
 
+// A thread of the program's own decides nothing.
+static void thread_point(seam::OpKind op, std::span<const seam::Access> accesses) {
+  if (race_hooks != nullptr) race_hooks->point(nullptr, op, accesses);
+}
+
 void seam_point_slow(seam::OpKind op, std::span<const seam::Access> accesses) {
   if (!seam_active) return preempt_point();
   G* gp = getg();
-  if (gp == nullptr || gp != curg()) return;  // g0 and foreign threads decide nothing
+  if (gp == nullptr) return thread_point(op, accesses);
+  if (gp != curg()) return;  // g0 decides nothing
   if (race_hooks != nullptr) race_hooks->point(gp, op, accesses);
   pass_point(gp, op, accesses, REPRISE_SEAM_SITE());
 }

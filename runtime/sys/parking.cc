@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "runtime/panic/fatal.h"
+#include "runtime/race/race.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/lock.h"
 #include "runtime/sched/proc.h"
@@ -159,7 +160,7 @@ Parked park_thread(const void* key, bool (*still)(const void*), const void* arg,
   }
   bucket.append(&w);
   bucket.lock.unlock();
-  if (sleep_as_thread(w, deadline)) return Parked::woken;
+  if (sleep_as_thread(w, deadline)) return race_acquire(&w.fired), Parked::woken;
   bucket.lock.lock();
   const bool ours = w.queued;
   if (ours) bucket.remove(&w);
@@ -193,6 +194,7 @@ void wake(Waiter* w) {
   if (w->gp != nullptr) return goready(w->gp);
   // Once `fired` is set the waiter may be gone; only its address is used from there on.
   std::atomic<uint32_t>* const word = &w->fired;
+  race_release(word);
   word->store(1, std::memory_order_release);
   sys::call(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, nullptr, nullptr, 0);
 }

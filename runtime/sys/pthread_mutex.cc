@@ -146,7 +146,9 @@ int lock_before(pthread_mutex_t* m, clockid_t clock, const timespec* at) {
   const Deadline deadline{clock, *at};
   if (!ours(m)) return pinned(m, &deadline);
   announce_object(OpKind::lock, name_word(m), true);
-  return mutex_lock(m, &deadline);
+  const int error = mutex_lock(m, &deadline);
+  if (error == 0) race_acquire(m);
+  return error;
 }
 
 }  // namespace
@@ -218,6 +220,7 @@ int pthread_mutex_trylock(pthread_mutex_t* m) noexcept {
   int free = 0;
   if (!word_of(m).compare_exchange_strong(free, 1, std::memory_order_acquire)) return EBUSY;
   taken(m, self);
+  race_acquire(m);
   return 0;
 }
 

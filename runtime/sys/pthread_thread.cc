@@ -15,6 +15,7 @@
 #include <new>
 
 #include "runtime/poll/netpoll.h"
+#include "runtime/race/race.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/lock.h"
 #include "runtime/sys/interpose.h"
@@ -25,6 +26,7 @@ namespace {
 struct ThreadRecord {
   void* (*function)(void*);
   void* arg;
+  void* race = nullptr;             // what the checked flavour knows it by
   pthread_t id = 0;                 // records.lock; set by the creator
   std::atomic<uint32_t> ended{0};
   uint32_t holders = 2;             // records.lock: the thread, and whoever may join it
@@ -77,6 +79,7 @@ class AtEnd {
 void* thread_start(void* arg) {
   auto* const record = static_cast<ThreadRecord*>(arg);
   const AtEnd at_end(record);
+  if (race_hooks != nullptr) race_hooks->thread_starts(record->race);
   return record->function(record->arg);
 }
 
@@ -103,9 +106,11 @@ int create(Create* libc_create, pthread_t* out, const pthread_attr_t* attr,
   // A thread may ready goroutines; without the poller's break nobody would notice.
   if (curg() != nullptr) netpollinit();
   running.fetch_add(1, std::memory_order_relaxed);
+  if (race_hooks != nullptr) record->race = race_hooks->thread_made();
   const int error = libc_create(out, attr, thread_start, record);
   if (error != 0) {
     running.fetch_sub(1, std::memory_order_relaxed);
+    if (race_hooks != nullptr) race_hooks->thread_over(record->race);
     delete record;
   } else if (made_detached(attr)) {
     let_go(record);
@@ -160,6 +165,7 @@ int collect(ThreadRecord* record, pthread_t thread, void** value) {
   static const auto libc_join = libc_function<int(pthread_t, void**)>("pthread_join");
   find(thread, true);
   const int error = libc_join(thread, value);
+  if (race_hooks != nullptr) race_hooks->thread_over(record->race);
   let_go(record);
   return error;
 }

@@ -86,12 +86,38 @@ class Race(unittest.TestCase):
     def test_replay_reports_the_same_race(self):
         with tempfile.TemporaryDirectory() as folder:
             trace = os.path.join(folder, "race.rpz")
-            for case in ("two_after_many", "use_and_free", "buffer_of_two_as_a_lock"):
+            for case in ("two_after_many", "use_and_free", "buffer_of_two_as_a_lock", "thread_and_goroutine"):
                 for seed in ("1", "2"):
                     recorded = run(REPRISE, "record", "--policy", "random", "--seed", seed, "-o", trace, "--", CASES, case)
                     said = recorded[1].split("reprise: exited")[0]
                     for _ in range(3):
                         self.assertEqual(run(REPRISE, "replay", trace), (recorded[0], said))
+
+
+class Threads(unittest.TestCase):
+    """Threads of the program's own."""
+
+    def test_what_races_is_reported_and_nothing_else(self):
+        wrong = []
+        for binary in BINARIES:
+            listed = subprocess.run([binary, "--threads"], capture_output=True, text=True, check=True).stdout
+            cases = [line.split() for line in listed.splitlines()]
+            self.assertGreater(len(cases), 40)
+            for case, races in cases:
+                status, text = controlled(case, binary=binary)
+                if status != (66 if races == "1" else 0) or ("DATA RACE" in text) != (races == "1"):
+                    wrong.append(f"{os.path.basename(binary)} {case}: {status}\n{text}")
+        self.assertEqual(wrong, [])
+
+    def test_report_names_threads_and_who_created_them(self):
+        for binary in BINARIES:
+            _, text = controlled("two_threads_write", binary=binary)
+            self.assertRegex(text, r"Write at 0x[0-9a-f]+ by thread [12]:\n")
+            self.assertRegex(text, r"\nPrevious write at 0x[0-9a-f]+ by thread [12]:\n")
+            self.assertEqual(sorted(re.findall(r"\nThread (\d+) created by goroutine 1 at:\n", text)), ["1", "2"], text)
+            self.assertGreaterEqual(text.count("two_threads_write"), 4, text)
+            _, text = controlled("thread_and_its_thread", binary=binary)
+            self.assertIn("\nThread 2 created by thread 1 at:\n", text)
 
 
 KERNELS = ("account", "bluetooth_driver", "carter01", "circular_buffer", "deadlock01", "lazy01", "queue", "reorder_3",

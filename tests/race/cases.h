@@ -44,5 +44,9 @@ std::span<const Case> lock_cases();
 std::span<const Case> channel_cases();
 std::span<const Case> atomic_cases();
 std::span<const Case> life_cases();
+// With threads of the program's own: looked at under the stage only.
+std::span<const Case> thread_cases();
+// The same, in an exploration, where nothing is reported of them.
+std::span<const Case> unfollowed_cases();
 
 }  // namespace race_cases
