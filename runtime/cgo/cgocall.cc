@@ -17,6 +17,7 @@
 
 #include "asm/asm.h"
 #include "asm/cgo.h"
+#include "runtime/cgo/callbacks.h"
 #include "runtime/cgo/cstack.h"
 #include "runtime/include/reprise/panic.h"
 #include "runtime/panic/panic.h"
@@ -46,6 +47,12 @@ constexpr size_t kRoomBytes = 256;  // below cgocall's frame, for the frame that
   asm volatile("" : "+r"(gp));
   reprise_tls_g = gp;
 }
+
+}  // namespace
+
+std::atomic<uint32_t> cgo_callbacks{0};
+
+namespace {
 
 [[noreturn]] void frames_were_skipped() {
   throw_("cgo: longjmp, or an unwinding of C's own, has left frames of the runtime");
@@ -83,6 +90,7 @@ class InCallback {
   explicit InCallback(CgoCall* call) : call_(call) {
     if (call->inside != CgoCall::Inside::c) frames_were_skipped();
     call->inside = CgoCall::Inside::callback;
+    cgo_callbacks.fetch_add(1, std::memory_order_relaxed);
     if (!call->native) return;
     set_g(call->gp);
     lock_to_m(call->gp);
@@ -99,6 +107,7 @@ class InCallback {
       set_g(gp->ctx.m->ctx.g0);
     }
     call_->inside = CgoCall::Inside::c;
+    cgo_callbacks.fetch_sub(1, std::memory_order_relaxed);
   }
   bool crossing = true;
 

@@ -60,7 +60,7 @@ struct Death {
   const char* heading;
   std::string_view message;
   seam::Outcome::Kind kind;
-  std::span<const uint64_t> pcs = {};  // the stack, if it is no longer there
+  PanicRecord* panic = nullptr;  // whose stack is meant, which is no longer there
 };
 
 void tell_explorer(seam::Outcome::Kind kind, std::string_view message) {
@@ -78,8 +78,8 @@ void tell_explorer(seam::Outcome::Kind kind, std::string_view message) {
   report_text("\n");
   const TracebackLevel level = traceback_level();
   if (level != TracebackLevel::none) {
-    if (!death.pcs.empty()) {
-      report_goroutine_at(curg(), death.pcs);
+    if (death.panic != nullptr) {
+      report_goroutine_at(curg(), frames_of(death.panic));
     } else {
       report_current();
     }
@@ -105,11 +105,10 @@ void die_of_panic(std::string_view text) {
   die({"panic: ", all, seam::Outcome::Kind::panic});
 }
 
-// The stack where it began is gone: its return addresses are what there is.
+// The stack where it began is gone.
 void die_of_panics(const G* gp) {
-  const PanicRecord* panic = unrecovered(gp);
   const std::string all = panic_text(gp);
-  die({"panic: ", all, seam::Outcome::Kind::panic, {panic->pcs, panic->frames}});
+  die({"panic: ", all, seam::Outcome::Kind::panic, unrecovered(gp)});
 }
 
 // Without `which`: all of them.

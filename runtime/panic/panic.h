@@ -3,9 +3,13 @@
 // Thread safety: the chain is its goroutine's. runtime/panic and runtime/sched only.
 #pragma once
 
+#include <memory>
+#include <span>
 #include <string>
 
 #include <reprise/defer.h>
+
+#include "runtime/panic/traceback.h"
 
 namespace reprise::rt {
 
@@ -21,12 +25,20 @@ struct PanicRecord : reprise::detail::Record {
 
   State state = State::running;
   std::shared_ptr<const reprise::detail::PanicInfo> info;
+
+  // Where it began: the stack as it was, which is looked at if nobody recovers, or else the frames.
+  Registers registers;
+  StackBounds bounds;
+  std::unique_ptr<char[]> stack;
   size_t frames = 0;
-  uint64_t pcs[kMaxFrames];  // return addresses where it began, innermost first
+  uint64_t pcs[kMaxFrames];
 };
 
+// Return addresses of the frames in which it began, innermost first. Allocates; while a report is being made (traceback.h).
+std::span<const uint64_t> frames_of(PanicRecord* panic);
+
 // Whether goroutine `gp` is ended by a panic that nobody recovered; null: it is not.
-const PanicRecord* unrecovered(const G* gp);
+PanicRecord* unrecovered(const G* gp);
 // Every panic that is not over, oldest first, and `last` behind them, as the reference prints it.
 std::string panic_text(const G* gp, std::string_view last = {});
 // The goroutine ends: forgets its panics. REQUIRES: on the goroutine.

@@ -59,6 +59,13 @@ class Deaths(unittest.TestCase):
         self.assertEqual(run.stderr.count("panics_here(int)"), 2, run.stderr)
         self.assertRegex(run.stderr, r"\ncreated by .*panic_with_defers.* in goroutine 1\n")
 
+    def test_unrecovered_panic_shows_where_it_began_on_a_deep_stack_too(self):
+        run = die("panic_with_defers_above_a_large_frame")
+        self.assertEqual(run.returncode, PANIC_STATUS)
+        self.assertEqual(run.stderr.count("panics_here(int)"), 2, run.stderr)
+        self.assert_frame(run.stderr, "panics_above_a_large_frame()", "deaths.cc")
+        self.assertRegex(run.stderr, r"\ncreated by .*panic_with_defers_above_a_large_frame.* in goroutine 1\n")
+
     def test_panic_in_a_deferred_call_is_told_behind_the_first(self):
         run = die("panic_in_defer")
         self.assertEqual(run.returncode, PANIC_STATUS)

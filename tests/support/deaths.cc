@@ -60,6 +60,21 @@ void panic_with_defers() {
   park_for_ever();
 }
 
+[[gnu::noinline]] void panics_above_a_large_frame() {
+  char large[100'000];
+  asm volatile("" : : "r"(large) : "memory");
+  panics_here(1);
+  asm volatile("" : : "r"(large) : "memory");
+}
+
+void panic_with_defers_above_a_large_frame() {
+  go([] {
+    DEFER {};
+    panics_above_a_large_frame();
+  });
+  park_for_ever();
+}
+
 void panic_in_defer() {
   go([] {
     DEFER { reprise::panic("second"); };
@@ -416,6 +431,7 @@ constexpr struct {
     {"deadlock", deadlock},     {"panic_on_main", panic_on_main},
     {"panic_on_goroutine", panic_on_goroutine},
     {"panic_with_defers", panic_with_defers},
+    {"panic_with_defers_above_a_large_frame", panic_with_defers_above_a_large_frame},
     {"panic_in_defer", panic_in_defer},
     {"panic_after_recover", panic_after_recover},
     {"recovered_on_main", recovered_on_main},
