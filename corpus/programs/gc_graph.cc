@@ -8,45 +8,30 @@
 #include <cstdint>
 #include <cstdio>
 
-struct GraphNode {
-  reprise::gc::Ptr<GraphNode> left, right;
-  uint64_t value = 0;
-};
-REPRISE_GC_FIELDS(GraphNode, left, right)
+#include "corpus/programs/gc_tree.h"
 
 namespace {
 
-using reprise::gc::make;
-using reprise::gc::Ptr;
 using reprise::gc::Weak;
 
-Ptr<GraphNode> tree(int depth, uint64_t value) {
-  Ptr<GraphNode> node = make<GraphNode>();
-  node->value = value;
-  if (depth > 0) {
-    node->left = tree(depth - 1, 2 * value);
-    node->right = tree(depth - 1, 2 * value + 1);
-  }
-  return node;
-}
-
-// Of a tree that tree() made, whoever owns it by now.
-uint64_t broken(const Ptr<GraphNode>& node, uint64_t value) {
+// Nodes that are not what they were made as, of a tree whose root should be at `place`.
+uint64_t broken(const GcTree& node, uint64_t place) {
   if (!node) return 0;
-  return (node->value == value ? 0 : 1) + broken(node->left, 2 * value) + broken(node->right, 2 * value + 1);
+  const bool whole = gc_tree_intact(*node) && node->place == place;
+  return (whole ? 0 : 1) + broken(node->left, 2 * place) + broken(node->right, 2 * place + 1);
 }
 
 struct Shared {
   reprise::Mutex mutex;
-  Ptr<GraphNode> kept;
+  GcTree kept;
   uint64_t finalized = 0;
   uint64_t wrong = 0;
 };
 
 void work(Shared& shared, int which) {
   for (int round = 0; round < 12; ++round) {
-    Ptr<GraphNode> mine = tree(9, 1);
-    reprise::gc::set_finalizer(mine, [&shared](const Ptr<GraphNode>& dead) {
+    GcTree mine = gc_tree_build(static_cast<uint64_t>(which), 1, 9);
+    reprise::gc::set_finalizer(mine, [&shared](const GcTree& dead) {
       shared.mutex.lock();
       shared.finalized += 1;
       shared.wrong += broken(dead, 1);
@@ -69,7 +54,7 @@ uint64_t finalized(Shared& shared) {
   return count;
 }
 
-[[gnu::noinline]] Weak<GraphNode> forgotten() { return Weak<GraphNode>(tree(3, 1)); }
+[[gnu::noinline]] Weak<GcTreeNode> forgotten() { return Weak<GcTreeNode>(gc_tree_build(0, 1, 3)); }
 
 }  // namespace
 
@@ -85,7 +70,7 @@ int app(int, char**) {
     });
   }
   all.wait();
-  const Weak<GraphNode> weak = forgotten();
+  const Weak<GcTreeNode> weak = forgotten();
   reprise::gc::collect();
   reprise::gc::collect();
   // A word on a stack may keep one or the other.

@@ -3,8 +3,7 @@
 //
 //   gc_soak --seconds S --seed N
 //
-// A tree's nodes carry what they must hold (a function of the tree's number and the node's place), so whoever has a tree can
-// check it, whoever made it. Trees go through slots that all share, through channels, and from field to field.
+// The trees are corpus/programs/gc_tree.h's. They go through slots that all share, through channels, and from field to field.
 #include <reprise/reprise.h>
 
 #include <reprise/gc.h>
@@ -17,78 +16,55 @@
 #include <cstring>
 #include <random>
 
+#include "corpus/programs/gc_tree.h"
 #include "runtime/gc/gc.h"
 #include "runtime/mem/mheap.h"
 
-struct SoakNode {
-  uint64_t tree = 0;
-  reprise::gc::Ptr<SoakNode> left, right;
-  uint64_t place = 0;
-  uint64_t check = 0;
-};
-REPRISE_GC_FIELDS(SoakNode, left, right)
-
 namespace {
 
-using reprise::gc::make;
-using reprise::gc::Ptr;
 using reprise::gc::Weak;
 using Random = std::mt19937_64;
 
 constexpr int kGoroutines = 8;
 constexpr int kSlots = 64;
-constexpr uint64_t kMagic = 0x9e3779b97f4a7c15;
 
 std::atomic<uint64_t> trees_made{0}, nodes_checked{0}, wrong{0}, finalized{0}, finalizers{0};
 
-uint64_t check_of(uint64_t tree, uint64_t place) { return (tree * kMagic) ^ (place + 1) * 0xbf58476d1ce4e5b9; }
-
-Ptr<SoakNode> build(uint64_t tree, uint64_t place, int depth) {
-  Ptr<SoakNode> node = make<SoakNode>();
-  node->tree = tree;
-  node->place = place;
-  node->check = check_of(tree, place);
-  if (depth > 0) {
-    node->left = build(tree, 2 * place, depth - 1);
-    node->right = build(tree, 2 * place + 1, depth - 1);
-  }
-  return node;
-}
-
-void complain(const SoakNode* node) {
+bool complain(const GcTreeNode& node) {
   if (wrong.fetch_add(1) < 5) {
-    std::fprintf(stderr, "gc_soak: %p is broken: tree %llx place %llx check %llx\n", static_cast<const void*>(node),
-                 static_cast<unsigned long long>(node->tree), static_cast<unsigned long long>(node->place),
-                 static_cast<unsigned long long>(node->check));
+    std::fprintf(stderr, "gc_soak: %p is broken: tree %llx place %llx check %llx\n", static_cast<const void*>(&node),
+                 static_cast<unsigned long long>(node.tree), static_cast<unsigned long long>(node.place),
+                 static_cast<unsigned long long>(node.check));
   }
+  return false;
 }
 
-// By raw pointers: stacks keep what they are at.
-void check(const SoakNode* node) {
-  if (node == nullptr || wrong.load(std::memory_order_relaxed) != 0) return;
-  if (node->check != check_of(node->tree, node->place)) return complain(node);
-  nodes_checked.fetch_add(1, std::memory_order_relaxed);
-  check(node->left.get());
-  check(node->right.get());
+void check(const GcTree& tree) {
+  gc_tree_walk(tree.get(), [](const GcTreeNode& node) {
+    if (wrong.load(std::memory_order_relaxed) != 0) return false;
+    if (!gc_tree_intact(node)) return complain(node);
+    nodes_checked.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  });
 }
 
 struct Slot {
   reprise::Mutex mutex;
-  Ptr<SoakNode> tree;
+  GcTree tree;
 };
 
 struct World {
   std::array<Slot, kSlots> slots;
-  reprise::Chan<Ptr<SoakNode>> pipe{16};
+  reprise::Chan<GcTree> pipe{16};
   std::atomic<bool> over{false};
 };
 
-Ptr<SoakNode> some_tree(Random& random) { return build(++trees_made, 1, static_cast<int>(random() % 11)); }
+GcTree some_tree(Random& random) { return gc_tree_build(++trees_made, 1, static_cast<int>(random() % 11)); }
 
 // Subtrees change places; both stay whole in themselves.
-void exchange(const Ptr<SoakNode>& a, const Ptr<SoakNode>& b) {
+void exchange(const GcTree& a, const GcTree& b) {
   if (!a || !b) return;
-  const Ptr<SoakNode> left = a->left;
+  const GcTree left = a->left;
   a->left = b->right;
   b->right = left;
 }
@@ -96,7 +72,7 @@ void exchange(const Ptr<SoakNode>& a, const Ptr<SoakNode>& b) {
 void slot_turn(World& world, Random& random) {
   Slot& slot = world.slots[random() % kSlots];
   slot.mutex.lock();
-  check(slot.tree.get());
+  check(slot.tree);
   switch (random() % 4) {
     case 0: slot.tree = some_tree(random); break;
     case 1: slot.tree = nullptr; break;
@@ -107,21 +83,21 @@ void slot_turn(World& world, Random& random) {
 }
 
 void pipe_turn(World& world, Random& random) {
-  Ptr<SoakNode> tree = some_tree(random);
+  GcTree tree = some_tree(random);
   reprise::select(reprise::on_send(world.pipe, tree, [] {}), reprise::otherwise([] {}));
-  reprise::select(reprise::on_recv(world.pipe, [](std::optional<Ptr<SoakNode>> got) {
-                    if (got) check(got->get());
+  reprise::select(reprise::on_recv(world.pipe, [](std::optional<GcTree> got) {
+                    if (got) check(*got);
                   }),
                   reprise::otherwise([] {}));
-  check(tree.get());
+  check(tree);
 }
 
 void weak_turn(Random& random) {
-  const Ptr<SoakNode> tree = some_tree(random);
-  const Weak<SoakNode> weak(tree);
+  const GcTree tree = some_tree(random);
+  const Weak<GcTreeNode> weak(tree);
   finalizers.fetch_add(1);
-  reprise::gc::set_finalizer(tree, [](const Ptr<SoakNode>& dead) {
-    check(dead.get());
+  reprise::gc::set_finalizer(tree, [](const GcTree& dead) {
+    check(dead);
     finalized.fetch_add(1);
   });
   reprise::yield();
@@ -133,10 +109,10 @@ void weak_turn(Random& random) {
 
 void work(World& world, uint64_t seed) {
   Random random(seed);
-  std::array<Ptr<SoakNode>, 8> mine;
+  std::array<GcTree, 8> mine;
   while (!world.over.load(std::memory_order_relaxed)) {
-    Ptr<SoakNode>& own = mine[random() % mine.size()];
-    check(own.get());
+    GcTree& own = mine[random() % mine.size()];
+    check(own);
     own = some_tree(random);
     slot_turn(world, random);
     pipe_turn(world, random);
