@@ -4,8 +4,8 @@
 // own memory and as addresses. So everything that is not a goroutine that waits for a known object is a root: goroutines that
 // run, sleep, wait for descriptors, for libc's locks or for calls on other threads; timers with their closures; all globals; all
 // mappings, thread-local blocks among them; the collected heap, whole, with the closures of finalizers; all that the runtime
-// allocated; of the scheduler's stacks the part that is older than the scheduler. While other threads of the program's run, nothing is
-// said at all.
+// allocated; of the scheduler's stacks the part that is older than the scheduler; threads of the program's, with their stacks and with
+// what the stage keeps of them, registers included. Where such threads do not stand while we look, nothing is said at all.
 //
 // A look goes over aligned words of what is quick to find first. Whoever that finds stuck is looked at again with everything, and with
 // words at every address.
@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <climits>
 
+#include "runtime/boot/boot.h"
 #include "runtime/chan/chan.h"
 #include "runtime/gc/mfinal.h"
 #include "runtime/mem/mheap.h"
@@ -28,6 +29,8 @@
 #include "runtime/sched/schedules.h"
 #include "runtime/seam/policy_memory.h"
 #include "runtime/seam/tape.h"
+#include "runtime/stage/abi.h"
+#include "runtime/stage/layout.h"
 #include "runtime/sys/interpose.h"
 #include "runtime/sys/mappings.h"
 
@@ -58,7 +61,13 @@ constexpr bool kKnowsMemory = false;  // fake stacks, shadows, a malloc with red
 constexpr bool kKnowsMemory = true;
 #endif
 
-bool can_tell() { return kKnowsMemory && program_threads() == 0 && ends_when_stuck(); }
+// Under the stage the program's threads stand where they let go of the baton; not so in a forked child.
+bool threads_stand() {
+  const stage::Table* const table = stage_table();
+  return program_threads() == 0 || (table != nullptr && table->mode() != tape::Mode::off);
+}
+
+bool can_tell() { return kKnowsMemory && ends_when_stuck() && threads_stand(); }
 
 // An exploration looks in the same way whether it runs under the stage, to record what it found, or not.
 mem::Arena* followed_blocks() { return schedule_hooks.dying == nullptr ? mem::program_blocks() : nullptr; }
@@ -154,8 +163,18 @@ void scan_near(Reach& reach) {
 
 bool overlaps(const Mapping& m, uintptr_t begin, uintptr_t end) { return m.begin < end && begin < m.end; }
 
+// The stage's blocks of threads: where a thread of the program's stands, its registers are on a stack there. The first is of the thread
+// that looks.
+constexpr uintptr_t kOtherThreads = tape::kThreadBase + stage::kThreadBytes;
+constexpr uintptr_t kOtherThreadsEnd = tape::kThreadBase + stage::kMaxThreads * stage::kThreadBytes;
+
+bool keeps_threads(const Mapping& m) {
+  return program_threads() != 0 && overlaps(m, kOtherThreads, kOtherThreadsEnd);
+}
+
 // Stacks, blocks and the collected heap have owners that know what of them is in use; what lies above is the stage's and ours.
 bool known_otherwise(const Mapping& m) {
+  if (keeps_threads(m)) return false;
   const mem::Arena* const blocks = mem::program_blocks();
   const uintptr_t ours_end = blocks != nullptr ? UINTPTR_MAX : kOursEnd;
   return overlaps(m, tape::kProgramEnd, ours_end) || overlaps(m, kStacks, stack_arena_end()) || in_heap_arena(m.begin) ||
@@ -164,7 +183,7 @@ bool known_otherwise(const Mapping& m) {
 
 // Where a mapping's words begin to mean something: the scheduler's own frames hold what we look for.
 uintptr_t meaningful_from(const Mapping& m) {
-  uintptr_t from = m.begin;
+  uintptr_t from = keeps_threads(m) ? std::max(m.begin, kOtherThreads) : m.begin;
   for (const M* mp = sched.allms.load(std::memory_order_relaxed); mp != nullptr; mp = mp->alllink) {
     const uintptr_t sp = mp->ctx.g0->ctx.sched.sp;
     if (sp >= m.begin && sp < m.end) from = std::max(from, sp);

@@ -18,6 +18,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace stuck_cases {
 namespace {
@@ -180,6 +181,16 @@ void a_receiver_beside_a_ticker() {
     go([c] { c.recv(); });
   }();
   for (int i = 0; i < 500; ++i) sleep_for(1ms);
+}
+
+// The thread knows nothing of it.
+void a_receiver_beside_a_thread() {
+  std::atomic<bool> now{false};
+  std::thread thread([&now] { now.wait(false); });
+  a_receiver_without_a_sender();
+  now = true;
+  now.notify_one();
+  thread.join();
 }
 
 // ---- not stuck ----
@@ -393,6 +404,25 @@ void an_address_on_the_stack_of_a_thread() {
   knows.join();
 }
 
+// Nothing but a register of a thread that sleeps has it.
+void an_address_in_a_register_of_a_thread() {
+  std::atomic<bool> now{false};
+  std::thread knows = [&] {
+    return std::thread([&now, box = box_with_waiter()]() mutable {
+      register Box* kept asm("r12") = std::exchange(box, nullptr);
+      while (!now) {
+        asm volatile("" : "+r"(kept));
+        std::this_thread::sleep_for(1ms);
+      }
+      wake(kept);
+    });
+  }();
+  wipe_stack();
+  go_on();
+  now = true;
+  knows.join();
+}
+
 constexpr Case kCases[] = {
     {"a_receiver_without_a_sender", Kind::stuck, a_receiver_without_a_sender},
     {"a_sender_without_a_receiver", Kind::stuck, a_sender_without_a_receiver},
@@ -425,6 +455,8 @@ constexpr Case kCases[] = {
     {"an_address_in_the_collected_heap", Kind::alive, an_address_in_the_collected_heap},
     {"an_address_in_the_closure_of_a_finalizer", Kind::alive_in_a_program, an_address_in_the_closure_of_a_finalizer},
     {"those_who_hand_a_token_round_in_a_ring", Kind::alive, those_who_hand_a_token_round_in_a_ring},
+    {"a_receiver_beside_a_thread", Kind::stuck_in_a_program, a_receiver_beside_a_thread},
+    {"an_address_in_a_register_of_a_thread", Kind::alive_in_a_program, an_address_in_a_register_of_a_thread},
     {"an_address_on_the_stack_of_a_thread", Kind::alive_in_a_program, an_address_on_the_stack_of_a_thread},
 };
 

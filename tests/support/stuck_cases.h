@@ -11,6 +11,7 @@ enum class Kind : uint8_t {
   stuck,
   stuck_on_locks,      // in blocks of malloc's: seen where malloc is ours
   alive,
+  stuck_in_a_program,  // with threads
   alive_in_a_program,  // with threads, or a collector that runs when it likes: not for explore()
 };
 

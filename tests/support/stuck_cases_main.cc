@@ -12,7 +12,8 @@ int app(int argc, char** argv) {
   using stuck_cases::Kind;
   for (const stuck_cases::Case& c : stuck_cases::all()) {
     if (argc < 2) {
-      std::printf("%s %s\n", c.kind == Kind::alive || c.kind == Kind::alive_in_a_program ? "alive" : "stuck", c.name);
+      const bool alive = c.kind == Kind::alive || c.kind == Kind::alive_in_a_program;
+      std::printf("%s %s\n", alive ? "alive" : "stuck", c.name);
     } else if (std::string_view(argv[1]) == c.name) {
       c.body();
       return 0;
