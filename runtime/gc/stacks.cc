@@ -9,8 +9,16 @@
 // system call has saved them as well (sys/blocking.h), and what its call does below is not looked at.
 //
 // Stacks of g0s hold nothing: what the runtime does on behalf of a goroutine is in the goroutine's frames, which wait for it.
+//
+// Natively a worker also gives back what a goroutine that waits has below its frames, if it once ran deep: pages that nobody will
+// read again. While the worker has the claim the goroutine does not run. That it waits since the last cycle is told by a mark that the
+// worker leaves in the dead words below its frames: whoever calls something there writes over it. So the hot paths know nothing of it,
+// and a goroutine's pages go back once, at the second cycle that finds it waiting, and not again before it has run deep anew. What
+// a mark misses (a large frame that leaves these words alone) costs a return too early or too late, no more. In controlled modes
+// nothing is given back: HACKING.md.
 #include "runtime/cgo/cgo.h"
 #include "runtime/gc/gc.h"
+#include "runtime/mem/stack.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/sched.h"
 
@@ -57,6 +65,36 @@ void scan_or_await(G* gp, uintptr_t sp) {
   gc_flush_counts(&gcp->work);
 }
 
+#ifndef REPRISE_SANITIZED
+// Dead words: the ABI's red zone lies above them, though a goroutine that waits is in a call and has none.
+constexpr uintptr_t kPageBytes = 4096, kRedZoneBytes = 128;
+constexpr uint64_t kMarkMagic = 0x5250'5a69'646c'6521;
+struct IdleMark {
+  enum State : uint64_t { seen = 1, released = 2 };
+  uint64_t magic[3];
+  uint64_t state;
+};
+
+// REQUIRES: the claim. A goroutine that waits in C's code has its stack pointer elsewhere, one in a system call uses what is below.
+void release_below(const G* gp, uintptr_t sp) {
+  if (seam_active || gp->status.load(std::memory_order_acquire) != GStatus::waiting) return;
+  const bool guarded = gp->ctx.stack_guard != gp->ctx.stack_lo;
+  if (!guarded || sp < gp->ctx.stack_lo || sp >= gp->ctx.stack_hi) return;
+  const uintptr_t at = (sp - kRedZoneBytes - sizeof(IdleMark)) & ~uintptr_t{15};
+  // Not onto another page: it may have no memory.
+  if (at / kPageBytes != sp / kPageBytes || at < gp->ctx.stack_lo + kPageBytes) return;
+  auto* const mark = reinterpret_cast<IdleMark*>(at);
+  bool ours = true;
+  for (const uint64_t word : mark->magic) ours = ours && word == (kMarkMagic ^ at);
+  if (ours && mark->state == IdleMark::released) return;
+  if (ours) stack_release(gp->ctx.stack_lo, at);
+  for (uint64_t& word : mark->magic) word = kMarkMagic ^ at;
+  mark->state = ours ? IdleMark::released : IdleMark::seen;
+}
+#else
+void release_below(const G*, uintptr_t) {}
+#endif
+
 // Nothing on it that must be kept: free, or not begun.
 bool nothing_on(const G* gp) {
   const GStatus status = gp->status.load(std::memory_order_acquire);
@@ -77,6 +115,8 @@ bool gc_scan_some_stack(GcWork* work) {
   while (gp != nullptr) {
     if (!next_stack.compare_exchange_weak(gp, gp->alllink.load(std::memory_order_acquire), std::memory_order_relaxed)) continue;
     if (!nothing_on(gp) && claim(gp)) {
+      // Before the scan, whose end is the end of the claim.
+      release_below(gp, gp->ctx.sched.sp);
       scan(gp, gp->ctx.sched.sp, work);
       return true;
     }
