@@ -65,6 +65,11 @@ int open_locked(const std::string& path) {
 
 Error TraceWriter::open(const std::string& path) {
   path_ = path;
+  // The trace will be renamed onto this name: a device would be gone, and a directory refuses only then.
+  struct stat there {};
+  if (stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+    return {Error::Kind::io, path, 0, S_ISDIR(there.st_mode) ? "is a directory" : "is there already, and is not a file"};
+  }
   std::string part = part_path(path);
   fd_ = open_locked(part);
   if (fd_ < 0) {

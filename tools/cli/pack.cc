@@ -3,7 +3,8 @@
 // Reprise itself goes into TRACE.pack/reprise/ with its own loader and libraries, all in one directory,
 // so that the pack needs nothing of the machine it is taken to.
 //
-// A pack is built beside its final name and renamed, so that a half-made one is never used.
+// A pack is built beside its final name and renamed, so that a half-made one is never used. It replaces
+// nothing but an earlier pack or an empty directory: what else is there may be somebody's only copy.
 #include <fcntl.h>
 #include <link.h>
 #include <fmt/format.h>
@@ -66,6 +67,24 @@ std::string loader_name(const fs::path& folder) {
   return {};
 }
 
+// Whether a pack may take this place. False and *why.
+bool may_replace(const fs::path& there, std::string* why) {
+  std::error_code failed;
+  const fs::file_status status = fs::symlink_status(there, failed);
+  if (!fs::exists(status)) return true;
+  const bool old_pack = fs::is_directory(status) && fs::exists(there / "reprise" / "reprise-stage", failed);
+  if (old_pack || (fs::is_directory(status) && fs::is_empty(there, failed) && !failed)) return true;
+  return *why = there.string() + ": is there already, and is not a pack; it is left alone", false;
+}
+
+// Fills `making`. False and *why.
+bool make_pack(const std::vector<trace::ObjectFile>& objects, const fs::path& making, std::string* why) {
+  for (const trace::ObjectFile& object : objects) {
+    if (!copy_file(object.path, making, why)) return false;
+  }
+  return copy_reprise(making / "reprise", why);
+}
+
 }  // namespace
 
 int pack(const std::string& path, std::string into) {
@@ -76,14 +95,16 @@ int pack(const std::string& path, std::string into) {
   if (!error) error = check_objects(reader, "");
   if (error) return say(error.text()), kBadTrace;
   if (into.empty()) into = path + ".pack";
-  fs::path making = into + ".part";
+  while (into.size() > 1 && into.ends_with("/")) into.pop_back();
+  const fs::path making = into + ".part";
   std::error_code failed;
-  fs::remove_all(making, failed);
   std::string why;
-  for (const trace::ObjectFile& object : objects) {
-    if (!copy_file(object.path, making, &why)) return say(why), kUsage;
+  if (!may_replace(into, &why) || !may_replace(making, &why)) return say(why), kUsage;
+  fs::remove_all(making, failed);
+  if (!make_pack(objects, making, &why)) {
+    fs::remove_all(making, failed);
+    return say(why), kUsage;
   }
-  if (!copy_reprise(making / "reprise", &why)) return say(why), kUsage;
   fs::remove_all(into, failed);
   fs::rename(making, into, failed);
   if (failed) return say(into + ": " + failed.message()), kUsage;

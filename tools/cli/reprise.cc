@@ -6,6 +6,8 @@
 #include <malloc.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -29,8 +31,32 @@ constexpr const char* kAbout =
     "  reprise show bug.rpz                                  what was recorded\n"
     "  reprise fuzz -- ./test                                find a schedule that fails\n"
     "\n"
-    "run, record and replay end as the program ended. Reprise's own statuses: 64 usage, 65 bad\n"
-    "trace, 70 divergence, 74 trace incomplete.\n";
+    "run, record and replay end as the program ended. Reprise's own statuses: 64 usage, or nothing could\n"
+    "be started; 65 bad trace; 70 divergence, or the program cannot be followed; 74 trace incomplete;\n"
+    "130 record --until-failure or replay --times interrupted. fuzz, verify, shrink, explain and doctor\n"
+    "end with 1 for what their --help says.\n";
+
+// CLI11 takes "-1" for the largest whole number, and an empty word for 0.
+const CLI::Validator kWhole(
+    [](std::string& word) {
+      uint64_t value = 0;
+      const char* end = word.data() + word.size();
+      const auto [stop, error] = std::from_chars(word.data(), end, value);
+      const bool good = error == std::errc() && stop == end;
+      return good ? std::string() : fmt::format("'{}' is not a whole number from 0 to 2^64-1", word);
+    },
+    "");
+
+// As CLI::Range, which lets NaN pass.
+CLI::Validator within(double low, double high) {
+  return CLI::Validator(
+      [=](std::string& word) {
+        double value = 0;
+        const bool good = CLI::detail::lexical_cast(word, value) && value >= low && value <= high;
+        return good ? std::string() : fmt::format("'{}' is not a number from {:g} to {:g}", word, low, high);
+      },
+      fmt::format("in [{:g} - {:g}]", low, high));
+}
 
 CLI::App* subcommand(CLI::App& app, const char* name, const char* what, const char* examples) {
   CLI::App* sub = app.add_subcommand(name, what);
@@ -47,7 +73,7 @@ void add_watchdog(CLI::App& sub, double& seconds) {
   sub.add_option("--watchdog", seconds,
                  "End the run if a thread computes for this many seconds while others could run and\n"
                  "never gives way; 0: never")
-      ->check(CLI::Range(0.0, 1e6))
+      ->check(within(0.0, 1e6))
       ->capture_default_str();
 }
 
@@ -59,7 +85,7 @@ void add_world_options(CLI::App& sub, WorldOptions& options) {
   sub.add_option("--faults", options.faults, "What may go wrong in a simulated world: none, all, or some of net,partition,file")
       ->capture_default_str();
   sub.add_option("--fault-rate", options.fault_rate, "How often a fault happens where one could")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(within(0.0, 1.0))
       ->capture_default_str();
 }
 
@@ -70,7 +96,7 @@ void add_run_options(CLI::App& sub, RunOptions& options) {
     policies += fmt::format("\n{}: {}", entry.name, entry.summary);
   }
   sub.add_option("--policy", options.policy, policies)->capture_default_str();
-  sub.add_option("--seed", options.seed, "Seed of the policy's choices (default: a random one)");
+  sub.add_option("--seed", options.seed, "Seed of the policy's choices (default: a random one)")->check(kWhole);
   add_world_options(sub, options);
   sub.add_flag("--hash-memory", options.hash_memory,
                "Hash all writable memory of the program at its end");
@@ -109,7 +135,7 @@ void add_record(CLI::App& app, Action* action) {
   auto options = std::make_shared<RecordOptions>();
   sub->add_option("-o,--output", options->output, "The trace (default: PROGRAM.rpz, never replacing one)");
   sub->add_option("--until-failure", options->until_failure,
-                  "Run up to N times, until the program fails; keep only the failing run's trace");
+                  "Run up to N times, until the program fails; keep only the failing run's trace")->check(kWhole);
   sub->add_option("--redact-env", options->redact,
                   "Keep the value of this environment variable out of the trace; may be repeated")
       ->expected(1)
@@ -128,7 +154,7 @@ void add_replay(CLI::App& app, Action* action) {
   sub->add_option("trace", options->path, "The trace")->required();
   sub->add_option("--times", options->times, "Replay N times, and stop at the first difference")
       ->check(CLI::Range(1, 1'000'000'000));
-  sub->add_option("--until", options->until, "Stop before this event");
+  sub->add_option("--until", options->until, "Stop before this event")->check(kWhole);
   sub->add_flag("--gdb", options->gdb, "Run under gdb");
   sub->add_flag("--force", options->force, "Replay though the executable or a library is another one");
   sub->add_flag("--hash-memory", options->hash_memory, "Hash and compare all writable memory at the end");
@@ -143,12 +169,15 @@ void add_limits(CLI::App& sub, FuzzOptions& o) {
                  "End after so many schedules, of all shards together (default: 10,000, or no limit with --time)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 62));
   sub.add_option("--time", o.seconds, "End after so long: 30s, 5m, 2h")
-      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}}));
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}}))
+      ->check(within(0.001, 1e9).description(""));
   sub.add_option("--until-chance", o.until_chance,
                  "End when the chance that the next schedule shows something new is below this, as far as\n"
                  "the schedules so far tell (Good and Turing's estimate)")
-      ->check(CLI::Range(0.0, 1.0));
-  sub.add_option("--stop-after", o.stop_after, "End after so many different failures; 0: never")->capture_default_str();
+      ->check(within(0.0, 1.0));
+  sub.add_option("--stop-after", o.stop_after, "End after so many different failures; 0: never")
+      ->check(kWhole)
+      ->capture_default_str();
 }
 
 void add_failures(CLI::App& sub, FuzzOptions& o) {
@@ -162,7 +191,7 @@ void add_failures(CLI::App& sub, FuzzOptions& o) {
       ->take_all();
   sub.add_option("--timeout", o.timeout_s,
                  "Seconds for one schedule; then it is a hang, and the trace tells where everybody was; 0: none")
-      ->check(CLI::Range(0.0, 1e6))
+      ->check(within(0.0, 1e6))
       ->capture_default_str();
   sub.add_option("--max-steps", o.max_steps,
                  "More steps than this are a livelock. The second half of them is scheduled fairly")
@@ -192,7 +221,7 @@ void add_fuzz(CLI::App& app, Action* action) {
   std::string policies = "Who goes next, or the path of a shared object with a policy of yours.";
   for (const seam::CatalogEntry& entry : seam::catalog()) policies += fmt::format("\n{}: {}", entry.name, entry.summary);
   sub->add_option("--policy", options->policy, policies)->capture_default_str();
-  sub->add_option("--seed", options->seed, "Schedules follow from it (default: a random one, which is printed)");
+  sub->add_option("--seed", options->seed, "Schedules follow from it (default: a random one, which is printed)")->check(kWhole);
   add_world_options(*sub, *options);
   sub->add_option("--jobs", options->jobs, "So many at a time (default: one a processor)")->check(CLI::Range(1, 1024));
   sub->add_option("--shard", options->shard,
@@ -231,7 +260,7 @@ void add_pack(CLI::App& app, Action* action) {
 
 void add_again_options(CLI::App& sub, AgainOptions& options) {
   sub.add_option("--limit", options.limit_s, "Seconds that one run may take (default: 10 and three times the recorded run's)")
-      ->check(CLI::Range(0.01, 1e6));
+      ->check(within(0.01, 1e6));
   add_watchdog(sub, options.watchdog_s);
 }
 
@@ -247,7 +276,7 @@ void add_shrink(CLI::App& app, Action* action) {
   sub->add_option("trace", options->path, "The trace of a failure")->required();
   sub->add_option("-o,--output", options->output, "The small trace (default: NAME.min.rpz)");
   sub->add_option("--time", options->time_s, "Seconds after which the best found so far is taken")
-      ->check(CLI::Range(0.0, 1e6))
+      ->check(within(0.0, 1e6))
       ->capture_default_str();
   add_jobs(*sub, *options);
   add_again_options(*sub, *options);
@@ -261,9 +290,9 @@ void add_explain(CLI::App& app, Action* action) {
   auto options = std::make_shared<ExplainCommand>();
   sub->add_option("trace", options->path, "The trace of a failure")->required();
   sub->add_flag("--json", options->json, "As JSON");
-  sub->add_option("--rows", options->rows, "Show the last N operations; 0: all")->capture_default_str();
+  sub->add_option("--rows", options->rows, "Show the last N operations; 0: all")->check(kWhole)->capture_default_str();
   sub->add_option("--time", options->time_s, "Seconds for shrinking, and as many for the pair")
-      ->check(CLI::Range(0.0, 1e6))
+      ->check(within(0.0, 1e6))
       ->capture_default_str();
   add_jobs(*sub, *options);
   add_again_options(*sub, *options);
@@ -294,21 +323,33 @@ bool known(const CLI::App& app, const std::string& name) {
   return false;
 }
 
-// The first word that is no option must be a subcommand; CLI11 does not name one it does not know.
+// The first word must be a subcommand; CLI11 does not name one it does not know.
 const std::string* unknown_subcommand(const CLI::App& app, const std::vector<std::string>& words) {
   for (const std::string& word : words) {
-    if (word.starts_with("-")) continue;
+    if (word == "-h" || word == "--help" || word == "--version") continue;
     return known(app, word) ? nullptr : &word;
   }
   return nullptr;
 }
 
-int usage(const std::string& text) {
-  fmt::print(stderr, "reprise: {} (try reprise --help)\n", text);
+int usage(const std::string& text, const std::string& subcommand = "") {
+  fmt::print(stderr, "reprise: {} (try reprise {}--help)\n", text, subcommand.empty() ? "" : subcommand + " ");
   return kUsage;
 }
 
-int parse_and_act(std::vector<std::string> ours, Program program) {
+// What CLI11 left over before the `--` of run, record and fuzz, where it minds nothing. Empty: all is well.
+std::string stray(const std::vector<std::string>& left, bool separated) {
+  if (left.empty()) return {};
+  if (left[0].starts_with("-")) return "unknown option " + left[0];
+  return separated ? "'" + left[0] + "' before --: the program comes after it" : "";
+}
+
+std::string chosen(const CLI::App& app) {
+  const auto subs = app.get_subcommands();
+  return subs.empty() ? std::string() : subs.front()->get_name();
+}
+
+int parse_and_act(std::vector<std::string> ours, Program program, bool separated) {
   CLI::App app{kAbout, "reprise"};
   app.set_version_flag("--version", REPRISE_VERSION);
   app.require_subcommand(1);
@@ -323,14 +364,18 @@ int parse_and_act(std::vector<std::string> ours, Program program) {
   add_explain(app, &action);
   add_verify(app, &action);
   add_doctor(app, &action);
-  if (auto* word = unknown_subcommand(app, ours)) return usage("no subcommand '" + *word + "'");
+  if (auto* word = unknown_subcommand(app, ours)) {
+    return usage((word->starts_with("-") ? "unknown option '" : "no subcommand '") + *word + "'");
+  }
   try {
     std::reverse(ours.begin(), ours.end());  // the order that CLI11 wants
     app.parse(ours);
   } catch (const CLI::ParseError& e) {
-    return e.get_exit_code() == 0 ? app.exit(e) : usage(e.what());
+    return e.get_exit_code() == 0 ? app.exit(e) : usage(e.what(), chosen(app));
   }
-  if (program.empty()) program = app.get_subcommands().front()->remaining();
+  const std::vector<std::string> left = app.get_subcommands().front()->remaining();
+  if (const std::string wrong = stray(left, separated); !wrong.empty()) return usage(wrong, chosen(app));
+  if (!separated) program = left;
   return action(program);
 }
 
@@ -343,9 +388,10 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 128 << 20);
   std::vector<std::string> ours(argv + 1, argv + argc), program;
   auto split = std::find(ours.begin(), ours.end(), "--");
-  if (split != ours.end()) {
+  const bool separated = split != ours.end();
+  if (separated) {
     program.assign(split + 1, ours.end());
     ours.erase(split, ours.end());
   }
-  return reprise::cli::parse_and_act(std::move(ours), std::move(program));
+  return reprise::cli::parse_and_act(std::move(ours), std::move(program), separated);
 }
