@@ -56,6 +56,7 @@ void wake(uint32_t& word) {
 
 // What the handlers say, to a scribe that may be about to wait on the word.
 volatile sig_atomic_t terminate_asked = 0, child_changed = 0;
+volatile sig_atomic_t end_asked = 0;  // the last of SIGINT and SIGTERM that came
 uint32_t* volatile waits_on = nullptr;
 
 void wake_scribe() {
@@ -63,7 +64,9 @@ void wake_scribe() {
   if (waits_on) wake(*waits_on);
   errno = before;
 }
+void on_interrupt(int) { end_asked = SIGINT; }
 void on_terminate(int) {
+  end_asked = SIGTERM;
   terminate_asked = 1;
   wake_scribe();
 }
@@ -91,9 +94,14 @@ Scribe::Scribe(TapeFile& tape) : tape_(tape) {
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   for (size_t i = 0; i < 4; ++i) sigaction(kIgnored[i], &ignore, &former_[i]);
+  struct sigaction note {};
+  note.sa_handler = on_interrupt;
+  note.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &note, nullptr);
   struct sigaction pass_on {};
   pass_on.sa_handler = on_terminate;
   terminate_asked = 0;
+  end_asked = 0;
   child_changed = 0;
   waits_on = &tape_.control().written_seq;
   sigaction(SIGTERM, &pass_on, &former_terminate_);
@@ -109,6 +117,9 @@ Scribe::~Scribe() {
   sigaction(SIGTERM, &former_terminate_, nullptr);
   sigaction(SIGCHLD, &former_child_, nullptr);
   waits_on = nullptr;
+  // Whoever had handlers of his own for them hears of them too: the program may have passed over the signal.
+  const auto former = end_asked == SIGTERM ? former_terminate_.sa_handler : former_[0].sa_handler;
+  if (end_asked != 0 && former != SIG_DFL && former != SIG_IGN) raise(end_asked);
 }
 
 bool Scribe::start(const std::vector<std::string>& argv, const std::vector<std::string>& environment,

@@ -84,6 +84,20 @@ class RecordAndReplay(Cli):
         self.assertEqual([p and p[1] for p in prints], ["1", "2", "3", "4"], replayed.stdout)
         self.assertEqual(len({p[2] for p in prints}), 1)
 
+    def test_interrupted_replays_end(self):
+        self.record(CASES, "time")
+        replays = subprocess.Popen([REPRISE, "replay", self.trace, "--times", "1000000"], cwd=self.folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        self.addCleanup(replays.kill)
+        while not replays.stdout.readline().startswith("run 1 of 1000000: "):
+            self.assertIsNone(replays.poll())
+        replays.send_signal(signal.SIGINT)  # not to the run under way
+        output, errors = replays.communicate(timeout=LIMIT_S)
+        self.assertEqual(replays.returncode, 130, errors)
+        self.assert_one_line(errors, r"interrupted after \d+ of 1000000 replays")
+        self.assertNotIn("DIFFERS", output)
+
     def test_memory_hashes_agree(self):
         self.record(CASES, "time", options=["--hash-memory"])
         replayed = self.reprise("replay", self.trace, "--hash-memory", "--times", "2")
@@ -118,6 +132,20 @@ class RecordAndReplay(Cli):
         self.assertIn("no failure in 3 runs, seeds 5 to 7; no trace kept", done.stderr)
         self.assertFalse(os.path.exists(self.trace))
 
+    def test_an_interrupted_until_failure_ends_and_keeps_no_trace(self):
+        recorder = subprocess.Popen(
+            [REPRISE, "record", "-o", self.trace, "--until-failure", "1000000", "--", CASES, "time"], cwd=self.folder,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        self.addCleanup(recorder.kill)
+        self.assertNotEqual(recorder.stdout.readline(), "")
+        recorder.send_signal(signal.SIGINT)  # to the recorder alone: every run passes
+        _, errors = recorder.communicate(timeout=LIMIT_S)
+        self.assertEqual(recorder.returncode, 130, errors)
+        self.assertRegex(errors, r"interrupted: no failure in \d+ runs, seeds \d+ to \d+; no trace kept\n$")
+        self.assertNotIn("Replay:", errors)
+        self.assertEqual(os.listdir(self.folder), [])
+
     def test_status_file_tells_the_programs_end_from_a_verdict(self):
         self.record(CASES, "exit", "74", options=["--status-file", self.at("status")])
         with open(self.at("status"), encoding="utf-8") as f:
@@ -147,6 +175,12 @@ class Goroutines(Cli):
         recorded = self.record(RANDOM_PROGRAM, script)
         self.events = json.loads(self.reprise("show", self.trace, "--json").stdout)["events"]
         return recorded
+
+    def test_until_says_that_the_run_has_no_such_event(self):
+        output = self.record(CASES, "time").stdout
+        done = self.reprise("replay", self.trace, "--until", "1000000000")
+        self.assertEqual((done.returncode, done.stdout), (0, output), done.stderr)
+        self.assert_one_line(done.stderr, r"event 1000000000 was not reached: the run has [\d,]+")
 
     def test_until_prints_every_goroutine_as_the_runtime_itself_does(self):
         recorded = self.record_script("g1g2t9t9,b0,b1")
@@ -217,6 +251,28 @@ class Refusals(Cli):
                           ["record", "--seed", "x", "--", CASES]):
             self.assert_refused(self.reprise(*arguments), r"^reprise: .*--help")
 
+    def test_an_option_that_run_record_and_fuzz_do_not_know_starts_nothing(self):
+        for subcommand in ("run", "record", "fuzz"):
+            self.assert_refused(self.reprise(subcommand, "--nosuch", "--", CASES, "time"),
+                                rf"unknown option --nosuch \(try reprise {subcommand} --help\)")
+        self.assert_refused(self.reprise("run", CASES, "--", CASES, "time"), "before --: the program comes after it")
+        self.assert_refused(self.reprise("--nosuch"), "unknown option '--nosuch'")
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_numbers_that_are_none(self):
+        for number in ("-1", "", "nan", "99999999999999999999"):
+            for arguments in (["record", "--seed", number, "--", CASES, "time"],
+                              ["record", "--until-failure", number, "--", CASES, "time"],
+                              ["run", "--watchdog", number, "--", CASES, "time"],
+                              ["fuzz", "--time", number, "--", CASES],
+                              ["fuzz", "--stop-after", number, "--", CASES],
+                              ["replay", "--until", number, self.trace],
+                              ["explain", "--rows", number, self.trace],
+                              ["shrink", "--time", number, self.trace],
+                              ["verify", "--limit", number, self.trace]):
+                self.assert_refused(self.reprise(*arguments), r"^reprise: .*--help")
+        self.assertEqual(os.listdir(self.folder), [])
+
     def test_programs_that_cannot_be_recorded(self):
         with open(self.at("text"), "w", encoding="utf-8") as f:
             f.write("not a program\n")
@@ -250,6 +306,15 @@ class Refusals(Cli):
     def test_unwritable_output(self):
         self.trace = "/nonexistent/t.rpz"
         self.assert_refused(self.record(CASES), "/nonexistent/t.rpz.part: No such file or directory")
+
+    def test_an_output_that_is_there_and_no_file_stays_what_it_is(self):
+        os.mkfifo(self.trace)
+        self.assert_refused(self.record(CASES, "time"), "is there already, and is not a file")
+        self.assertTrue(stat.S_ISFIFO(os.lstat(self.trace).st_mode))
+        os.unlink(self.trace)
+        os.mkdir(self.trace)
+        self.assert_refused(self.record(CASES, "time"), "is a directory")
+        self.assertEqual(os.listdir(self.folder), ["t.rpz"])
 
     def test_hash_memory_with_a_redacted_environment(self):
         self.assert_refused(self.record(CASES, options=["--hash-memory", "--redact-env", "A"]), "exclude each other")
@@ -527,6 +592,24 @@ class Pack(Cli):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertTrue(done.stdout.startswith("from the shell\nfrom its exec\nrun 1 of 2"), done.stdout)
 
+
+    def test_a_pack_replaces_nothing_but_a_pack(self):
+        self.assertEqual(self.record(CASES, "time").returncode, 0)
+        with open(self.trace, "rb") as f:
+            trace = f.read()
+        os.mkdir(self.at("precious"))
+        with open(self.at("precious/only_copy"), "w", encoding="utf-8") as f:
+            f.write("x")
+        for there in (self.at("precious"), self.at("precious") + "/", self.trace):
+            done = self.reprise("pack", self.trace, "-o", there)
+            self.assertEqual(done.returncode, 64, done.stdout)
+            self.assert_one_line(done.stderr, "is there already, and is not a pack; it is left alone")
+        self.assertEqual(os.listdir(self.at("precious")), ["only_copy"])
+        with open(self.trace, "rb") as f:
+            self.assertEqual(f.read(), trace)
+        for _ in range(2):
+            self.assertEqual(self.reprise("pack", self.trace).returncode, 0)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["precious", "t.rpz", "t.rpz.pack"])
 
     def test_a_pack_of_an_earlier_trace_of_that_name_is_passed_over(self):
         self.record("/bin/echo", "one")

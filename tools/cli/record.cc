@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "tools/cli/command.h"
 #include "tools/cli/launch.h"
 #include "tools/cli/outcome.h"
+#include "tools/cli/stop_request.h"
 
 namespace reprise::cli {
 namespace {
@@ -57,8 +59,9 @@ void report(const trace::TraceWriter& writer, const trace::RunEnd& end, const st
 }
 
 // Ends the trace and says so. The exit status if the trace is not what was asked for, else -1.
+// With --until-failure, a run that passed is nothing to speak of: its trace goes.
 int finish(trace::TraceWriter& writer, const tape::Control& control, const trace::RunEnd& end,
-           const Plan& plan) {
+           const Plan& plan, bool passed_is_news) {
   trace::Footer footer;
   footer.wait_status = end.wait_status;
   footer.events = control.events;
@@ -76,6 +79,7 @@ int finish(trace::TraceWriter& writer, const tape::Control& control, const trace
     return kIncomplete;
   }
   bool alone = writer.totals().decisions() == 0 && !plan.target.links_reprise;
+  if (!passed_is_news && end.wait_status == 0 && footer.cut_off.empty()) return -1;
   report(writer, end, alone ? " (the program does not link Reprise: recorded by the stage alone)" : "");
   return footer.cut_off.empty() ? -1 : kIncomplete;
 }
@@ -86,13 +90,13 @@ Recorded record_once(const RecordOptions& options, const Plan& plan, uint64_t se
   trace::TraceWriter writer;
   trace::TapeFile tape;
   if (trace::Error e = writer.open(plan.output)) return say(e.text()), result;
-  if (trace::Error e = create_tape(tape, plan.output)) return say(e.text()), result;
   auto give_up = [&] {
     writer.discard();
     unlink(trace::tape_path(plan.output).c_str());
     say(why);
     return result;
   };
+  if (trace::Error e = create_tape(tape, plan.output)) return why = e.text(), give_up();
   if (!set_control(tape.control(), tape::Mode::record, options, seed, &why)) return give_up();
   trace::Error header_error = writer.begin(header_for(plan.target, options, tape.control().options, seed, options.redact));
   trace::Scribe scribe(tape);
@@ -114,7 +118,7 @@ Recorded record_once(const RecordOptions& options, const Plan& plan, uint64_t se
     unlink(trace::tape_path(plan.output).c_str());
     return result;
   }
-  int trace_status = finish(writer, tape.control(), end, plan);
+  int trace_status = finish(writer, tape.control(), end, plan, options.until_failure == 0);
   if (trace_status >= 0) result.status = trace_status;
   if (options.verbose) {
     say(fmt::format("scribe: {} ns of CPU for {} records", end.scribe_cpu_ns, writer.totals().records));
@@ -130,16 +134,29 @@ int conclude(const RecordOptions& options, const Recorded& result) {
   return result.status >= 0 ? result.status : end_as(result.wait_status);
 }
 
+int none_failed(const RecordOptions& options, uint64_t seed, uint64_t runs, bool interrupted) {
+  say(fmt::format("{}no failure in {} runs, seeds {} to {}; no trace kept", interrupted ? "interrupted: " : "", runs,
+                  seed, seed + runs - 1));
+  write_status(options.status_file, interrupted ? "interrupted" : describe(0));
+  return interrupted ? kInterrupted : kOk;
+}
+
 int until_failure(const RecordOptions& options, const Plan& plan, uint64_t seed) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kEvery = std::chrono::seconds(5);
+  StopRequest stop;
+  auto next_word = Clock::now() + kEvery;
   for (uint64_t run = 0; run < options.until_failure; ++run) {
     Recorded result = record_once(options, plan, seed + run);
+    if (result.started && result.failed()) say(fmt::format("run {} failed, seed {}", run + 1, seed + run));
     if (!result.started || result.failed()) return conclude(options, result);
     unlink(plan.output.c_str());
+    if (StopRequest::came()) return none_failed(options, seed, run + 1, true);
+    if (Clock::now() < next_word) continue;
+    say(fmt::format("no failure yet in {} runs", run + 1));
+    next_word = Clock::now() + kEvery;
   }
-  say(fmt::format("no failure in {} runs, seeds {} to {}; no trace kept", options.until_failure, seed,
-                  seed + options.until_failure - 1));
-  write_status(options.status_file, describe(0));
-  return kOk;
+  return none_failed(options, seed, options.until_failure, false);
 }
 
 }  // namespace

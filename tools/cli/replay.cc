@@ -9,12 +9,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "runtime/seam/fault_set.h"
 #include "tools/cli/command.h"
 #include "tools/cli/gdb.h"
 #include "tools/cli/launch.h"
 #include "tools/cli/outcome.h"
 #include "tools/cli/probes.h"
+#include "tools/cli/stop_request.h"
 #include "tools/cli/trace_files.h"
 
 namespace reprise::cli {
@@ -58,7 +61,8 @@ std::string difference(const trace::Footer& recorded, const tape::Control& contr
 }
 
 struct Replayed {
-  int status = -1;  // Reprise's verdict, -1: the same as recorded
+  int status = -1;  // Reprise's verdict, -1: the same as recorded, unless interrupted
+  bool interrupted = false;
   int wait_status = 0;
   uint64_t fingerprint = 0, memory_hash = 0, events = 0;
 };
@@ -110,12 +114,16 @@ class Replay {
     stage_verdict(control, true, goroutines, &result.status);
     if (options_.gdb && result.status < 0) return judge_under_gdb(control, result);
     if (result.status >= 0) return result;
-    if (interrupted(end)) return result;
+    result.interrupted = interrupted(end);
+    if (result.interrupted) return result;
     if (!reader_.footer()) {
       return fail(fmt::format("the trace is cut off, but the program {} after event {}",
                               describe(end.wait_status), grouped(control.events)), kDiverged);
     }
     std::string differs = difference(*reader_.footer(), control, end);
+    if (differs.empty() && options_.until) {
+      say(fmt::format("event {} was not reached: the run has {}", *options_.until, grouped(control.events)));
+    }
     return differs.empty() ? result : fail("divergence: " + differs, kDiverged);
   }
 
@@ -189,11 +197,18 @@ int replay(const ReplayOptions& options) {
     return say("this trace was recorded with --strict: its replay needs cpuid faulting (reprise doctor)"), kUsage;
   }
   Replay runs(options, reader, stage, pack_root);
+  std::optional<StopRequest> stop;
+  if (options.times > 1) stop.emplace();
   Replayed last;
   for (uint64_t run = 0; run < options.times; ++run) {
     last = runs.once(run > 0);
+    if (last.interrupted) break;
     if (options.times > 1) print_run(run, options.times, last);
     if (last.status >= 0 && last.status != kIncomplete) break;
+    if (!StopRequest::came() || run + 1 == options.times) continue;
+    say(fmt::format("interrupted after {} of {} replays", run + 1, options.times));
+    write_status(options.status_file, "interrupted");
+    return kInterrupted;
   }
   write_status(options.status_file, verdict_line(last));
   if (last.status == kIncomplete && reader.footer()) {
