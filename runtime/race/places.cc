@@ -40,7 +40,7 @@ void places_init() {
   buckets = reserve_array<uint32_t>(kBuckets);
 }
 
-uint32_t place_of_caller(Task* task) {
+uint32_t place_of(Task* task, const void* pc) {
   const uint32_t depth = std::min(task->depth, kMaxFrames);
   uint32_t known = depth;
   while (known != 0 && task->frames[known - 1].place == 0) --known;
@@ -48,11 +48,7 @@ uint32_t place_of_caller(Task* task) {
   for (; known < depth; ++known) {
     caller = task->frames[known].place = intern(caller, task->frames[known].pc);
   }
-  return caller;
-}
-
-uint32_t place_of(Task* task, const void* pc) {
-  return intern(place_of_caller(task), reinterpret_cast<uint64_t>(pc));
+  return intern(caller, reinterpret_cast<uint64_t>(pc));
 }
 
 size_t stack_of(uint32_t place, std::span<uint64_t> pcs) {

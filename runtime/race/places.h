@@ -14,8 +14,6 @@ void places_init();
 
 // Where the task is; `pc` is the return address of a hook. 0 if there are too many places.
 uint32_t place_of(Task* task, const void* pc);
-// The call that the task is in, without an instruction of it.
-uint32_t place_of_caller(Task* task);
 // The return addresses of a place, innermost first. Returns how many were written.
 size_t stack_of(uint32_t place, std::span<uint64_t> pcs);
 

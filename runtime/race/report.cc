@@ -270,7 +270,8 @@ void note_birth(const Task* task, Task* parent) {
     if (parent == nullptr) birth.parent.goid = gp->parent_goid;
     birth.site = gp->spawn_site;
   } else if (parent != nullptr) {
-    birth.place = place_of_caller(parent);
+    const uint64_t creation = rt::pc_of(REPRISE_PROGRAM_SITE());
+    if (creation != 0) birth.place = place_of(parent, reinterpret_cast<const void*>(creation));
   }
   last = next_birth++;
 }
