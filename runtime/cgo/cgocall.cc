@@ -122,7 +122,7 @@ struct Callback {
 };
 
 // On the goroutine's stack.
-void run_callback(void* arg) {
+__attribute__((no_sanitize("null"))) void run_callback(void* arg) {  // as call_in_unwinding()
   const auto* const callback = static_cast<const Callback*>(arg);
   InCallback in(callback->call);
   try {
@@ -154,7 +154,7 @@ uint64_t goroutine_above_c(uint64_t sp) {
   return call != nullptr ? reinterpret_cast<uint64_t>(call->below) : 0;
 }
 
-[[gnu::noinline]] int32_t cgocall(int32_t (*fn)(void*), void* arg) {
+[[gnu::noinline]] __attribute__((no_sanitize("null"))) int32_t cgocall(int32_t (*fn)(void*), void* arg) {
   __builtin_unwind_init();  // what callers keep in registers, onto this frame: the collector sees none of C's
   G* const gp = require_goroutine("cgocall");
   uint64_t sp;

@@ -26,6 +26,7 @@ struct ItabArray {
   size_t mask;                                   // size - 1
   typename A::template Plain<size_t> count = 0;  // under the lock
   typename A::template Atomic<Entry*>* entries;
+  ItabArray* older = nullptr;  // readers may still be in it: kept, all of them together smaller than this one
 };
 
 template <class A, class Lock, class Traits>
@@ -98,6 +99,7 @@ class ItabTable {
       if (Entry* const entry = old.entries[i].load(std::memory_order_relaxed)) put(*bigger, entry);
     }
     put(*bigger, fresh);
+    bigger->older = &old;
     current_.store(bigger, std::memory_order_release);
   }
 

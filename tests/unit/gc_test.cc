@@ -160,7 +160,7 @@ TEST_F(Gc, cycle_that_nothing_points_to_is_freed) {
     return Weak<Node>(a);
   });
   collect();
-  EXPECT_FALSE(alive(weak));
+  EXPECT_FREED(weak);
 }
 
 TEST_F(Gc, pointer_in_an_object_of_malloc_is_a_root) {
