@@ -690,6 +690,26 @@ class Doctor(Cli):
         self.assertRegex(done.stdout, r"ok +syscall user dispatch")
 
 
+class StandardDescriptors(Cli):
+
+    def test_closed_ones_are_not_taken_for_the_tape_or_the_trace(self):
+        for closed in "2>&-", ">&-", "<&- >&- 2>&-":
+            command = f'exec "$0" record -o "$1" -- /bin/echo hi {closed}'
+            recorded = subprocess.run(["sh", "-c", command, REPRISE, self.trace], capture_output=True, timeout=LIMIT_S,
+                                      check=False)
+            replayed = self.reprise("replay", self.trace, "--times", "2")
+            self.assertEqual(recorded.returncode, replayed.returncode, closed + replayed.stderr)
+            self.assertEqual(len(re.findall(r"^run \d of 2: .* same$", replayed.stdout, re.M)), 2, closed)
+
+    def test_output_that_cannot_be_written_is_no_success(self):
+        self.record(CASES, "time")
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            shown = subprocess.run([REPRISE, "show", self.trace], stdout=full, stderr=subprocess.PIPE, text=True,
+                                   timeout=LIMIT_S, check=False)
+        self.assertEqual(shown.returncode, 74)
+        self.assert_one_line(shown.stderr, r"^reprise: standard output: No space left on device$")
+
+
 class Help(Cli):
 
     def test_each_subcommand_teaches_by_example(self):

@@ -15,7 +15,7 @@ enum Status : int {
   kUsage = 64,       // nothing was started
   kBadTrace = 65,    // the trace cannot be read, or belongs to other binaries
   kDiverged = 70,    // replay differed from the recording, or Reprise could not follow the program
-  kIncomplete = 74,  // the trace lacks the end of the run
+  kIncomplete = 74,  // the trace lacks the end of the run, or standard output cannot be written
 };
 
 inline constexpr double kWatchdogSeconds = 10;

@@ -2,13 +2,16 @@
 //
 // Everything after the first `--` is the program's and never parsed here. Without `--`, the program
 // starts at the first word that is not an option. All of CLI11 is here, because it is slow to compile.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <string>
@@ -32,7 +35,8 @@ constexpr const char* kAbout =
     "  reprise fuzz -- ./test                                find a schedule that fails\n"
     "\n"
     "run, record and replay end as the program ended. Reprise's own statuses: 64 usage, or nothing could\n"
-    "be started; 65 bad trace; 70 divergence, or the program cannot be followed; 74 trace incomplete;\n"
+    "be started; 65 bad trace; 70 divergence, or the program cannot be followed; 74 trace incomplete, or\n"
+    "standard output cannot be written;\n"
     "130 record --until-failure or replay --times interrupted. fuzz, verify, shrink, explain and doctor\n"
     "end with 1 for what their --help says.\n";
 
@@ -382,7 +386,26 @@ int parse_and_act(std::vector<std::string> ours, Program program, bool separated
 }  // namespace
 }  // namespace reprise::cli
 
+namespace {
+
+// A closed one would become the tape or the trace, and what is said would go there. The program does not inherit these.
+void open_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (fcntl(fd, F_GETFD) == -1 && errno == EBADF) open("/dev/null", O_RDWR | O_CLOEXEC);
+  }
+}
+
+// What was to be said must have been said.
+int said_all(int status) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  if (errno != EPIPE) fmt::print(stderr, "reprise: standard output: {}\n", std::strerror(errno));
+  return status != 0 ? status : reprise::cli::kIncomplete;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  open_standard_descriptors();
   // Chunk after chunk needs the same few megabytes: keep them, rather than fault them in each time.
   mallopt(M_MMAP_THRESHOLD, 64 << 20);
   mallopt(M_TRIM_THRESHOLD, 128 << 20);
@@ -393,5 +416,5 @@ int main(int argc, char** argv) {
     program.assign(split + 1, ours.end());
     ours.erase(split, ours.end());
   }
-  return reprise::cli::parse_and_act(std::move(ours), std::move(program), separated);
+  return said_all(reprise::cli::parse_and_act(std::move(ours), std::move(program), separated));
 }
