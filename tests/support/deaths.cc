@@ -25,7 +25,12 @@ namespace {
 using reprise::go;
 namespace rt = reprise::rt;
 
-void park_for_ever() { rt::gopark(nullptr, nullptr, rt::WaitReason::chan_receive); }
+std::atomic<bool> somebody_waits{false};
+
+void park_for_ever() {
+  const auto waits = [](rt::G*, void*) { return somebody_waits = true; };
+  rt::gopark(waits, nullptr, rt::WaitReason::chan_receive);
+}
 
 [[gnu::noinline]] void waits_for_ever() {
   park_for_ever();
@@ -133,7 +138,7 @@ void panic_while_goexit() {
 
 void panic_beside_others() {
   go([] { waits_for_ever(); });
-  rt::gosched();
+  while (!somebody_waits) rt::gosched();
   panics_here(0);
 }
 
@@ -299,7 +304,7 @@ void swallowed_goexit() {
 
 void quit() {
   go([] { waits_for_ever(); });
-  rt::gosched();
+  while (!somebody_waits) rt::gosched();
   asks_to_quit();
 }
 
