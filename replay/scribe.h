@@ -5,10 +5,11 @@
 // (mode run). Replaying, it feeds the ring from a TraceReader. It never makes a system call for a
 // record.
 //
-// One thread, and one more where it takes children's output. While a Scribe exists, the terminal's signals (SIGINT, SIGQUIT, SIGHUP) and SIGPIPE are
-// ignored here and have their former disposition in the child: the group gets them, and the scribe
-// finishes the trace of a program that they ended. SIGTERM, which supervisors send to one process, is
-// passed on to the child; SIGCHLD ends a wait. One Scribe at a time in a process.
+// One thread, and one more where it takes children's output. While a Scribe exists, the terminal's signals (SIGINT,
+// SIGQUIT, SIGHUP) and SIGPIPE end nothing here and have their former disposition in the child: the group gets them,
+// and the scribe finishes the trace of a program that they ended. SIGTERM, which supervisors send to one process, is
+// passed on to the child. Of SIGINT and SIGTERM the last is raised again when the Scribe goes, if the caller has a
+// handler of its own. SIGCHLD ends a wait. One Scribe at a time in a process.
 #pragma once
 
 #include <csignal>

@@ -36,9 +36,8 @@ constexpr const char* kAbout =
     "\n"
     "run, record and replay end as the program ended. Reprise's own statuses: 64 usage, or nothing could\n"
     "be started; 65 bad trace; 70 divergence, or the program cannot be followed; 74 trace incomplete, or\n"
-    "standard output cannot be written;\n"
-    "130 record --until-failure or replay --times interrupted. fuzz, verify, shrink, explain and doctor\n"
-    "end with 1 for what their --help says.\n";
+    "standard output cannot be written; 130 record --until-failure or replay --times interrupted. fuzz,\n"
+    "verify, shrink, explain and doctor end with 1 for what their --help says.\n";
 
 // CLI11 takes "-1" for the largest whole number, and an empty word for 0.
 const CLI::Validator kWhole(
