@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "runtime/gc/gc.h"
+#include "runtime/mem/heap_profile.h"
 #include "runtime/mem/mheap.h"
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/proc.h"
 
 namespace reprise::rt {
 
-enum class SpecialKind : uint8_t { weak, finalizer, queued };
+enum class SpecialKind : uint8_t { weak, finalizer, queued, profile };
 
 struct Special {
   Special* next = nullptr;     // at the span, by address; or free, or queued
@@ -27,6 +28,7 @@ struct Special {
   SpecialKind kind = SpecialKind::weak;
   Finalizer finalizer;
   WeakCell* cell = nullptr;
+  HeapBucket* bucket = nullptr;  // of a profile's sample
 };
 
 namespace {
@@ -253,6 +255,14 @@ void* gc_weak_get(WeakCell* cell) {
   return object;
 }
 
+void gc_profile_object(void* object, HeapBucket* bucket) {
+  const Guard guard;
+  MSpan* const s = span_of_object(object);
+  if (s == nullptr) throw_("heap profile: a sampled object is none of the collected heap's");
+  const auto address = reinterpret_cast<uintptr_t>(object);
+  insert(find(s, address, SpecialKind::profile), address, SpecialKind::profile)->bucket = bucket;
+}
+
 size_t specials_blocks() { return block_count.load(std::memory_order_acquire); }
 
 void specials_scan(size_t block, GcWork* work) {
@@ -268,8 +278,8 @@ void specials_before_sweep(MSpan* s) {
   // Relaxed: one that is added now is of an object that is alive.
   if (std::atomic_ref(s->specials).load(std::memory_order_relaxed) == nullptr) return;
   const Guard guard;
-  // Two rounds: all of an object's weak pointers are cleared before a finalizer marks it.
-  for (const SpecialKind kind : {SpecialKind::weak, SpecialKind::finalizer}) {
+  // In rounds: all of an object's weak pointers are cleared before a finalizer marks it, and only then it is known who dies.
+  for (const SpecialKind kind : {SpecialKind::weak, SpecialKind::finalizer, SpecialKind::profile}) {
     Special** link = &s->specials;
     while (Special* const special = *link) {
       const uint32_t index = s->objIndex(special->object);
@@ -281,6 +291,9 @@ void specials_before_sweep(MSpan* s) {
       if (kind == SpecialKind::weak) {
         special->cell->object = nullptr;
         release_locked(special->cell);
+        free_special(special);
+      } else if (kind == SpecialKind::profile) {
+        heap_profile_freed(special->bucket, s->elemsize);
         free_special(special);
       } else {
         s->setMarked(index);
@@ -316,7 +329,7 @@ void finalizers_each_closure(void (*visit)(uintptr_t closure, void* arg), void* 
   const Guard guard;
   for (size_t i = 0; i < all_count; ++i) {
     const Special* const special = at_index(i);
-    if (special != nullptr && special->kind != SpecialKind::weak) visit(reinterpret_cast<uintptr_t>(special->finalizer.closure), arg);
+    if (special != nullptr && special->finalizer.run != nullptr) visit(reinterpret_cast<uintptr_t>(special->finalizer.closure), arg);
   }
 }
 

@@ -42,6 +42,10 @@ void gc_weak_release(WeakCell* cell);
 // The address, null if the object is gone or about to be.
 void* gc_weak_get(WeakCell* cell);
 
+// Tells heap_profile_freed() when the object is swept. REQUIRES: alive.
+struct HeapBucket;
+void gc_profile_object(void* object, HeapBucket* bucket);
+
 // ---- for the collector ----
 size_t specials_blocks();                               // of the list of all
 void specials_scan(size_t block, GcWork* work);         // what objects with finalizers point to, and not they themselves

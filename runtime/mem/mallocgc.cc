@@ -45,6 +45,7 @@ struct Made {
   MSpan* s = nullptr;
   uint32_t index = 0;
   bool refilled = false;  // heap_live has grown
+  bool sampled = false;   // for the heap profile
 };
 
 [[noreturn, gnu::cold, gnu::noinline]] void out_of_memory(size_t size) {
@@ -89,13 +90,16 @@ inline uint32_t next_free_fast(MSpan* s) {
 
 [[gnu::noinline]] void next_free_slow(MCache* c, SpanClass spanclass, Made* made) {
   made->s = c->alloc[spanclass.index()];
+  c->sampler.before(spanclass, made->s);
   made->index = made->s->nextFreeIndex();
-  if (made->index < made->s->nelems) return;
-  if (!c->refill(spanclass)) out_of_memory(kHeapClasses[spanclass.sizeclass()].bytes);
-  made->refilled = true;
-  made->s = c->alloc[spanclass.index()];
-  made->index = made->s->nextFreeIndex();
-  if (made->index >= made->s->nelems) throw_("mallocgc: a span from mcentral has no free slot");
+  if (made->index >= made->s->nelems) {
+    if (!c->refill(spanclass)) out_of_memory(kHeapClasses[spanclass.sizeclass()].bytes);
+    made->refilled = true;
+    made->s = c->alloc[spanclass.index()];
+    made->index = made->s->nextFreeIndex();
+    if (made->index >= made->s->nelems) throw_("mallocgc: a span from mcentral has no free slot");
+  }
+  made->sampled = c->sampler.take(spanclass, made->s);
 }
 
 inline Made next_free(MCache* c, SpanClass spanclass) {
@@ -140,7 +144,7 @@ inline Made make_tiny(MCache* c, size_t size) {
   count_one(c->tinyAllocs);
   if (c->tiny != 0 && at + size <= kTinyBytes) {
     c->tinyoffset = at + size;
-    return {reinterpret_cast<void*>(c->tiny + at), nullptr, 0, false};
+    return {reinterpret_cast<void*>(c->tiny + at), nullptr, 0, false, false};
   }
   const Made made = next_free(c, kTinySpanClass);
   count_one(c->tinyBlocks);
@@ -191,7 +195,7 @@ void sweep_for_large(size_t bytes) {
   count_one(c->largeAllocCount);
   c->largeAlloc.store(c->largeAlloc.load(std::memory_order_relaxed) + s->elemsize, std::memory_order_relaxed);
   mheap_.heap_live.fetch_add(s->elemsize, std::memory_order_relaxed);
-  return {reinterpret_cast<void*>(s->base()), s, 0, true};
+  return {reinterpret_cast<void*>(s->base()), s, 0, true, c->sampler.take_large(s->elemsize)};
 }
 
 bool on_goroutine() {
@@ -247,6 +251,8 @@ inline void* finish(const Made& made, size_t size) {
     if (made.s->spanclass.sizeclass() == 0) file_large(made);
     maybe_trigger();
   }
+  // Last: unwinding may wait for the dynamic linker's lock.
+  if (made.sampled) [[unlikely]] heap_profile_sample(made.object, made.s->elemsize);
   return made.object;
 }
 

@@ -32,6 +32,7 @@ MCache::MCache() {
 
 bool MCache::release(MSpan*& s) {
   if (s == &emptymspan) return false;
+  sampler.before(s->spanclass, s);
   add(smallAllocCount[s->spanclass.sizeclass()], s->allocCount - s->countBeforeCache);
   mheap_.heap_live.fetch_sub(free_bytes(s), std::memory_order_relaxed);
   mcentrals[s->spanclass.index()].uncacheSpan(s);
@@ -48,6 +49,7 @@ bool MCache::refill(SpanClass spanclass) {
   fresh->countBeforeCache = fresh->allocCount;
   mheap_.heap_live.fetch_add(free_bytes(fresh), std::memory_order_relaxed);
   s = fresh;
+  sampler.came(spanclass, s);
   return true;
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "runtime/mem/heap_profile.h"
 #include "runtime/mem/mspan.h"
 
 namespace reprise::rt {
@@ -22,6 +23,7 @@ struct MCache {
   std::atomic<uint64_t> smallAllocCount[kNumSizeClasses] = {};  // of spans that left the cache
   std::atomic<uint64_t> largeAllocCount{0};
   std::atomic<uint64_t> largeAlloc{0};  // bytes
+  HeapSampler sampler;            // the owner
 
   MCache();
   // A span with a free slot into alloc[]. False: out of memory.

@@ -1,7 +1,8 @@
 // The next free slot of a span: 64 bits of allocBits at a time.
 //
 // Invariant: bit i of allocCache tells whether slot freeindex + i is free, for the rest of the word that freeindex is in;
-// bits beyond are 0. When freeindex comes to a word's start the cache holds that word whole, unless the span is full.
+// bits beyond are 0. When freeindex comes to a word's start the cache holds that word whole, unless the span is full. The heap profile
+// keeps slots behind back from the fast path, and gives them back before it comes here (HeapSampler).
 //
 // Types: most spans hold objects of one type, and then an object's birth writes nothing but itself. With the second type the table is
 // filled for all.

@@ -72,7 +72,8 @@ struct alignas(64) MSpan {
   bool needzero = false;         // its free slots may hold old data
 
   // What allocating writes.
-  uint64_t allocCache = 0;       // free slots from freeindex on, bit 0 first: complement of allocBits; owner
+  uint64_t allocCache = 0;       // free slots from freeindex on, bit 0 first: complement of allocBits, but for
+                                 // what HeapSampler keeps back; owner
   uint32_t freeindex = 0;        // owner
   uint32_t allocCount = 0;       // objects in it; owner
   // freeindex as marking sees it: raised, with release, when the object is ready to be looked at.

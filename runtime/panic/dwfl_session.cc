@@ -66,16 +66,22 @@ int report_module(dl_phdr_info* info, size_t, void* dwfl) {
 }
 
 Dwfl* open_session() {
-  Dwfl* dwfl = dwfl_begin(&kCallbacks);
+  Dwfl* const dwfl = open_dwfl_session();
   if (dwfl == nullptr) return nullptr;
-  dwfl_report_begin(dwfl);
-  dl_iterate_phdr(report_module, dwfl);
-  dwfl_report_end(dwfl, nullptr, nullptr);
   dwfl_attach_state(dwfl, nullptr, getpid(), &kThreadCallbacks, &input);
   return dwfl;
 }
 
 }  // namespace
+
+Dwfl* open_dwfl_session() {
+  Dwfl* const dwfl = dwfl_begin(&kCallbacks);
+  if (dwfl == nullptr) return nullptr;
+  dwfl_report_begin(dwfl);
+  dl_iterate_phdr(report_module, dwfl);
+  dwfl_report_end(dwfl, nullptr, nullptr);
+  return dwfl;
+}
 
 UnwindInput& unwind_input() { return input; }
 

@@ -48,6 +48,18 @@ class RecordedHeap(unittest.TestCase):
                 self.assertEqual(ended.returncode, 0, ended.stderr)
                 self.assertEqual(len(ended.stdout.splitlines()), 2)
 
+    def test_the_same_objects_are_sampled_for_a_profile(self):
+        profiles = set()
+        for seed in (1, 2, 2):
+            recorded = run(REPRISE, "record", "--policy", "random", "--seed", str(seed), "-o", self.trace, "--",
+                           os.path.join(BUILD, "heap_profiled"))
+            self.assertRegex(recorded.stdout, r"\Aheap profile: \d+: \d+ \[[1-9]\d*: \d+\] @ heap/1400\n")
+            self.assertIn("chain(int)", recorded.stdout)
+            replayed = run(REPRISE, "replay", self.trace)
+            self.assertEqual((replayed.returncode, replayed.stdout), (0, recorded.stdout), replayed.stderr)
+            profiles.add(recorded.stdout)
+        self.assertEqual(len(profiles), 2)
+
     def test_addresses_depend_on_the_schedule_alone(self):
         self.assertEqual(self.record("random", 1), self.record("random", 1))
 
