@@ -112,6 +112,11 @@ void wakep() {
   rt::wakep(sched.wakeup, env);
 }
 
+void wakep_published() {
+  Env env;
+  rt::wakep_published(sched.wakeup, env);
+}
+
 void reset_spinning(M* mp) {
   Env env;
   wakeup_reset_spinning(sched.wakeup, env, &mp->spinning);

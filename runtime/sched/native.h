@@ -33,7 +33,7 @@ void no_held_ms();              // in the child of a fork
 
 // ---- findrunnable.cc, steal.cc ----
 [[noreturn]] void schedule_native();
-// The next goroutine to run here; sleeps, without the P, while there is none.
+// The next goroutine to run here, which is not due and queued here; sleeps, without the P, while there is none.
 Found findrunnable();
 // Work of another P's: a goroutine, or one that a timer made ready. Null: none, or *ran_timer.
 G* steal_work(P* pp, bool* ran_timer);
@@ -49,6 +49,7 @@ P* pidleget();                  // REQUIRES: sched.lock. Null if all Ps are busy
 P* idle_p_or_queue(G* gp);
 void pidleput(P* pp);           // REQUIRES: sched.lock; its run queue is empty
 void wakep();                   // any thread, without sched.lock
+void wakep_published();         // the same where runqput() returned true
 // Runs pp on some M, spinning or not; pp null: an idle one, if there is one. Any thread.
 void startm(P* pp, bool spinning);
 // Sleeps until somebody hands this M a P. Returns holding it.

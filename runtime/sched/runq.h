@@ -134,14 +134,15 @@ bool runqputslow(Sched& sched, P* pp, G* gp, uint32_t head, uint32_t tail) {
 }
 
 // Makes gp the next to run (next), or puts it at the ring's end. A goroutine that next displaces
-// goes to the ring's end; a full ring gives half to the global queue. Producer.
+// goes to the ring's end; a full ring gives half to the global queue. True: all that was published was published by a
+// sequentially consistent exchange (wakep_published). Producer.
 template <class Sched, class P, class G>
-void runqput(Sched& sched, P* pp, G* gp, bool next) {
+bool runqput(Sched& sched, P* pp, G* gp, bool next) {
   if (next) {
     // Release: a thief that takes gp out of runnext sees all of it. What comes back was put there
     // by a producer or is null.
-    gp = pp->runnext.exchange(gp, std::memory_order_release);
-    if (gp == nullptr) return;
+    gp = pp->runnext.exchange(gp, std::memory_order_seq_cst);
+    if (gp == nullptr) return true;
   }
   for (;;) {
     // Acquire, with the consumers' release: their reads of a slot come before it is written again.
@@ -151,9 +152,9 @@ void runqput(Sched& sched, P* pp, G* gp, bool next) {
       runq_slot(pp, tail).store(gp, std::memory_order_relaxed);
       // Release: publishes the slot and the goroutine. Consumers acquire it.
       pp->runqtail.store(tail + 1, std::memory_order_release);
-      return;
+      return false;
     }
-    if (runqputslow(sched, pp, gp, head, tail)) return;
+    if (runqputslow(sched, pp, gp, head, tail)) return false;
   }
 }
 

@@ -282,7 +282,7 @@ void ready_put(G* gp) {
   fiber_readied(gp);
   if (__builtin_expect(seam_active, 0)) return state.ready.insert(gp, ++state.step);
   if (P* pp = p_here()) {
-    runqput(sched, pp, gp, true);
+    if (runqput(sched, pp, gp, true)) return wakep_published();
   } else {
     globrunqput(gp);
   }

@@ -20,6 +20,12 @@
 // a modification is ordered before it (C++20 [atomics.order]/4), so the counters themselves need
 // no order of their own.
 //
+// Where S1 is one sequentially consistent read-modify-write, of an empty runnext, it is S2 as well (wakep_published): S3 and
+// S4 are sequentially consistent loads, so either I3 comes before S1 in that order, and S3 and S4 after it see I1 and I2;
+// or S1 comes before I3, and I4 sees it. On x86-64 a fence costs as much as the exchange, and such a load nothing. Not where
+// another goroutine was displaced from runnext: that one goes into the ring by a later store, and a thief may have taken the
+// newcomer and gone to sleep in between.
+//
 // S5 may find that the last idle P went to somebody else in between. Then it takes its claim back
 // *under the lock* that guards the idle list: an M that idles a P later has that before it, and with
 // it every submitter that was turned away by the claim, so its I4 sees what they submitted.
@@ -36,7 +42,7 @@
 //   void startm(P*)                     wakes or makes an M, spinning, that owns the P; without the lock
 //   bool any_work()                     some queue is not empty (I4)
 //
-// Thread safety: wakep any thread, without sched.lock; the others an M, as said there.
+// Thread safety: wakep and wakep_published any thread, without sched.lock; the others an M, as said there.
 #pragma once
 
 #include <atomic>
@@ -50,13 +56,11 @@ struct WakeupOf {
   typename A::template Atomic<int32_t> npidle{0};      // length of the list of idle Ps; written under the lock
 };
 
-// Work was submitted: see that somebody looks for it.
 template <class A, class Env>
-void wakep(WakeupOf<A>& w, Env& env) {
-  A::fence(std::memory_order_seq_cst);                         // S2
-  if (w.npidle.load(std::memory_order_relaxed) == 0) return;   // S3
+void wake_if_idle(WakeupOf<A>& w, Env& env, std::memory_order order) {
+  if (w.npidle.load(order) == 0) return;      // S3
+  if (w.nmspinning.load(order) != 0) return;  // S4
   int32_t none = 0;
-  if (w.nmspinning.load(std::memory_order_relaxed) != 0) return;  // S4
   // Relaxed: the claim is a number among others that change it by read-modify-writes.
   if (!w.nmspinning.compare_exchange_strong(none, 1, std::memory_order_relaxed,
                                             std::memory_order_relaxed)) {
@@ -67,6 +71,19 @@ void wakep(WakeupOf<A>& w, Env& env) {
   if (pp == nullptr) w.nmspinning.fetch_sub(1, std::memory_order_relaxed);  // under the lock: see above
   env.unlock();
   if (pp != nullptr) env.startm(pp);
+}
+
+// Work was submitted: see that somebody looks for it.
+template <class A, class Env>
+void wakep(WakeupOf<A>& w, Env& env) {
+  A::fence(std::memory_order_seq_cst);  // S2
+  wake_if_idle(w, env, std::memory_order_relaxed);
+}
+
+// The same of work that one sequentially consistent read-modify-write has published.
+template <class A, class Env>
+void wakep_published(WakeupOf<A>& w, Env& env) {
+  wake_if_idle(w, env, std::memory_order_seq_cst);
 }
 
 // A spinning M has found work: it spins no more, and there may be more work for the next one.

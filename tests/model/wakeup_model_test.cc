@@ -59,6 +59,25 @@ Program own_ring(bool spinning) {
   };
 }
 
+// The same with work that goes to the front, one piece after the other.
+Program own_runnext(bool spinning, int pieces) {
+  return [spinning, pieces](Scene& scene) {
+    auto* w = scene.make<Machine>(2);
+    w->starts_with(0, &w->p[0], false);
+    w->starts_with(1, &w->p[1], spinning);
+    w->starts_asleep(2);
+    scene.thread([w, pieces] {
+      for (int i = 0; i < pieces; ++i) w->submit_next(w->m[0].p, i);
+    });
+    scene.thread([w] { w->schedule(&w->m[1]); });
+    scene.thread([w] {
+      w->wait(&w->m[2]);
+      w->schedule(&w->m[2]);
+    });
+    expect_no_lost_wakeup(scene, w);
+  };
+}
+
 // Work that computes is queued and an M spins, so the submission of more may rely on that one.
 Program chain() {
   return [](Scene& scene) {
@@ -132,6 +151,17 @@ TEST_F(WakeupModel, work_in_the_ring_of_a_busy_P_is_found_by_a_spinning_M) { ver
 TEST_F(WakeupModel, work_in_the_ring_of_a_busy_P_is_found_by_an_M_that_did_not_spin) {
   verify(own_ring(false));
 }
+TEST_F(WakeupModel, work_at_the_front_of_a_busy_P_is_found_by_a_spinning_M) { verify(own_runnext(true, 1)); }
+TEST_F(WakeupModel, work_at_the_front_of_a_busy_P_is_found_by_an_M_that_did_not_spin) {
+  verify(own_runnext(false, 1));
+}
+TEST_F(WakeupModel, work_that_goes_before_other_work_of_a_busy_P_hides_none) {
+  Options options;
+  options.search = Options::Search::pct;
+  options.depth = 4;
+  options.executions = soaking() ? 1'000'000 : 10'000;
+  verify(own_runnext(true, 2), options);
+}
 TEST_F(WakeupModel, whoever_finds_work_wakes_the_next) { verify(chain()); }
 TEST_F(WakeupModel, a_claim_that_found_no_P_is_taken_back_in_time) { verify(claims()); }
 TEST_F(WakeupModel, a_crowd_of_submitters_and_Ms_forgets_nothing) {
@@ -144,6 +174,18 @@ TEST_F(WakeupModel, a_crowd_of_submitters_and_Ms_forgets_nothing) {
 TEST_F(WakeupMutant, a_submitter_without_its_fence_is_found) {
   set(Without::fence_of_submitter);
   finds("lost wake-up", own_ring(true));
+}
+TEST_F(WakeupMutant, work_published_by_release_without_a_fence_is_found) {
+  set(Without::strong_exchange);
+  finds("lost wake-up", own_runnext(true, 1));
+}
+TEST_F(WakeupMutant, work_displaced_into_the_ring_without_a_fence_is_found) {
+  set(Without::look_at_displaced);
+  Options options;
+  options.search = Options::Search::pct;
+  options.depth = 4;
+  options.executions = 100'000;
+  finds("lost wake-up", own_runnext(true, 2), options);
 }
 TEST_F(WakeupMutant, a_sleeper_without_its_fence_is_found) {
   set(Without::fence_of_sleeper);

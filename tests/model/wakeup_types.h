@@ -20,6 +20,8 @@ enum class Without {
   second_look,           // I4
   wake_after_spinning,   // a spinning M that found work wakes nobody
   lock_around_claim,     // S5 takes its claim back after the unlock
+  strong_exchange,       // runnext is published by release only, and no fence follows
+  look_at_displaced,     // no fence after what runnext displaced went into the ring
 };
 
 inline Without without = Without::nothing;
@@ -39,7 +41,12 @@ struct Family {
 
 inline constexpr int kMs = 5;
 inline constexpr int kPs = 3;
-using Ring = ModelP<>;
+struct NextOrders {
+  static Order of(Order order) {
+    return without == Without::strong_exchange && order == Order::seq_cst ? Order::release : order;
+  }
+};
+using Ring = ModelP<AsWritten, NextOrders>;
 
 struct WakeP {
   Ring ring;
@@ -143,6 +150,18 @@ struct Machine {
   void submit(WakeP* pp, int i) {
     rt::runqput(sched, &pp->ring, written(&work[i].g), false);
     wake();
+  }
+
+  // As ready_put() does.
+  void submit_next(WakeP* pp, int i) {
+    const bool published = rt::runqput(sched, &pp->ring, written(&work[i].g), true);
+    submitting[self()] = true;
+    if (published || without == Without::look_at_displaced) {
+      rt::wakep_published(wakeup, *this);
+    } else {
+      rt::wakep(wakeup, *this);
+    }
+    submitting[self()] = false;
   }
 
   // ---- an M ----
