@@ -23,6 +23,7 @@
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
 #include "runtime/time/clock.h"
+#include "runtime/time/timer_heap.h"
 
 namespace reprise::rt {
 
@@ -59,23 +60,23 @@ void queue_what_is_ready() {
 }
 
 // So that nothing starves behind a busy ring.
-G* take_turns(P* pp) {
+[[gnu::noinline]] G* take_turns(P* pp) {
   if (timers_pending()) timers_run_due();
   queue_what_is_ready();
   return take_global(pp, 1);
 }
 
-Found look_here(P* pp) {
-  check_timers(pp);
+// What is due and queued here: mostly that is all that a switch looks at.
+inline Found look_here(P* pp) {
+  if (!no_timer_of(pp)) check_timers(pp);
   if (gc_may_need_worker()) [[unlikely]] {
     if (G* gp = gc_find_worker(pp)) return {gp, false};
   }
-  if (pp->schedtick.load(std::memory_order_relaxed) % kFairEvery == 0) {
+  if (pp->schedtick.load(std::memory_order_relaxed) % kFairEvery == 0) [[unlikely]] {
     if (G* gp = take_turns(pp)) return {gp, false};
   }
-  if (const auto got = runqget(pp); got.gp != nullptr) return {got.gp, got.inherit_time};
-  if (G* gp = take_global(pp, 0)) return {gp, false};
-  return {poll_now(), false};
+  const auto got = runqget(pp);
+  return {got.gp, got.inherit_time};
 }
 
 // At most half as many Ms spin as are busy: more would burn CPU where there is little to find.
@@ -198,13 +199,17 @@ bool others_wait(P* pp) {
 
 Found findrunnable() {
   M* mp = m_of_runtime();
-  for (;;) {
+  for (bool looked = true;; looked = false) {
     P* pp = mp->p;
     if (sched.gcwaiting.load(std::memory_order_relaxed)) {
       gcstopm();
       continue;
     }
-    if (const Found found = look_here(pp); found.gp != nullptr) return found;
+    if (!looked) {
+      if (const Found found = look_here(pp); found.gp != nullptr) return found;
+    }
+    if (G* gp = take_global(pp, 0)) return {gp, false};
+    if (G* gp = poll_now()) return {gp, false};
     bool again;
     if (G* gp = look_elsewhere(mp, pp, &again)) return {gp, false};
     if (again) continue;
@@ -223,7 +228,9 @@ void schedule_native() {
     execute(gp);
   }
   for (;;) {
-    const Found found = findrunnable();
+    Found found;
+    if (!sched.gcwaiting.load(std::memory_order_relaxed)) [[likely]] found = look_here(mp->p);
+    if (found.gp == nullptr) found = findrunnable();
     if (mp->spinning) reset_spinning(mp);
     if (found.gp->locked_m == nullptr) execute(found.gp, found.inherit_time);
     startlockedm(found.gp);

@@ -73,9 +73,26 @@ struct FiberState {
   size_t size = 0;
 };
 
-struct G {
+// What a wait, a wake-up and a switch touch comes first, in two cache lines, what a start writes besides in the two after
+// them, and what controlled modes and rare occasions need last: where thousands of goroutines take turns, each line is a
+// miss each time.
+struct alignas(64) G {
   asm_::GContext ctx;            // offsets known to the assembler; owner
   std::atomic<GStatus> status{GStatus::idle};
+  WaitReason wait_reason = WaitReason::none;
+  bool gcbuilding = false;       // dead still, but its argument is on its stack; who makes it
+  bool system = false;           // runtime's own: not counted for deadlock or leaks
+  bool exiting = false;          // goexit is unwinding it
+  G* schedlink = nullptr;        // next on whatever queue holds it; that queue's lock
+  M* locked_m = nullptr;         // lock_os_thread, or until it goes on: preempted at an instruction
+  void* param = nullptr;         // handed over by goready(): the Sudog that fired, or null
+  Sudog* waiting = nullptr;      // sudogs it is enqueued on, channels' in lock order; the locks of what it waits for
+  std::atomic<uint32_t> select_done{0};  // first to turn 0 into 1 wins the select
+  int saved_errno = 0;           // swapped at switches
+  EhGlobals eh;                  // swapped at switches
+  std::atomic<uint32_t> gcscan{0};  // twice the cycle: its stack is being scanned; plus one: it was (gc/stacks.cc)
+  uint32_t no_preempt = 0;       // >0: stays on this M until it drops to 0
+
   uint64_t goid = 0;             // 1 is main; never reused
   seam::GoId name;               // survives other schedules
   uint64_t parent_goid = 0;
@@ -85,44 +102,29 @@ struct G {
   void (*entry)(void*) = nullptr;
   void* entry_arg = nullptr;
   void (*entry_drop)(void*) = nullptr;  // destroys entry_arg if the goroutine never starts
-
-  G* schedlink = nullptr;        // next on whatever queue holds it; that queue's lock
-  std::atomic<G*> alllink{nullptr};  // allgs, append only
-  M* locked_m = nullptr;         // lock_os_thread, or until it goes on: preempted at an instruction
-  uint32_t locked_count = 0;
-
-  WaitReason wait_reason = WaitReason::none;
+  int64_t gcAssistBytes = 0;     // credit towards marking, negative: debt; owner (runtime/gc)
   int64_t wait_since_ns = 0;     // 0 unless the wait is long enough to matter
-  seam::Site wait_site = 0;
+  void* panic = nullptr;         // runtime/panic
+  void* locals = nullptr;        // GoLocal
+  seam::Site op_site = 0;        // of the announced operation, below
+  uint32_t access_count = 0;
+  seam::OpKind op = seam::OpKind::start;
+  bool named = false;            // its name comes from what made it, not from a parent
+
+  uint32_t locked_count = 0;
+  std::atomic<G*> alllink{nullptr};  // allgs, append only
+  size_t stack_bytes = 0;
+  Timer* sleep_timer = nullptr;  // cached by sleep_for
+  FiberState fiber;
+  std::atomic<bool> parking_on_chan{false};
+  seam::Site wait_site = 0;      // of its last wait under a policy
   uint64_t ready_step = 0;       // step at which it last became runnable
   G* ready_before = nullptr;     // in the ready set of a controlled run: who became ready
   G* ready_after = nullptr;      // before it and after
 
   // The announced operation: what it does when it next runs.
-  seam::OpKind op = seam::OpKind::start;
-  seam::Site op_site = 0;
   seam::Access accesses[4];
-  uint32_t access_count = 0;
 
-  void* param = nullptr;         // handed over by goready(): the Sudog that fired, or null
-  Sudog* waiting = nullptr;      // sudogs it is enqueued on, channels' in lock order; the locks of what it waits for
-  std::atomic<uint32_t> select_done{0};  // first to turn 0 into 1 wins the select
-  std::atomic<bool> parking_on_chan{false};
-  Timer* sleep_timer = nullptr;  // cached by sleep_for
-
-  int saved_errno = 0;           // swapped at switches
-  EhGlobals eh;                  // swapped at switches
-  void* panic = nullptr;         // runtime/panic
-  void* locals = nullptr;        // GoLocal
-  int64_t gcAssistBytes = 0;     // credit towards marking, negative: debt; owner (runtime/gc)
-  std::atomic<uint32_t> gcscan{0};  // twice the cycle: its stack is being scanned; plus one: it was (gc/stacks.cc)
-  bool gcbuilding = false;       // dead still, but its argument is on its stack; who makes it
-  FiberState fiber;
-  size_t stack_bytes = 0;
-  uint32_t no_preempt = 0;       // >0: stays on this M until it drops to 0
-  bool system = false;           // runtime's own: not counted for deadlock or leaks
-  bool exiting = false;          // goexit is unwinding it
-  bool named = false;            // its name comes from what made it, not from a parent
   alignas(16) unsigned char exit_token[32] = {};  // goexit's _Unwind_Exception
 };
 

@@ -63,7 +63,8 @@ G* pop(G** list) {
 // What the next start will write, which another P may have written last.
 void expect_start_of(const G* gp) {
   if (gp == nullptr) return;
-  for (size_t line = 0; line < sizeof(G); line += 64) __builtin_prefetch(reinterpret_cast<const char*>(gp) + line, 1);
+  constexpr size_t kWritten = offsetof(G, locked_count);
+  for (size_t line = 0; line < kWritten; line += 64) __builtin_prefetch(reinterpret_cast<const char*>(gp) + line, 1);
 }
 
 G* take_here(P* pp) {

@@ -34,10 +34,12 @@ namespace reprise::rt {
 
 namespace {
 
-void check_canary(G* gp) {
-  if (gp->ctx.stack_guard == gp->ctx.stack_lo && !stack_canary_intact(gp->ctx.stack_lo)) {
-    stack_overflow(gp);
-  }
+[[gnu::noinline, gnu::cold]] void look_at_canary(G* gp) {
+  if (!stack_canary_intact(gp->ctx.stack_lo)) stack_overflow(gp);
+}
+
+inline void check_canary(G* gp) {
+  if (gp->ctx.stack_guard == gp->ctx.stack_lo) [[unlikely]] look_at_canary(gp);
 }
 
 void park_m(G* gp) {
@@ -143,25 +145,6 @@ void no_held_ms() { held.store(0, std::memory_order_relaxed); }
 
 int32_t held_ms() { return held.load(std::memory_order_relaxed); }
 
-void dropg(G* gp) {
-  save_thread_state(gp);
-  gp->ctx.m->ctx.curg = nullptr;
-  gp->ctx.m = nullptr;
-}
-
-void save_thread_state(G* gp) {
-  M* mp = gp->ctx.m;
-  gp->saved_errno = *mp->errno_location;
-  gp->eh = *mp->eh_location;
-  *mp->eh_location = {};
-}
-
-void load_thread_state(G* gp) {
-  M* mp = gp->ctx.m;
-  *mp->errno_location = gp->saved_errno;
-  *mp->eh_location = gp->eh;
-}
-
 void execute(G* gp, bool inherit_time) {
   if (gc_stacks_grey.load(std::memory_order_relaxed)) [[unlikely]] gc_scan_before_run(gp);
   M* mp = m_of_runtime();
@@ -185,7 +168,7 @@ void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
   mp->wait_unlock_f = unlockf;
   mp->wait_lock = lock;
   gp->wait_reason = reason;
-  gp->wait_site = seam_active ? REPRISE_SEAM_SITE() : REPRISE_PROGRAM_SITE(Libraries::stop_at);
+  if (seam_active) gp->wait_site = REPRISE_SEAM_SITE();
   mcall(park_m);
 }
 
@@ -200,9 +183,11 @@ void goready(G* gp) {
 
 void gosched() {
   G* gp = require_goroutine("yield");
-  gp->op = seam::OpKind::yield;
-  gp->op_site = REPRISE_SEAM_SITE();
-  gp->access_count = 0;
+  if (seam_active) {
+    gp->op = seam::OpKind::yield;
+    gp->op_site = REPRISE_SEAM_SITE();
+    gp->access_count = 0;
+  }
   gosched_announced();
 }
 

@@ -84,12 +84,25 @@ void gosched_announced();
 // Runs gp on this M. On g0, with the P. inherit_time: in the slice of the one that readied it.
 [[noreturn]] void execute(G* gp, bool inherit_time = false);
 
-// Takes the goroutine off its M. On g0.
-void dropg(G* gp);
-
 // Swaps out and in what belongs to a goroutine but lives in the thread: errno, exception globals.
-void save_thread_state(G* gp);
-void load_thread_state(G* gp);
+inline void save_thread_state(G* gp) {
+  M* mp = gp->ctx.m;
+  gp->saved_errno = *mp->errno_location;
+  gp->eh = *mp->eh_location;
+  *mp->eh_location = {};
+}
+inline void load_thread_state(G* gp) {
+  M* mp = gp->ctx.m;
+  *mp->errno_location = gp->saved_errno;
+  *mp->eh_location = gp->eh;
+}
+
+// Takes the goroutine off its M. On g0.
+inline void dropg(G* gp) {
+  save_thread_state(gp);
+  gp->ctx.m->ctx.curg = nullptr;
+  gp->ctx.m = nullptr;
+}
 
 // ---- controlled modes (controlled.cc) ----
 // Gives the P and gp to the M that must run it, and waits for the P to come back.

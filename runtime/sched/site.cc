@@ -61,7 +61,7 @@ uint64_t pc_of(seam::Site site) {
   return site == 0 ? 0 : site + reinterpret_cast<uint64_t>(__executable_start);
 }
 
-seam::Site program_site(const void* address, Libraries libraries) {
+seam::Site program_site(const void* address) {
   const auto* frame = static_cast<const Frame*>(address);
   while (is_runtime(frame->return_address)) {
     const Frame* caller = frame->caller;
@@ -69,7 +69,7 @@ seam::Site program_site(const void* address, Libraries libraries) {
     frame = caller;
   }
   const seam::Site site = site_of(frame->return_address);
-  if (__builtin_expect(site != 0, 1) || libraries == Libraries::stop_at) return site;
+  if (__builtin_expect(site != 0, 1)) return site;
   return site_by_unwinding();
 }
 

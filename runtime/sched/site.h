@@ -15,15 +15,12 @@ namespace reprise::rt {
 // The address of a site in this process; 0 for 0.
 uint64_t pc_of(seam::Site site);
 
-enum class Libraries : uint8_t { through, stop_at };
-
 // The place in the executable's own text from which the function with this frame address was called, directly
 // or through functions of the runtime's; 0 if there is none. Without a section of the runtime's (sanitized
-// builds) the function's caller. `stop_at`: 0 where a shared library called, instead of unwinding it.
-seam::Site program_site(const void* frame, Libraries libraries = Libraries::through);
+// builds) the function's caller.
+seam::Site program_site(const void* frame);
 
 }  // namespace reprise::rt
 
 // The site from which the function that says so was called.
-#define REPRISE_PROGRAM_SITE(...) \
-  ::reprise::rt::program_site(__builtin_frame_address(0) __VA_OPT__(, ) __VA_ARGS__)
+#define REPRISE_PROGRAM_SITE() ::reprise::rt::program_site(__builtin_frame_address(0))

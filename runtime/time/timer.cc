@@ -44,38 +44,24 @@
 #include "runtime/sched/sched.h"
 #include "runtime/sys/syscall.h"
 #include "runtime/time/clock.h"
+#include "runtime/time/timer_heap.h"
 #include "runtime/time/timer_protocol.h"
 #include "runtime/time/timer_queue.h"
 
 namespace reprise::rt {
 
-struct TimerHeap {
-  Lock lock{LockRank::timers};
-  TimerQueue queue;               // lock
-  uint64_t next_seq = 1;          // lock
-  bool running = false;           // lock
-  Timer* firing = nullptr;        // lock
-  std::atomic<int64_t> timer0_when{INT64_MAX};  // queue's minimum; stored under lock
-  std::atomic<bool> orphan{false};              // its P does not exist now; world stopped to write
-  TimerHeap* next = nullptr;      // all heaps; constant once published
-};
+std::atomic<uint32_t> timer_orphans{0};
 
 namespace {
 
 constexpr size_t kTimerChoices = 16;
 
 std::atomic<TimerHeap*> all_heaps{nullptr};
-std::atomic<uint32_t> orphans{0};  // heaps without a P
 
 // Stored under the lock, read without it as a hint that is looked at again under the lock: relaxed.
 void publish_min(TimerHeap* h) {
   h->timer0_when.store(h->queue.empty() ? INT64_MAX : h->queue.min_when(),
                        std::memory_order_relaxed);
-}
-
-// Thieves read the pointer too. Acquire and release: whoever finds the heap finds it built.
-TimerHeap* heap_if_any(P* pp) {
-  return std::atomic_ref(pp->timers).load(std::memory_order_acquire);
 }
 
 constinit Lock heaps_lock{LockRank::timer_heaps};  // making heaps
@@ -317,7 +303,7 @@ namespace {
 
 template <class F>
 void for_each_orphan(F f) {
-  if (orphans.load(std::memory_order_relaxed) == 0) return;
+  if (timer_orphans.load(std::memory_order_relaxed) == 0) return;
   for_each_heap([&](TimerHeap* h) {
     if (h->orphan.load(std::memory_order_relaxed)) f(h);
   });
@@ -348,13 +334,13 @@ int64_t timers_earliest() { return earliest(); }
 void timers_orphan(P* pp) {
   TimerHeap* h = heap_if_any(pp);
   if (h == nullptr || h->orphan.exchange(true, std::memory_order_relaxed)) return;
-  orphans.fetch_add(1, std::memory_order_relaxed);
+  timer_orphans.fetch_add(1, std::memory_order_relaxed);
 }
 
 void timers_adopt(P* pp) {
   TimerHeap* h = heap_if_any(pp);
   if (h == nullptr || !h->orphan.exchange(false, std::memory_order_relaxed)) return;
-  orphans.fetch_sub(1, std::memory_order_relaxed);
+  timer_orphans.fetch_sub(1, std::memory_order_relaxed);
 }
 
 // All that timers of other Ms might be in the middle of.

@@ -191,19 +191,6 @@ TEST_F(Site, of_a_goroutine_that_yields_the_candidate_has_the_programs_place) {
   seam_set_policy_for_test(&policy_);
 }
 
-TEST(NativeSite, a_goroutine_that_waits_is_at_the_programs_place) {
-  Things things;
-  G* waiting = nullptr;
-  go([&] {
-    waiting = curg();
-    receive_::run(things);
-  });
-  while (num_goroutine() > 1 && (waiting == nullptr || waiting->wait_reason != WaitReason::chan_receive)) gosched();
-  const seam::Site site = waiting->wait_site;
-  things.unbuffered.send(1);
-  EXPECT_TRUE(receive_::has(site));
-}
-
 #endif
 
 }  // namespace
