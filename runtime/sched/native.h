@@ -104,7 +104,9 @@ void gcstopm();                 // stops this M for whoever stops the world
 // instruction of the program's (runtime/signal/sigpreempt.h). Any thread.
 void preemptall();
 void preemptone(P* pp);
-void preempt_requests_served();  // takes the bit back when no request is open
+void preempt_requests_served();  // takes the bits back when no request is open
+// Takes requests back, bits and all: a policy says who goes next from here on. REQUIRES: sysmon and other Ps are at rest.
+void preempt_requests_drop();
 
 // ---- fork.cc ----
 void install_fork_handlers();

@@ -37,6 +37,15 @@ void preemptall() {
   }
 }
 
+namespace {
+
+void clear_bits() {
+  seam_attention.fetch_and(static_cast<uint8_t>(~kAttendPreempt), std::memory_order_relaxed);
+  heap_attention.fetch_and(static_cast<uint8_t>(~kHeapGiveWay), std::memory_order_relaxed);
+}
+
+}  // namespace
+
 void preempt_requests_served() {
   if ((seam_attention.load(std::memory_order_relaxed) & kAttendPreempt) == 0) return;
   const int32_t procs = sched.nprocs.load(std::memory_order_acquire);
@@ -45,8 +54,16 @@ void preempt_requests_served() {
     const bool running = pp->status.load(std::memory_order_relaxed) == PStatus::running;
     if (running && pp->preempt.load(std::memory_order_relaxed)) return;
   }
-  seam_attention.fetch_and(static_cast<uint8_t>(~kAttendPreempt), std::memory_order_relaxed);
-  heap_attention.fetch_and(static_cast<uint8_t>(~kHeapGiveWay), std::memory_order_relaxed);
+  clear_bits();
+}
+
+void preempt_requests_drop() {
+  for (auto& slot : allp) {
+    P* const pp = slot.load(std::memory_order_acquire);
+    if (pp == nullptr) break;
+    pp->preempt.store(false, std::memory_order_relaxed);
+  }
+  clear_bits();
 }
 
 }  // namespace reprise::rt

@@ -245,6 +245,7 @@ void seam_set_policy_for_test(seam::Policy* policy) {
     start_the_world(1);
     activate(policy);
     await_sysmon();
+    preempt_requests_drop();  // or every allocation would look at one that nobody serves
     if (any_runq_work()) throw_("seam_set_policy_for_test with goroutines ready");
     clear_poller();
     return come_home();

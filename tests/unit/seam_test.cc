@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "asm/asm.h"
+#include "runtime/mem/mallocgc.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/ready_set.h"
 
@@ -88,6 +90,17 @@ TEST_F(Seam, the_policy_decides_who_runs) {
   for (char name : {'a', 'b', 'c'}) go([&order, name] { order += name; });
   gosched();
   EXPECT_EQ(order, "cba");
+}
+
+// It would stay asked for as long as the policy rules, and every allocation would look.
+TEST_F(Seam, a_request_to_give_way_from_before_the_policy_is_dropped) {
+  getp()->preempt.store(true);
+  seam_attention.fetch_or(kAttendPreempt);
+  heap_attention.fetch_or(kHeapGiveWay);
+  use(&policy_);
+  EXPECT_FALSE(getp()->preempt.load());
+  EXPECT_EQ(seam_attention.load() & kAttendPreempt, 0);
+  EXPECT_EQ(heap_attention.load() & kHeapGiveWay, 0);
 }
 
 TEST_F(Seam, candidates_come_in_order_of_id_and_carry_what_they_will_do) {
