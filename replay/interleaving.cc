@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace reprise::trace {
 
@@ -174,7 +175,7 @@ class States {
       const Observed& head = h.head;
       switch (head.what) {
         case Observed::What::step: step(run.happenings, i); break;
-        case Observed::What::block: of(head.goroutine).waits = true; break;
+        case Observed::What::block: block(of(head.goroutine)); break;
         case Observed::What::wake: of(head.other).waits = false; break;
         case Observed::What::exit: settle(of(head.goroutine)), of(head.goroutine).exited = true; break;
         default: break;
@@ -202,6 +203,7 @@ class States {
     uint64_t goid = 0;
     bool waits = false, exited = false;
     std::optional<Operation> last;  // announced, and not known to be done
+    std::optional<Operation> condition;  // the wait for which `last` gives a lock back
     std::set<seam::ObjectId> touched;
     std::multiset<seam::ObjectId> holds;
   };
@@ -219,9 +221,18 @@ class States {
     state.last.reset();
   }
 
+  // To give a lock back is done at once: who waits then waits for a condition.
+  static void block(State& state) {
+    state.waits = true;
+    if (!state.last || !gives_lock(state.last->op)) return;
+    settle(state);
+    state.last = std::exchange(state.condition, std::nullopt);
+  }
+
   void step(const std::vector<Happening>& all, size_t at) {
     State& state = of(all[at].head.goroutine);
     if (all[at].op() == OpKind::resume) return;
+    state.condition = state.last && state.last->op == OpKind::wait ? state.last : std::nullopt;
     settle(state);
     state.last = operation_at(all, at);
     state.goid = state.last->goid;

@@ -224,6 +224,19 @@ TEST(Interleaving, locks_in_opposite_orders_are_a_cycle) {
   EXPECT_EQ(cycle_of(waiting), std::vector<GoId>({{0, 1}, {0, 2}}));
 }
 
+// Cond::wait announces itself, gives its lock back, and parks.
+TEST(Interleaving, who_waits_for_a_condition_waits_in_that_and_holds_no_lock) {
+  RecordedRun run;
+  run.step(1, OpKind::lock, 7).step(1, OpKind::wait, 8).step(1, OpKind::unlock, 7).block(1).chosen(1, 2);
+  run.step(2, OpKind::lock, 7).step(2, OpKind::chan_recv, 9).block(2).chosen(2, 3);
+  run.step(3, OpKind::lock, 7).block(3);
+  const std::vector<Waiting> waiting = waiting_at_end(run);
+  ASSERT_EQ(waiting.size(), 3u);
+  EXPECT_EQ(waiting[0].in.op, OpKind::wait);
+  EXPECT_FALSE(waiting[0].holders);
+  EXPECT_EQ(waiting[2].for_whom, std::vector<GoId>({{0, 2}}));
+}
+
 TEST(Interleaving, a_swapped_pair_is_a_hold_and_a_way_back) {
   Operation first, second;
   first.goroutine = {0, 1};
