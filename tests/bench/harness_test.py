@@ -36,6 +36,19 @@ class Statistics(unittest.TestCase):
         self.assertIsNone(stats.geometric_mean([]))
 
 
+class CommandLine(unittest.TestCase):
+    def test_a_word_that_a_script_does_not_take_is_status_64(self):
+        tools = os.path.join(os.environ["REPRISE_SOURCE"], "tools")
+        folder = os.path.join(tools, "bench")
+        scripts = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".py")]
+        self.assertGreater(len(scripts), 5)
+        for script in [*scripts, os.path.join(folder, "run"), os.path.join(folder, "drift"), os.path.join(tools, "soak")]:
+            with self.subTest(script=script):
+                done = subprocess.run([sys.executable, "-B", script, "--no-such-option"], capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, 64, done.stderr)
+                self.assertTrue(done.stderr.startswith("usage: "), done.stderr)
+
+
 class Parser(unittest.TestCase):
     def test_a_line_of_a_case_is_read(self):
         self.assertEqual(cases.parse_sample('{"ops":10,"ns":1.5,"cpu_ns":0.000}\n'), cases.Sample(10, 1.5, 0))

@@ -12,6 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+from harness.usage import Parser  # noqa: E402
+
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KERNELS = {"account": 5000, "stack": 50000, "queue": 50000, "circular_buffer": 50000, "parts": 500}
 
@@ -21,8 +24,11 @@ def took(*command):
 
 
 def main():
-    build = sys.argv[1]
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 7
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("build", metavar="BUILD")
+    parser.add_argument("rounds", metavar="ROUNDS", type=int, nargs="?", default=7)
+    options = parser.parse_args()
+    build, rounds = options.build, options.rounds
     ours = [os.path.join(build, "tools", "reprise"), "run", "--", os.path.join(build, "race_kernels")]
     with tempfile.TemporaryDirectory() as folder:
         theirs = os.path.join(folder, "race_kernels_tsan")

@@ -8,12 +8,14 @@ busy for both; a figure is the median of the rounds' ratios of CPU time. *Contro
 run`, where ticks count; *native* is started directly, where they are nops.
 """
 
-import argparse
 import math
 import os
 import statistics
 import subprocess
 import sys
+
+sys.dont_write_bytecode = True
+from harness.usage import Parser  # noqa: E402
 
 KERNELS = ("nbody", "matmul", "hash", "sort", "chase", "spin", "fib")
 GOALS = {"gcc": 1.22, "clang": 1.06}
@@ -41,7 +43,7 @@ def geomean(values):
 
 def main():
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default=os.path.join(root, "build"))
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()

@@ -10,7 +10,11 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
+
+sys.dont_write_bytecode = True
+from harness.usage import Parser  # noqa: E402
 
 SIZES = (8, 16, 64, 512, 4096, 65536)
 
@@ -64,7 +68,7 @@ def merge(best, times):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build")
     parser.add_argument("--go", default="/usr/lib/go-1.19/bin/go")
     parser.add_argument("--rounds", type=int, default=3)

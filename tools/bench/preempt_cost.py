@@ -16,7 +16,9 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 os.environ.setdefault("REPRISE_BUILD", os.path.join(ROOT, "build"))
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests/e2e"))
+from harness.usage import Parser  # noqa: E402
 import preempt_test  # noqa: E402
 
 
@@ -44,7 +46,7 @@ def measure(program, rounds, repeat, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("programs", nargs="*", default=preempt_test.built())
     parser.add_argument("--rounds", type=int, default=40000)
     parser.add_argument("--repeat", type=int, default=5)

@@ -11,7 +11,6 @@ the difference of two runs, so the table gives the median over the pairs. --core
 scribe on cores of their own where the machine has three. Needs a built tree (build/, or REPRISE_BUILD).
 """
 
-import argparse
 import os
 import re
 import statistics
@@ -23,8 +22,10 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("REPRISE_BUILD", os.path.join(ROOT, "build"))
 REPRISE = os.path.join(BUILD, "tools", "reprise")
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 os.environ["REPRISE_BUILD"] = BUILD
+from harness.usage import Parser  # noqa: E402
 from kvd_server import Kvd  # noqa: E402
 
 
@@ -128,7 +129,7 @@ def show(name, measured):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--requests", type=int, default=100000)
     parser.add_argument("rows", nargs="*", choices=[[], *ROWS], metavar="ROW")

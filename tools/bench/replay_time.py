@@ -11,7 +11,6 @@ program. Of each the table gives the quickest, and ratios of the quickest: other
 Needs a built tree (build/, or REPRISE_BUILD).
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -22,8 +21,10 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("REPRISE_BUILD", os.path.join(ROOT, "build"))
 REPRISE = os.path.join(BUILD, "tools", "reprise")
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 os.environ["REPRISE_BUILD"] = BUILD
+from harness.usage import Parser  # noqa: E402
 from kvd_server import Kvd  # noqa: E402
 
 PROGRAMS = {
@@ -90,7 +91,7 @@ def measure(row, recordings, replays):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--recordings", type=int, default=3)
     parser.add_argument("--replays", type=int, default=3)
     parser.add_argument("rows", nargs="*", choices=[[], *GOALS], metavar="ROW")

@@ -11,7 +11,6 @@ is replayed --replays times, and each replay must end as recorded. PROGRAM limit
 whose name contains one of these words. Needs a built tree (build/).
 """
 
-import argparse
 import dataclasses
 import json
 import os
@@ -25,6 +24,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.dont_write_bytecode = True
+from harness.usage import Parser  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("REPRISE_BUILD", os.path.join(ROOT, "build"))
@@ -208,7 +210,7 @@ def redis(room, runs, replays, requests=50000):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--replays", type=int, default=20)
     parser.add_argument("words", nargs="*")
