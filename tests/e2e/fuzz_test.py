@@ -235,6 +235,18 @@ class CorpusAndJUnit(Fuzz):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"{name}: is not what its name says; passed over", done.stderr)
 
+    def test_a_junit_file_that_cannot_be_written_ends_it_before_the_first_schedule(self):
+        for path in ("nowhere/f.xml", "."):
+            done = self.fuzz("--junit", path, "--", program("account"))
+            self.assertEqual((done.returncode, done.stdout), (64, ""), done.stderr)
+            self.assertRegex(done.stderr, rf"\Areprise: {re.escape(path)}: cannot write the JUnit file: .*\n\Z")
+        self.assertEqual(self.traces(), [])
+
+    def test_a_junit_file_is_not_there_if_nothing_was_run(self):
+        done = self.fuzz("--junit", "f.xml", "--fail-when", "nonsense", "--", program("account"))
+        self.assertEqual(done.returncode, 64, done.stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "f.xml")))
+
     def test_junit_has_the_failure_or_one_case_that_passed(self):
         self.fuzz("--junit", "f.xml", "--schedules", "2000", "--", program("account"))
         suite = xml.etree.ElementTree.parse(os.path.join(self.folder, "f.xml")).getroot().find("testsuite")

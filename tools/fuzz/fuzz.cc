@@ -63,6 +63,7 @@ bool make_plan(const FuzzOptions& options, const Program& program, fuzz::Plan* p
     return *why = program[0] + ": does not link Reprise, so there is no schedule to choose", false;
   }
   if (!cli::check_world(options, plan->target, why)) return false;
+  if (!options.junit.empty() && !fuzz::can_write_junit(options.junit, why)) return false;
   plan->seed = options.seed.value_or(random_seed());
   if (options.schedules == 0 && options.seconds <= 0) plan->options.schedules = kDefaultSchedules;
   if (options.jobs == 0) plan->options.jobs = static_cast<unsigned>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));

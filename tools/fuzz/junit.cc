@@ -1,10 +1,15 @@
 // By libxml2's writer, which escapes; what XML cannot hold at all is replaced before.
 #include "tools/fuzz/junit.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <libxml/xmlwriter.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 
 #include "tools/cli/outcome.h"
@@ -88,6 +93,20 @@ void write_suite(Writer& w, const Summary& s, const Plan& plan) {
 }
 
 }  // namespace
+
+bool can_write_junit(const std::string& path, std::string* why) {
+  const int fresh = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fresh >= 0) {
+    close(fresh);
+    unlink(path.c_str());
+    return true;
+  }
+  struct stat there {};
+  if (errno == EEXIST && stat(path.c_str(), &there) == 0 && S_ISDIR(there.st_mode)) errno = EISDIR;
+  else if (errno == EEXIST && access(path.c_str(), W_OK) == 0) return true;
+  *why = path + ": cannot write the JUnit file: " + std::strerror(errno);
+  return false;
+}
 
 bool write_junit(const std::string& path, const Summary& summary, const Plan& plan, std::string* why) {
   const std::unique_ptr<xmlTextWriter, decltype(&xmlFreeTextWriter)> to(xmlNewTextWriterFilename(path.c_str(), 0),

@@ -8,6 +8,8 @@
 namespace reprise::fuzz {
 
 // False and *why if the file cannot be written.
+// False, and *why, if that is certain to fail: what is said before a campaign, not after. Leaves no file.
+bool can_write_junit(const std::string& path, std::string* why);
 bool write_junit(const std::string& path, const Summary& summary, const Plan& plan, std::string* why);
 
 }  // namespace reprise::fuzz
