@@ -41,6 +41,15 @@ class Doctor(unittest.TestCase):
                 status, lines, text = doctor(feature)
                 self.assertEqual((status, lines.get(name)), (usual, "missing"), text)
 
+    def test_the_stage_is_found_without_proc_too(self):
+        found = {**os.environ, "PATH": os.path.dirname(REPRISE) + ":" + os.environ["PATH"]}
+        beside = os.path.relpath(REPRISE, "/")
+        for command in ("reprise", REPRISE, beside):
+            with self.subTest(command=command):
+                done = subprocess.run([WITHOUT, "links", "--", command, "run", "--", "/bin/echo", "here"], capture_output=True,
+                                      text=True, timeout=120, check=False, cwd="/", env=found)
+                self.assertEqual((done.returncode, done.stdout), (0, "here\n"), done.stderr)
+
     def test_limits_are_told(self):
         _, lines, text = doctor()
         for name in ("descriptor limit", "map count", "queued signals", "signal frames"):

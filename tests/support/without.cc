@@ -1,5 +1,6 @@
 // without FEATURE… -- PROGRAM ARGS…: runs PROGRAM under a seccomp filter that answers as a kernel or a
-// container would that lacks these: dispatch, tsc, cpuid, guard, timer, breakpoint, ptrace, pidfd, memfd.
+// container would that lacks these: dispatch, tsc, cpuid, guard, timer, breakpoint, ptrace, pidfd, memfd,
+// links (where nothing is a symbolic link, as /proc/self/exe is where there is no /proc).
 // Calls of the stage's own go through the filter too, so this is how such a machine behaves.
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -28,7 +29,7 @@ constexpr Feature kFeatures[] = {
     {"cpuid", SYS_arch_prctl, 0, 0x1012, ENODEV}, {"guard", SYS_madvise, 2, 102, EINVAL},
     {"timer", SYS_timer_create, -1, 0, ENOSYS}, {"breakpoint", SYS_perf_event_open, -1, 0, EACCES},
     {"ptrace", SYS_ptrace, -1, 0, EPERM},       {"pidfd", SYS_pidfd_open, -1, 0, ENOSYS},
-    {"memfd", SYS_memfd_create, -1, 0, ENOSYS},
+    {"memfd", SYS_memfd_create, -1, 0, ENOSYS}, {"links", SYS_readlink, -1, 0, EINVAL},
 };
 
 void deny(std::vector<sock_filter>& code, const Feature& f) {

@@ -137,15 +137,20 @@ bool nested() {
   return false;
 }
 
-// Where this executable is: the kernel's word, unless it was started through a loader or there is no
-// /proc (a pack in a bare container), in which case argv[0] has it.
+// Where this executable is. The kernel has two words for it, the second of which needs no /proc; who was started through a loader
+// (a pack in a bare container) finds the loader in both, and itself in argv[0], which may stand for a file in PATH.
 std::string own_path() {
+  const auto is_own = [](std::string_view path) {
+    return path.find('/') != path.npos && !path.substr(path.rfind('/') + 1).starts_with("ld");
+  };
   char path[PATH_MAX];
-  ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-  std::string exe = n > 0 ? std::string(path, static_cast<size_t>(n)) : std::string();
-  std::string name = program_invocation_name;
-  bool by_loader = exe.substr(exe.rfind('/') + 1).starts_with("ld");
-  return exe.empty() || by_loader ? name : exe;
+  const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+  if (n > 0 && is_own({path, static_cast<size_t>(n)})) return std::string(path, static_cast<size_t>(n));
+  const auto* const started = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  if (n <= 0 && started != nullptr && is_own(started)) return started;
+  std::string why;
+  const std::string found = search(program_invocation_name, &why);
+  return found.empty() ? program_invocation_name : found;
 }
 
 std::string find_stage(std::string* why) {
