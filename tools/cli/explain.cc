@@ -12,6 +12,7 @@
 
 #include "tools/cli/explanation.h"
 #include "tools/cli/outcome.h"
+#include "tools/cli/progress.h"
 #include "tools/cli/subject.h"
 
 namespace reprise::cli {
@@ -32,11 +33,13 @@ class PairSearch {
     out_.pairs = pairs.size();
     if (pairs.size() > kPairsAtMost) pairs.resize(kPairsAtMost);
     const size_t batch = subject_.experiment->jobs();
+    Progress progress;
     for (size_t at = 0; at < pairs.size() && Clock::now() < until_; at += batch) {
       const size_t size = std::min(batch, pairs.size() - at);
       std::vector<trace::Deviations> lists;
       for (size_t i = at; i < at + size; ++i) lists.push_back(trace::with_swapped(failing, first(pairs[i]), second(pairs[i])));
       const std::vector<Tried> tried = subject_.experiment->runs(lists);
+      progress.say(fmt::format("swapping pairs of operations, {} of {}", at + size, pairs.size()));
       for (size_t i = 0; i < size; ++i)
         if (judge(pairs[at + i], tried[i])) return;
     }

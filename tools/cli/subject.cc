@@ -11,6 +11,7 @@
 #include "tools/cli/launch.h"
 #include "tools/cli/outcome.h"
 #include "tools/cli/probes.h"
+#include "tools/cli/progress.h"
 #include "tools/cli/trace_files.h"
 
 namespace reprise::cli {
@@ -103,15 +104,13 @@ trace::Shrunk shrink_subject(Subject& subject, const Reproduced& from, const Shr
   trace::ShrinkOptions options;
   options.batch = subject.experiment->jobs();
   options.until = std::chrono::steady_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(bounds.time_s * 1000));
-  const bool terminal = bounds.progress && isatty(2) != 0;
-  if (terminal) {
-    options.progress = [](uint64_t runs, const trace::Weight& best) {
-      fmt::print(stderr, "\r{} runs: {}\x1b[K", runs, weight_text(best));
+  Progress progress;
+  if (bounds.progress) {
+    options.progress = [&](uint64_t runs, const trace::Weight& best) {
+      progress.say(fmt::format("shrinking, {} runs: {}", runs, weight_text(best)));
     };
   }
-  trace::Shrunk shrunk = trace::shrink(from.trial, judge, options);
-  if (terminal) fmt::print(stderr, "\r\x1b[K");
-  return shrunk;
+  return trace::shrink(from.trial, judge, options);
 }
 
 std::string weight_text(const trace::Weight& w) {

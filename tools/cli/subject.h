@@ -36,7 +36,7 @@ Reproduced reproduce(Subject& subject, Tried replayed);
 
 struct ShrinkBounds {
   double time_s = 60;
-  bool progress = true;  // on a terminal
+  bool progress = true;  // on stderr
 };
 trace::Shrunk shrink_subject(Subject& subject, const Reproduced& from, const ShrinkBounds& bounds);
 
