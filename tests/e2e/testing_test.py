@@ -96,6 +96,18 @@ class Traces(unittest.TestCase):
         done = self.run_test("Fails.by_a_panic", REPRISE_COMMAND="/nowhere/reprise")
         self.assertRegex(done.stdout, r"(?m)^no trace: the reprise command is neither at REPRISE_COMMAND nor in PATH$")
 
+    def test_under_googletests_own_main_says_what_to_link(self):
+        done = subprocess.run([os.path.join(BUILD, "under_gtest_main")], capture_output=True, text=True, timeout=LIMIT_S, cwd=self.folder)
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertIn("link reprise_gtest_main in place of GTest::gtest_main", done.stderr)
+
+    def test_that_fails_names_its_own_line_and_that_of_the_expectation(self):
+        done = subprocess.run([os.path.join(BUILD, "under_reprise_gtest_main")], capture_output=True, text=True, timeout=LIMIT_S,
+                              cwd=self.folder)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^\S*tests/support/one_test\.cc:6: Failure\nfailed expectation: \S*one_test\.cc:9: ")
+        self.assertNotIn("gtest.h", done.stdout)
+
     def test_is_not_made_of_a_test_that_passes(self):
         done = self.run_test("Passes.always")
         self.assertEqual((done.returncode, self.files()), (0, []), done.stdout)

@@ -22,6 +22,7 @@
 #include <new>
 
 #include "runtime/boot/boot.h"
+#include "runtime/sched/here.h"
 #include "runtime/sched/proc.h"
 #include "runtime/sched/seam.h"
 #include "runtime/seam/catalog.h"
@@ -328,6 +329,10 @@ std::string_view name_of(FailureKind kind) {
 
 Exploration explore(const ExploreOptions& options, const std::function<void()>& body,
                     const ExploreFramework& framework) {
+  if (rt::goroutine_here() == nullptr) {
+    usage_error("not called on a goroutine. The program's main must be that of REPRISE_MAIN; for tests link reprise_gtest_main in place of "
+                "GTest::gtest_main");
+  }
   const char* const path = std::getenv("REPRISE_REPLAY");
   if (rt::seam_active && (path == nullptr || rt::stage_table() == nullptr)) {
     usage_error("the program is under a policy already: start it directly");

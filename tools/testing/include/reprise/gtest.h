@@ -10,7 +10,8 @@
 // which environment variables there are. The failure's text ends with the command that runs just that
 // schedule again.
 //
-// The test program's main must run the tests on the main goroutine, locked to its thread:
+// The test program's main must run the tests on the main goroutine, locked to its thread, and so cannot be that of GTest::gtest_main.
+// Link reprise_gtest_main, or write
 //
 //   int run_all(int argc, char** argv) {
 //     testing::InitGoogleTest(&argc, argv);
@@ -43,25 +44,33 @@ class GtestFailures {
     std::string text;
     for (; seen_ < results_.size(); ++seen_) {
       const ::testing::TestPartResult& result = results_.GetTestPartResult(seen_);
-      if (result.failed()) text += std::string(text.empty() ? "" : "\n") + result.message();
+      if (result.failed()) text += (text.empty() ? "" : "\n") + place_of(result) + result.message();
     }
     return text;
   }
 
  private:
+  // FAIL() and the like in code without a place have none.
+  static std::string place_of(const ::testing::TestPartResult& result) {
+    if (result.file_name() == nullptr) return {};
+    return std::string(result.file_name()) + ":" + std::to_string(result.line_number()) + ": ";
+  }
+
   ::testing::TestPartResultArray results_;
   std::unique_ptr<::testing::ScopedFakeTestPartResultReporter> reporter_;
   int seen_ = 0;
 };
 
-inline void run_reprise_test(ExploreOptions options, void (*body)()) {
+// `file` and `line`: where the test is.
+inline void run_reprise_test(ExploreOptions options, void (*body)(), const char* file, int line) {
   const ::testing::TestInfo* info = ::testing::UnitTest::GetInstance()->current_test_info();
   const std::string name = std::string(info->test_suite_name()) + "." + info->name();
   options.name = name;
   options.replay_arguments = "--gtest_filter=" + name;
   GtestFailures failures;
   const Exploration result = explore(options, body, {[&] { failures.begin(); }, [&] { return failures.failures(); }});
-  if (result.failure) GTEST_MESSAGE_(describe(options, result).c_str(), ::testing::TestPartResult::kNonFatalFailure);
+  if (!result.failure) return;
+  GTEST_MESSAGE_AT_(file, line, describe(options, result).c_str(), ::testing::TestPartResult::kNonFatalFailure);
 }
 
 }  // namespace reprise::testing
@@ -70,6 +79,6 @@ inline void run_reprise_test(ExploreOptions options, void (*body)()) {
   static void reprise_test_body_##suite##_##name();                                                \
   TEST(suite, name) {                                                                              \
     ::reprise::testing::run_reprise_test(::reprise::ExploreOptions{__VA_ARGS__},                   \
-                                         &reprise_test_body_##suite##_##name);                     \
+                                         &reprise_test_body_##suite##_##name, __FILE__, __LINE__); \
   }                                                                                                \
   static void reprise_test_body_##suite##_##name()
