@@ -22,7 +22,9 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "asm/asm.h"
 #include "runtime/boot/boot.h"
@@ -40,7 +42,9 @@
 #include "runtime/seam/fault_set.h"
 #include "runtime/seam/names.h"
 #include "runtime/seam/not_here.h"
+#include "runtime/seam/policy_memory.h"
 #include "runtime/sched/ready_set.h"
+#include "runtime/sched/stuck.h"
 #include "runtime/signal/sigqueue.h"
 #include "runtime/sys/interpose.h"
 #include "runtime/sim/sim.h"
@@ -184,30 +188,47 @@ void begin_run(const stage::Table& table, seam::Policy& policy) {
   schedule_hooks.too_long = too_long;
 }
 
-// Where main has returned, and nothing is left that could wake anybody, whoever waits would wait for ever. If
-// something is left (a goroutine that can run, a timer, a descriptor), nothing is said: then nobody knows.
-void describe_leak(std::span<char> to) {
-  const bool something_left = !state.ready.empty() || timers_pending() || netpoll_waiting() ||
-                              program_threads() != 0 || signals_wanted();
-  if (something_left) return;
+bool something_left() {
+  return !state.ready.empty() || timers_pending() || netpoll_waiting() || program_threads() != 0 || signals_wanted();
+}
+
+template <class Goroutines>
+void list_reasons(const char* before, const Goroutines& goroutines, std::span<char> to) {
   size_t used = 0;
-  for (const G* gp = sched.allgs.load(); gp != nullptr; gp = gp->alllink.load()) {
-    if (gp->system || gp == curg() || gp->status.load() != GStatus::waiting || used >= to.size()) continue;
-    const int n = std::snprintf(to.data() + used, to.size() - used, "%s%s",
-                                used == 0 ? "leak: goroutines wait for ever when main returns: " : ", ",
-                                wait_reason_text(gp->wait_reason));
+  for (const G* gp : goroutines) {
+    if (used >= to.size()) return;
+    const int n = std::snprintf(to.data() + used, to.size() - used, "%s%s", before, wait_reason_text(gp->wait_reason));
     used += static_cast<size_t>(n);
+    before = ", ";
   }
 }
 
-// For the parent of a fork server.
-void report_outcome(tape::Forks& forks, const seam::Outcome& outcome) {
+// Where main has returned, and nothing is left that could wake anybody, whoever waits would wait for ever. If
+// something is left (a goroutine that can run, a timer, a descriptor), that is known only after a look at what it reaches
+// (stuck.h). A replay looks where the run did, for a look makes system calls.
+void describe_leak(std::span<char> to) {
+  const seam::PolicyMemory memory;
+  const G* const leaving = curg();
+  if (something_left()) {
+    if (leaving == nullptr || (stage_table()->control->options & seam::kSeesAllLeaks) == 0) return;
+    return list_reasons("leak: goroutines can never run again when main returns: ", stuck_now(leaving), to);
+  }
+  if (state.forks == nullptr) return;
+  std::vector<const G*> waiting;
+  for (const G* gp = sched.allgs.load(); gp != nullptr; gp = gp->alllink.load()) {
+    if (!gp->system && gp != leaving && gp->status.load() == GStatus::waiting) waiting.push_back(gp);
+  }
+  list_reasons("leak: goroutines wait for ever when main returns: ", waiting, to);
+}
+
+// For the parent of a fork server. `leak`: what describe_leak() says.
+void report_outcome(tape::Forks& forks, const seam::Outcome& outcome, std::string_view leak) {
   forks.steps = state.step;
   forks.longest = std::max(forks.longest, state.step);
-  const size_t size = std::min(outcome.message.size(), sizeof forks.message - 1);
-  std::memcpy(forks.message, outcome.message.data(), size);
+  const std::string_view message = leak.empty() ? std::string_view(outcome.message) : leak;
+  const size_t size = std::min(message.size(), sizeof forks.message - 1);
+  std::memcpy(forks.message, message.data(), size);
   forks.message[size] = 0;
-  if (outcome.kind == seam::Outcome::Kind::ok) describe_leak(forks.message);
   forks.outcome = 1 + static_cast<uint32_t>(outcome.kind);
 }
 
@@ -272,11 +293,13 @@ void seam_end_schedule() { state.max_steps = UINT64_MAX; }
 
 void seam_finish(const seam::Outcome& outcome) {
   if (!seam_active || std::exchange(state.finished, true)) return;
-  on_g0([&outcome] {
+  char leak[sizeof tape::Forks::message] = "";
+  on_g0([&outcome, &leak] {
     state.policy->end_run(outcome);
+    if (outcome.kind == seam::Outcome::Kind::ok && stage_table() != nullptr) describe_leak(leak);
     return 0;
   });
-  if (state.forks != nullptr) report_outcome(*state.forks, outcome);
+  if (state.forks != nullptr) report_outcome(*state.forks, outcome, leak);
 }
 
 void ready_put(G* gp) {

@@ -25,10 +25,12 @@ bool parse_faults(std::string_view text, uint32_t* set);
 
 inline constexpr uint32_t kSimulatedWorld = 64;     // the program's network and files are its own
 inline constexpr uint32_t kEndsStuck = 128;         // goroutines that wait for each other's locks end the run
+inline constexpr uint32_t kSeesAllLeaks = 2048;     // when main returns, also those whom nobody of the others can wake
 inline constexpr uint32_t kFaultsShift = 8;         // three bits of FaultSet
 inline constexpr uint32_t kFaultRateShift = 16;     // how many faults happen, of 65,535 that could
 // What a replay keeps of them.
-inline constexpr uint32_t kWorldOptions = kSimulatedWorld | kEndsStuck | kAllFaults << kFaultsShift | 0xffffu << kFaultRateShift;
+inline constexpr uint32_t kWorldOptions =
+    kSimulatedWorld | kEndsStuck | kSeesAllLeaks | kAllFaults << kFaultsShift | 0xffffu << kFaultRateShift;
 
 constexpr uint32_t world_options(uint32_t faults, double rate) {
   return kSimulatedWorld | faults << kFaultsShift | static_cast<uint32_t>(rate * 0xffff) << kFaultRateShift;

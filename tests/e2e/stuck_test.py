@@ -21,8 +21,8 @@ class Stuck(unittest.TestCase):
     def reprise(self, *words):
         return subprocess.run([REPRISE, *words], capture_output=True, text=True, timeout=LIMIT_S, cwd=self.folder)
 
-    def fuzz(self, case, schedules):
-        words = ["fuzz", "--jobs", "1", "--seed", "7", "--schedules", str(schedules), "--corpus", case, "--", CASES, case]
+    def fuzz(self, case, schedules, *options):
+        words = ["fuzz", "--jobs", "1", "--seed", "7", "--schedules", str(schedules), "--corpus", case, *options, "--", CASES, case]
         return self.reprise(*words)
 
     def cases(self, kind):
@@ -41,8 +41,22 @@ class Stuck(unittest.TestCase):
         self.assertGreater(len(self.cases("alive")), 15)
         for case in self.cases("alive"):
             with self.subTest(case):
-                done = self.fuzz(case, 10)
+                done = self.fuzz(case, 10, "--fail-when", "exit", "--fail-when", "leak=any")
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_those_whom_main_leaves_for_ever_while_others_go_on_are_a_leak_for_who_asks(self):
+        self.assertGreater(len(self.cases("left")), 1)
+        for case in self.cases("left"):
+            with self.subTest(case):
+                done = self.fuzz(case, 3)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                done = self.fuzz(case, 3, "--fail-when", "leak=any")
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertRegex(done.stdout, r"(?m)^leak: goroutines can never run again when main returns: chan receive")
+                [trace] = glob.glob(os.path.join(self.folder, "reprise-failures", "*.rpz"))
+                again = self.reprise("replay", "--times", "5", trace)
+                self.assertEqual(again.returncode, 0, again.stderr)
+                os.remove(trace)
 
     def test_the_report_names_the_stuck_ones_alone_and_replays(self):
         self.fuzz("two_that_wait_for_each_other", 3)

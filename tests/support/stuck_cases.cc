@@ -193,6 +193,30 @@ void a_receiver_beside_a_thread() {
   thread.join();
 }
 
+// Main alone has the channel, and leaves.
+void a_receiver_when_main_returns_beside_a_ticker() {
+  go([] {
+    for (;;) sleep_for(1ms);
+  });
+  const Chan<int> c;
+  go([c] { c.recv(); });
+  go_on(20);
+}
+
+void workers_when_main_returns_beside_a_ticker() {
+  go([] {
+    for (;;) sleep_for(1ms);
+  });
+  const Chan<int> work;
+  for (int i = 0; i < 3; ++i) {
+    go([work] {
+      while (work.recv()) yield();
+    });
+  }
+  for (int i = 0; i < 10; ++i) work.send(i);
+  go_on(20);
+}
+
 // ---- not stuck ----
 
 // What a goroutine waits for. Nobody but whoever hides it, and who waits, has its address.
@@ -320,6 +344,16 @@ void an_address_of_one_who_sleeps() {
     wake(box);
   });
   go_on();
+}
+
+// The sleeper would wake it if main did not return.
+void an_address_of_one_who_sleeps_when_main_returns() {
+  go([] {
+    Box* const box = box_with_waiter();
+    sleep_for(1h);
+    wake(box);
+  });
+  go_on(20);
 }
 
 void an_address_local_to_a_goroutine() {
@@ -455,6 +489,9 @@ constexpr Case kCases[] = {
     {"an_address_in_the_collected_heap", Kind::alive, an_address_in_the_collected_heap},
     {"an_address_in_the_closure_of_a_finalizer", Kind::alive_in_a_program, an_address_in_the_closure_of_a_finalizer},
     {"those_who_hand_a_token_round_in_a_ring", Kind::alive, those_who_hand_a_token_round_in_a_ring},
+    {"a_receiver_when_main_returns_beside_a_ticker", Kind::stuck_at_the_end, a_receiver_when_main_returns_beside_a_ticker},
+    {"workers_when_main_returns_beside_a_ticker", Kind::stuck_at_the_end, workers_when_main_returns_beside_a_ticker},
+    {"an_address_of_one_who_sleeps_when_main_returns", Kind::alive_in_a_program, an_address_of_one_who_sleeps_when_main_returns},
     {"a_receiver_beside_a_thread", Kind::stuck_in_a_program, a_receiver_beside_a_thread},
     {"an_address_in_a_register_of_a_thread", Kind::alive_in_a_program, an_address_in_a_register_of_a_thread},
     {"an_address_on_the_stack_of_a_thread", Kind::alive_in_a_program, an_address_on_the_stack_of_a_thread},

@@ -10,6 +10,7 @@ namespace stuck_cases {
 enum class Kind : uint8_t {
   stuck,
   stuck_on_locks,      // in blocks of malloc's: seen where malloc is ours
+  stuck_at_the_end,    // when main returns while others would go on
   alive,
   stuck_in_a_program,  // with threads
   alive_in_a_program,  // with threads, or a collector that runs when it likes: not for explore()

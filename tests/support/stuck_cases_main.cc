@@ -13,7 +13,7 @@ int app(int argc, char** argv) {
   for (const stuck_cases::Case& c : stuck_cases::all()) {
     if (argc < 2) {
       const bool alive = c.kind == Kind::alive || c.kind == Kind::alive_in_a_program;
-      std::printf("%s %s\n", alive ? "alive" : "stuck", c.name);
+      std::printf("%s %s\n", alive ? "alive" : c.kind == Kind::stuck_at_the_end ? "left" : "stuck", c.name);
     } else if (std::string_view(argv[1]) == c.name) {
       c.body();
       return 0;

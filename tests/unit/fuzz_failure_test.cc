@@ -46,6 +46,12 @@ TEST(FailWhen, is_parsed_and_what_is_not_understood_is_named) {
   EXPECT_FALSE(when.exit);
   EXPECT_TRUE(when.signal);
   EXPECT_TRUE(std::regex_search("it is LOST", *when.output));
+  EXPECT_FALSE(when.leak || when.any_leak);
+  ASSERT_TRUE(parse_fail_when({"leak"}, &when, &why));
+  EXPECT_TRUE(when.leak && !when.any_leak);
+  ASSERT_TRUE(parse_fail_when({"leak=any"}, &when, &why));
+  EXPECT_TRUE(when.leak && when.any_leak);
+  EXPECT_FALSE(parse_fail_when({"leak=some"}, &when, &why));
   EXPECT_FALSE(parse_fail_when({"output=("}, &when, &why));
   EXPECT_NE(why.find("output=("), std::string::npos);
 }

@@ -187,7 +187,8 @@ void add_failures(CLI::App& sub, FuzzOptions& o) {
   sub.add_option("--fail-when", o.fail_when,
                  "What counts as a failure, may be repeated: exit (a status that is not 0; panics, fatal errors\n"
                  "and deadlocks have one), signal (killed by one), leak (main returns while goroutines\n"
-                 "wait whom nobody can wake), race (a data race in checked code), output=REGEX (stdout or stderr\n"
+                 "wait and nothing is left that could wake anybody), leak=any (also those whom nothing of what is left,\n"
+                 "as a ticker's goroutine, can wake), race (a data race in checked code), output=REGEX (stdout or stderr\n"
                  "match). Default: exit, signal, leak, race.\n"
                  "A run that hangs or livelocks always fails")
       ->expected(1)

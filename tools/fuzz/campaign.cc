@@ -199,6 +199,7 @@ ServerOptions Campaign::server_options(uint64_t seed) const {
   options.max_steps = plan_.options.max_steps;
   options.slice_ns = cli::kSliceMicroseconds * 1000;
   options.control_options = cli::world_control(plan_.options) | seam::kEndsStuck;
+  if (plan_.fail_when.any_leak) options.control_options |= seam::kSeesAllLeaks;
   options.tape_bytes = plan_.options.tape_mib << 20;
   options.timeout_ns = cli::nanoseconds(plan_.options.timeout_s);
   options.spin_ns = options.timeout_ns;

@@ -213,7 +213,7 @@ std::optional<Failure> failure_of(const Run& run, const ForkServer& server, cons
 
 bool parse_fail_when(const std::vector<std::string>& words, FailWhen* out, std::string* why) {
   if (words.empty()) return true;
-  *out = {.exit = false, .signal = false, .leak = false, .race = false, .output = {}};
+  *out = {.exit = false, .signal = false, .leak = false, .any_leak = false, .race = false, .output = {}};
   for (const std::string& word : words) {
     if (word == "exit") {
       out->exit = true;
@@ -223,6 +223,8 @@ bool parse_fail_when(const std::vector<std::string>& words, FailWhen* out, std::
       out->race = true;
     } else if (word == "leak") {
       out->leak = true;
+    } else if (word == "leak=any") {
+      out->leak = out->any_leak = true;
     } else if (word.starts_with("output=")) {
       try {
         out->output.emplace(word.substr(std::strlen("output=")));
@@ -230,7 +232,7 @@ bool parse_fail_when(const std::vector<std::string>& words, FailWhen* out, std::
         return *why = "--fail-when " + word + ": " + e.what(), false;
       }
     } else {
-      return *why = "--fail-when " + word + ": expected exit, signal, leak, race or output=REGEX", false;
+      return *why = "--fail-when " + word + ": expected exit, signal, leak, leak=any, race or output=REGEX", false;
     }
   }
   return true;

@@ -19,12 +19,13 @@ namespace reprise::fuzz {
 struct FailWhen {
   bool exit = true;     // ends with a status that is not 0; panics and deadlocks do
   bool signal = true;   // is killed by a signal
-  bool leak = true;     // main returns while goroutines wait whom nobody can wake any more
+  bool leak = true;     // main returns while goroutines wait, and nothing is left that could wake anybody
+  bool any_leak = false;  // main returns while goroutines wait whom nothing that is left can wake
   bool race = true;     // checked code: reports a data race
   std::optional<std::regex> output;
 };
 
-// Parses `exit`, `signal`, `leak`, `race`, `output=REGEX`. False and *why for anything else.
+// Parses `exit`, `signal`, `leak`, `leak=any`, `race`, `output=REGEX`. False and *why for anything else.
 bool parse_fail_when(const std::vector<std::string>& words, FailWhen* out, std::string* why);
 
 struct Failure {
