@@ -21,15 +21,25 @@ using tape::Deviation;
 using tape::Observed;
 using tape::SideArea;
 
-Error prepare_side(TapeFile& tape, const Deviations& deviations, uint64_t happenings) {
-  const uint64_t entries = padded(sizeof(SideArea) + deviations.size() * sizeof(Deviation), 64);
+Error prepare_side(TapeFile& tape, const Deviations& deviations, uint64_t happenings, uint64_t most) {
+  const uint64_t room = std::max<uint64_t>(deviations.size(), most);
+  const uint64_t entries = padded(sizeof(SideArea) + room * sizeof(Deviation), 64);
   if (Error e = tape.add_side(entries + happenings * sizeof(Observed))) return e;
   SideArea& side = *tape.side();
-  side.deviations = deviations.size();
-  std::copy(deviations.begin(), deviations.end(), side.deviation());
   side.observed_at = entries;
   side.capacity = happenings;
+  renew_side(tape, deviations);
   return {};
+}
+
+bool renew_side(const TapeFile& tape, const Deviations& deviations) {
+  SideArea& side = *tape.side();
+  if (sizeof(SideArea) + deviations.size() * sizeof(Deviation) > side.observed_at) return false;
+  const SideArea as_it_was{.observed_at = side.observed_at, .capacity = side.capacity};
+  side = as_it_was;
+  side.deviations = deviations.size();
+  std::copy(deviations.begin(), deviations.end(), side.deviation());
+  return true;
 }
 
 Observation observation_of(const TapeFile& tape) {

@@ -36,8 +36,12 @@ struct Observation {
 
 inline constexpr uint64_t kHappenings = 1 << 20;  // room for so many, unless otherwise said
 
-// Gives the tape a side area with these deviations in it. REQUIRES: no program on the tape yet.
-Error prepare_side(TapeFile& tape, const Deviations& deviations, uint64_t happenings);
+// Gives the tape a side area with these deviations in it, and room for `most` of them. REQUIRES: no program on the
+// tape yet.
+Error prepare_side(TapeFile& tape, const Deviations& deviations, uint64_t happenings, uint64_t most = 0);
+
+// The area as it was, with other deviations: for the next run of a fork server. False: there is no room for so many.
+bool renew_side(const TapeFile& tape, const Deviations& deviations);
 
 // REQUIRES: prepare_side(), and the program is gone.
 Observation observation_of(const TapeFile& tape);

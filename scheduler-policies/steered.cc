@@ -25,6 +25,7 @@ const Deviation* SteeredPolicy::find(const OwnSteps::Key& key, DecisionKind kind
 
 bool SteeredPolicy::begin_run(const RunInfo&) {
   steps_ = {};
+  if (area_ != nullptr) deviations_ = {area_->deviation(), area_->deviations};
   const auto at = std::find_if(deviations_.begin(), deviations_.end(), [](const Deviation& d) { return d.holds; });
   hold_ = at != deviations_.end() ? &*at : nullptr;
   return true;

@@ -6,7 +6,8 @@
 // apply, because the run took another course, is passed over. First in line and not the lowest id, so that
 // a loop which yields until another goroutine has done something ends.
 //
-// Thread safety: Policy's. The list belongs to the caller and is sorted (tape::before).
+// Thread safety: Policy's. The list belongs to the caller and is sorted (tape::before); it may be another one for
+// each run.
 #pragma once
 
 #include <span>
@@ -20,6 +21,8 @@ namespace reprise::seam {
 class SteeredPolicy final : public Policy {
  public:
   explicit SteeredPolicy(std::span<const tape::Deviation> deviations = {}) : deviations_(deviations) {}
+  // Reads the list that is there when a run begins.
+  explicit SteeredPolicy(const tape::SideArea& area) : area_(&area) {}
 
   bool begin_run(const RunInfo& info) override;
   size_t choose(const Decision& decision) override;
@@ -34,6 +37,7 @@ class SteeredPolicy final : public Policy {
   uint64_t slice_of(GoId goroutine);
   bool is_held(GoId goroutine);
 
+  const tape::SideArea* area_ = nullptr;
   std::span<const tape::Deviation> deviations_;
   OwnSteps steps_;
   const tape::Deviation* hold_ = nullptr;  // the first there is, until it is over

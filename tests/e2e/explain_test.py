@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 BUILD = os.environ["REPRISE_BUILD"]
@@ -36,6 +38,20 @@ class Traces(unittest.TestCase):
                       "--", os.path.join(CORPUS, program[0]), *program[1:])
         self.assertTrue(os.path.exists(path), run.stderr)
         return path
+
+
+def sleepers():
+    """Process id and argument of every `sleep` that lives."""
+    found = []
+    for entry in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{entry}/cmdline", "rb") as file:
+                words = file.read().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # no process, or gone meanwhile
+        if entry.isdigit() and words[0] == "sleep":
+            found.append((int(entry), words[1]))
+    return found
 
 
 def source_of(place):
@@ -106,6 +122,34 @@ class Corpus(Traces):
             shown = json.loads(reprise("show", "--json", small).stdout)
             counts.append(shown["decision_kinds"])
         self.assertEqual(counts[0], counts[1])
+
+    def shrunk(self, path, *options):
+        """What shrinking says, and what decisions are left."""
+        small = self.path("small.rpz")
+        run = reprise("shrink", path, "-o", small, *options)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return run.stderr, json.loads(reprise("show", "--json", small).stdout)["decision_kinds"]
+
+    def test_runs_of_a_fork_server_shrink_to_what_runs_that_are_started_anew_do(self):
+        for program in ("account", "wronglock", "go_bugs lock_order"):
+            with self.subTest(program=program):
+                path = self.failing(*program.split())
+                self.assertEqual(self.shrunk(path, "--jobs", "2"), self.shrunk(path, "--anew"))
+
+    def test_a_program_with_child_processes_is_shrunk_and_leaves_none_of_them(self):
+        marked = f"{100_000 + os.getpid()}.5"  # seconds of its sleeping children
+        path = self.failing(os.path.join(BUILD, "child_and_bug"), marked)
+
+        def left():
+            return [p for p in sleepers() if p[1] == marked]
+
+        for pid, _ in left():  # of the recordings
+            os.kill(pid, signal.SIGKILL)
+        self.assertEqual(self.shrunk(path), self.shrunk(path, "--anew"))
+        until = time.monotonic() + TIMEOUT_S
+        while left() and time.monotonic() < until:
+            time.sleep(0.05)  # a process that was killed is there for a moment
+        self.assertEqual(left(), [])
 
     def test_a_deadlock_says_who_waits_for_whom_and_names_the_cycle(self):
         run = reprise("explain", self.failing("deadlock01"))

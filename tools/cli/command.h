@@ -84,6 +84,7 @@ struct AgainOptions {
   unsigned jobs = 0;             // at a time; 0: one a processor
   double limit_s = 0;            // of one run; 0: from the recorded duration
   double watchdog_s = kWatchdogSeconds;
+  bool anew = false;             // each run is started anew
 };
 
 struct ShrinkCommand : AgainOptions {

@@ -104,6 +104,11 @@ Experiment::Experiment(trace::TraceReader& reader, std::string stage, std::strin
     options_.limit_s = 10 + 3 * recorded;
   }
   catch_signals();
+  const trace::Header& header = reader_.header();
+  if (options_.anew || !pack_root_.empty() || (header.options & tape::kStrict) != 0) return;
+  tape::Control control{};
+  set_control(control, tape::Mode::run);
+  served_ = std::make_unique<ServedRuns>(header, stage_, control.options, options_.jobs, options_.limit_s, options_.watchdog_s);
 }
 
 void Experiment::set_control(tape::Control& control, tape::Mode mode) const {
@@ -249,7 +254,22 @@ Tried Experiment::replay(uint64_t happenings) {
   return failed ? *failed : finish(worker);
 }
 
-std::vector<Tried> Experiment::runs(const std::vector<trace::Deviations>& lists, uint64_t happenings) {
+std::vector<Tried> Experiment::runs(const std::vector<trace::Deviations>& lists) {
+  if (served_ != nullptr) {
+    std::vector<Tried> out;
+    if (served_->runs(lists, &out)) return out;
+    served_.reset();
+  }
+  return runs_anew(lists);
+}
+
+bool Experiment::stop_serving() {
+  const bool has_served = served_ != nullptr && served_->has_served();
+  served_.reset();
+  return has_served;
+}
+
+std::vector<Tried> Experiment::runs_anew(const std::vector<trace::Deviations>& lists) {
   std::vector<Tried> out(lists.size());
   for (size_t at = 0; at < lists.size(); at += options_.jobs) {
     const size_t size = std::min<size_t>(options_.jobs, lists.size() - at);
@@ -258,7 +278,7 @@ std::vector<Tried> Experiment::runs(const std::vector<trace::Deviations>& lists,
     for (size_t i = 0; i < size; ++i) {
       workers.push_back(std::make_unique<Worker>());
       workers[i]->slot = i;
-      const std::optional<Tried> failed = start(*workers[i], lists[at + i], happenings);
+      const std::optional<Tried> failed = start(*workers[i], lists[at + i], trace::kHappenings);
       running[i] = !failed;
       if (failed) out[at + i] = *failed;
     }

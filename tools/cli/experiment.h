@@ -1,33 +1,26 @@
 // Experiment: the program of a trace, run again in other ways.
 //
-// Replays the trace and sees what happens in it, or starts the program anew, with the recorded arguments,
+// Replays the trace and sees what happens in it, or runs the program anew, with the recorded arguments,
 // environment and directory, under a list of deviations from the default continuation. Runs that are only
 // tried out are not recorded; their output goes nowhere, and their input is empty. Whatever the program
 // does outside, it does again.
 //
-// Each run has a process of its own for its scribe, so that several may go on at a time. One thread. The
-// reader outlives the experiment.
+// A run that is started anew has a process of its own for its scribe. Many runs come from fork servers (served_runs.h),
+// which load and boot the program once, as long as it can be forked and has no child processes, which would outlive
+// the run; then they are started anew, too. Several may go on at a time. One thread. The reader outlives the experiment.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "replay/observation.h"
 #include "replay/trace_reader.h"
-#include "tools/cli/ending.h"
+#include "tools/cli/served_runs.h"
+#include "tools/cli/tried.h"
 
 namespace reprise::cli {
-
-struct Tried {
-  std::string error;  // it could not be run; else empty
-  bool timed_out = false;
-  int wait_status = 0;
-  tape::Verdict verdict = tape::Verdict::none;
-  uint64_t events = 0, fingerprint = 0;
-  Ending ending;
-  trace::Observation seen;
-};
 
 class Experiment {
  public:
@@ -35,13 +28,20 @@ class Experiment {
     unsigned jobs = 1;
     double limit_s = 0;  // of one run; 0: from the recorded duration
     double watchdog_s = 0;
+    bool anew = false;   // no fork servers
   };
   Experiment(trace::TraceReader& reader, std::string stage, std::string pack_root, Options options);
 
   Tried replay(uint64_t happenings = trace::kHappenings);
 
   // One for each list, in order; up to Options::jobs at a time.
-  std::vector<Tried> runs(const std::vector<trace::Deviations>& lists, uint64_t happenings = trace::kHappenings);
+  std::vector<Tried> runs(const std::vector<trace::Deviations>& lists);
+
+  // The same, started anew.
+  Tried run_anew(const trace::Deviations& deviations) { return runs_anew({deviations})[0]; }
+
+  // True once if runs came from fork servers; from then on none do.
+  bool stop_serving();
 
   // The same for one list, and a trace of it at `output`, which must be absolute. With an error, and where
   // the run does not fail like `like`, there is no trace.
@@ -51,6 +51,7 @@ class Experiment {
 
  private:
   struct Worker;
+  std::vector<Tried> runs_anew(const std::vector<trace::Deviations>& lists);
   std::optional<Tried> start(Worker& worker, const trace::Deviations& deviations, uint64_t happenings);
   Tried finish(Worker& worker);
   void set_control(tape::Control& control, tape::Mode mode) const;
@@ -58,6 +59,7 @@ class Experiment {
   trace::TraceReader& reader_;
   std::string stage_, pack_root_;
   Options options_;
+  std::unique_ptr<ServedRuns> served_;  // null: no more
 };
 
 }  // namespace reprise::cli

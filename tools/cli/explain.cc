@@ -70,7 +70,7 @@ class PairSearch {
 // The shortest run that fails the same way, and the pair of operations that it hangs on.
 void look_closer(Subject& subject, const Reproduced& from, double time_s, Explanation& out) {
   const trace::Shrunk shrunk = shrink_subject(subject, from, {time_s});
-  Tried shortest = subject.experiment->runs({shrunk.deviations})[0];
+  Tried shortest = subject.experiment->run_anew(shrunk.deviations);
   if (!shortest.error.empty() || shortest.timed_out || !shortest.ending.same_as(out.ending)) {
     out.why_not = "the shortest run found does not fail again: it depends on the world outside";
     return;
@@ -93,7 +93,7 @@ std::string nothing_to_explain(const std::string& path, const Tried& replayed) {
 
 int explain(const ExplainCommand& options) {
   Subject subject;
-  const int wrong = open_subject("explain", options.path, {options.jobs, options.limit_s, options.watchdog_s}, subject);
+  const int wrong = open_subject("explain", options.path, {options.jobs, options.limit_s, options.watchdog_s, options.anew}, subject);
   if (wrong >= 0) return wrong;
   Tried replayed;
   const int unlike = replay_subject(subject, replayed);

@@ -272,6 +272,10 @@ void add_jobs(CLI::App& sub, AgainOptions& options) {
   sub.add_option("--jobs,-j", options.jobs, "Runs at a time (default: one a processor)")->check(CLI::Range(1, 64));
 }
 
+void add_anew(CLI::App& sub, AgainOptions& options) {
+  sub.add_flag("--anew", options.anew, "Start the program for every run, instead of forking it where it has booted");
+}
+
 void add_shrink(CLI::App& app, Action* action) {
   CLI::App* sub = subcommand(app, "shrink", "Make a trace of the same failure with as few preemptions as can be found",
       "  reprise shrink bug.rpz -o small.rpz     runs the program again and again, under fewer and fewer decisions\n"
@@ -283,6 +287,7 @@ void add_shrink(CLI::App& app, Action* action) {
       ->check(within(0.0, 1e6))
       ->capture_default_str();
   add_jobs(*sub, *options);
+  add_anew(*sub, *options);
   add_again_options(*sub, *options);
   sub->callback([=] { *action = [=](const Program&) { return shrink(*options); }; });
 }
@@ -299,6 +304,7 @@ void add_explain(CLI::App& app, Action* action) {
       ->check(within(0.0, 1e6))
       ->capture_default_str();
   add_jobs(*sub, *options);
+  add_anew(*sub, *options);
   add_again_options(*sub, *options);
   sub->callback([=] { *action = [=](const Program&) { return explain(*options); }; });
 }

@@ -69,6 +69,20 @@ trace::Trial trial_of(const Tried& tried, const Ending& like) {
 
 }  // namespace
 
+namespace {
+
+// Runs of fork servers are used where they do what one that was started anew did. Of programs that were built with
+// an older Reprise, and of those that look at what is different there, they do not.
+void check_served(Subject& subject, const Reproduced& from) {
+  const Tried served = subject.experiment->runs({trace::deviations_of(from.replayed.seen)})[0];
+  const trace::Trial trial = trial_of(served, from.replayed.ending);
+  if (!trial.fails || trial.weight != from.trial.weight || trial.deviations != from.trial.deviations) {
+    subject.experiment->stop_serving();
+  }
+}
+
+}  // namespace
+
 Reproduced reproduce(Subject& subject, Tried replayed) {
   Reproduced out;
   out.replayed = std::move(replayed);
@@ -82,10 +96,13 @@ Reproduced reproduce(Subject& subject, Tried replayed) {
                               grouped(seen.missed + seen.happenings.size()));
     return out;
   }
-  const Tried tried = subject.experiment->runs({trace::deviations_of(seen)})[0];
+  const Tried tried = subject.experiment->run_anew(trace::deviations_of(seen));
   out.trial = trial_of(tried, out.replayed.ending);
   out.again = out.trial.fails;
-  if (out.again) return out;
+  if (out.again) {
+    check_served(subject, out);
+    return out;
+  }
   const uint64_t inside = trace::interruptions_of(seen);
   out.why_not = "the failure does not come back when the program is run again under the same decisions (" + how(tried) + ")";
   if (inside != 0) out.why_not += fmt::format("; {} of its preemptions fell inside computations", inside);

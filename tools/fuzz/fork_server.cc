@@ -20,6 +20,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "replay/observation.h"
 #include "replay/watchdog.h"
 #include "tools/cli/goroutines.h"
 #include "tools/cli/outcome.h"
@@ -52,6 +53,14 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
   return out;
 }
 
+// Where what runs print is kept, if it is.
+int open_output(bool kept) {
+  if (!kept) return open("/dev/null", O_RDWR | O_CLOEXEC);
+  const int file = memfd_create("reprise-output", MFD_CLOEXEC);
+  if (file >= 0) fcntl(file, F_SETFL, O_APPEND);
+  return file;
+}
+
 }  // namespace
 
 ForkServer::ForkServer(ServerOptions options, const std::atomic<bool>& stop)
@@ -71,7 +80,7 @@ void ForkServer::end_processes() {
 
 void ForkServer::set_control() {
   tape::Control& control = tape_.control();
-  control.mode = tape::Mode::record;
+  control.mode = options_.recorded ? tape::Mode::record : tape::Mode::run;
   control.seed = options_.seed;
   options_.policy.copy(control.policy, sizeof control.policy - 1);
   control.slice_ns = options_.slice_ns;
@@ -90,7 +99,12 @@ bool ForkServer::spawn(std::string* why) {
   std::vector<char*> argv = pointers(words), envp = pointers(options_.environment);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+  if (!options_.directory.empty()) posix_spawn_file_actions_addchdir_np(&files, options_.directory.c_str());
+  if (options_.recorded) {
+    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+  } else {
+    posix_spawn_file_actions_adddup2(&files, output_, 0);
+  }
   posix_spawn_file_actions_adddup2(&files, output_, 1);
   posix_spawn_file_actions_adddup2(&files, output_, 2);
   posix_spawn_file_actions_adddup2(&files, report, report);  // to itself: not closed by the exec
@@ -119,10 +133,12 @@ bool ForkServer::server_gone() {
 
 bool ForkServer::start(std::string* why) {
   if (trace::Error e = tape_.create("", options_.tape_bytes, 64 << 10)) return *why = e.text(), false;
+  if (options_.happenings != 0) {
+    if (trace::Error e = trace::prepare_side(tape_, {}, options_.happenings, options_.deviations)) return *why = e.text(), false;
+  }
   set_control();
-  output_ = memfd_create("reprise-output", MFD_CLOEXEC);
-  if (output_ < 0) return *why = std::string("memfd_create: ") + std::strerror(errno), false;
-  fcntl(output_, F_SETFL, O_APPEND);
+  output_ = open_output(options_.recorded);
+  if (output_ < 0) return *why = std::string("a file for output: ") + std::strerror(errno), false;
   if (!spawn(why)) return false;
   tape::Forks& forks = tape_.control().forks;
   const uint64_t began = now_ns();
@@ -157,28 +173,32 @@ void ForkServer::ask(uint64_t index) {
   wake(forks.asked);
 }
 
-Run ForkServer::run(uint64_t index) {
-  const uint32_t ended = load(tape_.control().forks.ended);
+void ForkServer::begin(uint64_t index) {
+  index_ = index;
+  began_ns_ = now_ns();
+  ended_ = load(tape_.control().forks.ended);
   told_ = killed_ = false;
   goroutines_.clear();
   ask(index);
-  if (await_end(ended)) return result(index);
+}
+
+Run ForkServer::end() {
+  if (await_end()) return result();
   Run lost;
-  lost.index = index;
+  lost.index = index_;
   lost.end = stop_.load() ? Run::End::stopped : Run::End::lost;
   if (lost.end == Run::End::lost) lost.message = "the fork server " + cli::describe(server_status_) + "\n" + output();
   return lost;
 }
 
-bool ForkServer::await_end(uint32_t ended) {
+bool ForkServer::await_end() {
   tape::Forks& forks = tape_.control().forks;
-  const uint64_t began = now_ns();
   trace::Watchdog spin;
   bool watched = false;
-  while (load(forks.ended) == ended) {
+  while (load(forks.ended) == ended_) {
     const timespec limit{0, static_cast<long>(kLookEveryNs)};
-    syscall(SYS_futex, &forks.ended, FUTEX_WAIT, ended, &limit, nullptr, 0);
-    if (load(forks.ended) != ended) break;
+    syscall(SYS_futex, &forks.ended, FUTEX_WAIT, ended_, &limit, nullptr, 0);
+    if (load(forks.ended) != ended_) break;
     if (stop_.load() || server_gone()) return false;
     const int32_t child = load(forks.child);
     if (child <= 0) continue;
@@ -186,7 +206,7 @@ bool ForkServer::await_end(uint32_t ended) {
     watched = true;
     spin.look();
     look_at_halted();
-    end_overdue(child, now_ns() - began);
+    end_overdue(child, now_ns() - began_ns_);
   }
   return true;
 }
@@ -213,14 +233,16 @@ void ForkServer::end_overdue(pid_t child, uint64_t elapsed_ns) {
   }
 }
 
-Run ForkServer::result(uint64_t index) {
+Run ForkServer::result() {
   const tape::Control& control = tape_.control();
   Run run;
-  run.index = index;
+  run.index = index_;
   run.end = control.forks.over ? Run::End::over : Run::End::finished;
   run.wait_status = control.forks.wait_status;
   run.verdict = control.verdict;
+  run.overdue = told_;
   run.killed = killed_;
+  run.had_children = control.had_children != 0;
   run.outcome = control.forks.outcome;
   const bool by_program = run.verdict == tape::Verdict::none || run.verdict == tape::Verdict::detached;
   run.message = by_program ? control.forks.message : control.message;

@@ -124,7 +124,7 @@ std::unique_ptr<Policy> policy_of(const stage::Table& table, std::string* error)
   if (std::string_view(control.policy) != "steered") return make_policy(control.policy, control.seed, error);
   const tape::SideArea* side = side_of(table);
   if (side == nullptr) return std::make_unique<SteeredPolicy>();
-  return std::make_unique<SteeredPolicy>(std::span(side->deviation(), side->deviations));
+  return std::make_unique<SteeredPolicy>(*side);
 }
 
 // An exhaustive search has to see all faults, and deviations say which there are.
@@ -144,7 +144,8 @@ std::unique_ptr<Policy> wire_policy(const stage::Table& table, std::string* erro
     policy = std::make_unique<FaultRatePolicy>(std::move(policy), control.seed, fault_rate_of(control.options));
   }
   if (std::string_view(control.policy) != "steered") policy = std::make_unique<StandInPolicy>(std::move(policy));
-  if (tape::Forks* forks = forks_of(table)) {
+  // With a side area it is steered runs that are served, and each is what it would be if it had been started anew.
+  if (tape::Forks* forks = forks_of(table); forks != nullptr && side_of(table) == nullptr) {
     policy = std::make_unique<FairSuffixPolicy>(std::move(policy), forks->max_steps / 2);
     policy = std::make_unique<PrefixPolicy>(std::move(policy), control);
     policy = std::make_unique<BehaviourPolicy>(std::move(policy), &forks->behaviour);
