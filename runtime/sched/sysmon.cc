@@ -19,6 +19,7 @@
 #include "runtime/boot/boot.h"
 #include "runtime/gc/gc.h"
 #include "runtime/poll/netpoll.h"
+#include "runtime/sched/fibers.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/m.h"
 #include "runtime/sched/native.h"
@@ -156,7 +157,10 @@ class Pass {
     passing.store(true, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
-  ~Pass() { passing.store(false, std::memory_order_release); }  // what the pass did, for await_sysmon
+  ~Pass() {
+    happens_before(&passing);
+    passing.store(false, std::memory_order_release);  // what the pass did, for await_sysmon
+  }
   Pass(const Pass&) = delete;
   Pass& operator=(const Pass&) = delete;
 };
@@ -193,6 +197,7 @@ void start_sysmon() {
 void await_sysmon() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   while (passing.load(std::memory_order_acquire)) sched_yield();
+  happens_after(&passing);
 }
 
 void sysmon_is_gone() {

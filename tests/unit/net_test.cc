@@ -371,7 +371,7 @@ TEST(Net, last_copy_closes_the_socket) {
 
 TEST(NetClose, wakes_a_reader) {
   Pair pair = connected();
-  bool closed = false;
+  std::atomic<bool> closed = false;
   go([&] {
     char byte;
     auto got = pair.server.read(&byte, 1);
