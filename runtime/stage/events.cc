@@ -71,7 +71,7 @@ long ask_kernel(Thread& t, const Call& call, const long* a, bool keeps_baton) {
   long result;
   do {
     result = stage_interruptible(call.nr, a[0], a[1], a[2], a[3], a[4], a[5], &t.pending);
-  } while (slice_interrupted() && result == -EINTR && !t.pending);
+  } while (slice_interrupted(t) && result == -EINTR && !t.pending);
   if (left) baton_take();
   t.own_mask = false;
   return result;

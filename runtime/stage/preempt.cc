@@ -62,7 +62,7 @@ bool stepping = false;
 volatile bool planning = false;  // the policy is being asked; nothing counts
 uint32_t slice_began = 0;    // code->slices() when the timer last ran out
 int slice_timer = -1;
-volatile bool slice_in_stage = false, slice_in_call = false;
+volatile bool slice_in_stage = false;
 
 // ---- replay ----
 struct Next {
@@ -123,6 +123,14 @@ void begin_slices() {
     fail(Verdict::broken, "no timer for time slices");
   }
   start_slice();
+}
+
+// The timer is one thread's, goroutines that are locked to theirs run on others. False: the thread is gone.
+bool pass_on(const Thread& runs) {
+  siginfo_t info{};
+  info.si_code = SI_QUEUE;
+  info.si_value.sival_ptr = &slice_timer;
+  return raw(SYS_rt_tgsigqueueinfo, raw(SYS_getpid), runs.tid, tape::kWatchdogSignal, &info) == 0;
 }
 
 // Asks the policy for the next preemption.
@@ -353,12 +361,21 @@ bool preempt_step(Thread& t, ucontext_t* context) {
 }
 
 bool on_slice(Thread& t, const siginfo_t* info, ucontext_t* context) {
-  if (info->si_code != SI_TIMER || info->si_value.sival_ptr != &slice_timer) return false;
+  const bool passed_on = info->si_code == SI_QUEUE;
+  if ((!passed_on && info->si_code != SI_TIMER) || info->si_value.sival_ptr != &slice_timer) return false;
   const auto block = reinterpret_cast<uint64_t>(&t);
   const auto sp = static_cast<uint64_t>(reg(context, REG_RSP));
-  if (sp - block < kThreadBytes) {
-    const auto at = reinterpret_cast<const char*>(reg(context, REG_RIP));
-    (at >= stage_interruptible_begin && at <= stage_interruptible_out ? slice_in_call : slice_in_stage) = true;
+  const auto at = reinterpret_cast<const char*>(reg(context, REG_RIP));
+  const bool in_stage = sp - block < kThreadBytes;
+  const bool in_call = in_stage && at >= stage_interruptible_begin && at <= stage_interruptible_out;
+  if (in_call) t.slice_hit = true;
+  if (Thread& runs = baton_holder(); &runs != &t) {
+    // Whose turn it has become since then gets its slice when it next comes out of the stage.
+    if (passed_on || !pass_on(runs)) preempt_attention = true;
+    return true;
+  }
+  if (in_stage) {
+    if (!in_call) slice_in_stage = true;
     preempt_attention = true;
     return true;
   }
@@ -367,9 +384,9 @@ bool on_slice(Thread& t, const siginfo_t* info, ucontext_t* context) {
   return true;
 }
 
-bool slice_interrupted() {
-  const bool interrupted = slice_in_call;
-  slice_in_call = false;
+bool slice_interrupted(Thread& t) {
+  const bool interrupted = t.slice_hit;
+  t.slice_hit = false;
   return interrupted;
 }
 
@@ -385,7 +402,6 @@ void preempt_before_program_slow(Thread& t) {
   }
   slice_began = code->slices();
   slice_in_stage = false;
-  slice_in_call = false;
 }
 
 void preempt_settle() {

@@ -33,10 +33,10 @@ bool preempt_halted(Thread& t, ucontext_t* context);
 // SIGTRAP: true if it is a single step of ours.
 bool preempt_step(Thread& t, ucontext_t* context);
 
-// The timer's signal (tape::kWatchdogSignal; true if it is the timer's), and whether it was what a call
-// of the stage's returned EINTR for: then it is made again.
+// The timer's signal (tape::kWatchdogSignal; true if it is the timer's), which goes on to the thread that runs, and
+// whether it was what a call of this thread's returned EINTR for: then it is made again.
 bool on_slice(Thread& t, const siginfo_t* info, ucontext_t* context);
-bool slice_interrupted();
+bool slice_interrupted(Thread& t);
 
 // Before the program goes on after an event.
 extern volatile bool preempt_attention;

@@ -26,6 +26,7 @@ uint32_t ever_used = 0;  // blocks mapped so far; under the baton
 volatile uint32_t next_ticket = 1;
 volatile uint32_t serving = 0;
 volatile uint32_t owner = 0;
+Thread* holder = nullptr;  // atomic; null: the first thread
 
 Thread* block(uint32_t index) {
   return reinterpret_cast<Thread*>(tape::kThreadBase + index * kThreadBytes);
@@ -98,6 +99,12 @@ void thread_ended(const Thread& t) {
 void only_thread() {
   for (uint32_t i = 0; i < ever_used; ++i) ended[i] = i != self().index;
   alive = 1;
+  holder = &self();
+}
+
+Thread& baton_holder() {
+  Thread* const last = __atomic_load_n(&holder, __ATOMIC_ACQUIRE);
+  return last != nullptr ? *last : first_thread();
 }
 
 void baton_release() {
@@ -116,6 +123,7 @@ void baton_take() {
   for (uint32_t now; (now = __atomic_load_n(&serving, __ATOMIC_SEQ_CST)) != mine;) {
     futex_wait(&serving, now, mine);
   }
+  __atomic_store_n(&holder, &self(), __ATOMIC_RELEASE);
 }
 
 uint32_t baton_waiters() { return next_ticket - serving - 1; }

@@ -62,6 +62,7 @@ struct Thread {
   int32_t tid;                 // as the program sees it
   uint32_t clock_readings;     // up to kReadingsUntilFree
   bool counter_free;           // rdtsc does not trap in this thread (instructions.h)
+  volatile bool slice_hit;     // the timer of time slices interrupted its call (preempt.h); its own signal handler sets it
   volatile bool own_mask;      // in a call that brings its own mask (ppoll, rt_sigsuspend, ...)
   bool vforked;                // a child in its parent's memory (vfork.h)
   bool over;                   // and it has ended, or
@@ -107,6 +108,8 @@ bool baton_leave();
 void baton_release();
 // Takes it up. REQUIRES: baton_leave() returned true, or a thread that starts.
 void baton_take();
+// Live: who took it last, and has it unless it lies down. Any thread, in signal handlers too.
+Thread& baton_holder();
 // Live: how many threads wait for it now.
 uint32_t baton_waiters();
 // Replay: hands over to the thread of the next record and waits until the next is of `index`.

@@ -78,6 +78,15 @@ class Preempted(unittest.TestCase):
         preemptions, _ = self.pairs("fair", 6000, "--slice-us", "100")
         self.assertGreater(preemptions, 0)
 
+    def test_a_goroutine_that_is_locked_to_a_thread_has_time_slices_too(self):
+        program = os.path.join(BUILD, "counted_locked_gcc")
+        if not os.path.exists(program):
+            self.skipTest("no plugin of GCC's was built")
+        trace = os.path.join(self.folder.name, "locked.rpz")
+        recorded = run(REPRISE, "record", "--policy", "fair", "-o", trace, "--", program)
+        self.assertEqual((recorded.returncode, recorded.stdout), (0, "preempted\n"), recorded.stderr)
+        replay(trace, "preempted\n", 2)
+
     def test_a_program_without_the_race_loses_nothing_however_it_is_preempted(self):
         for program in built(tuple(name + "_fixed" for name in VARIANTS)):
             with self.subTest(program=program):
