@@ -5,6 +5,7 @@
 namespace reprise::seam {
 
 constinit uint32_t policy_memory_depth = 0;
+constinit int64_t ticks_before_policy = 0;
 constinit volatile int64_t* policy_ticks = nullptr;
 
 }  // namespace reprise::seam

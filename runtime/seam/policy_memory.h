@@ -14,8 +14,9 @@
 
 namespace reprise::seam {
 
-// Guarded by the baton; 0 whenever no policy runs, so that the program's data never shows it.
+// Guarded by the baton; 0 whenever no policy runs, so that the program's data never shows them.
 extern uint32_t policy_memory_depth;
+extern int64_t ticks_before_policy;  // not in PolicyMemory: on a stack the value would stay, and a replay has another one
 
 // The counter of ticks, null if the program has no counted code.
 extern volatile int64_t* policy_ticks;
@@ -23,23 +24,23 @@ extern volatile int64_t* policy_ticks;
 class PolicyMemory {
  public:
   PolicyMemory() {
-    ++policy_memory_depth;
+    const bool outermost = policy_memory_depth++ == 0;
     // A time slice that ends looks at the depth before it touches the counter.
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (policy_ticks == nullptr) return;
-    ticks_ = *policy_ticks;
+    if (policy_ticks == nullptr || !outermost) return;
+    ticks_before_policy = *policy_ticks;
     *policy_ticks = INT64_MAX;
   }
   ~PolicyMemory() {
-    if (policy_ticks != nullptr) *policy_ticks = ticks_;
+    if (policy_ticks != nullptr && policy_memory_depth == 1) {
+      *policy_ticks = ticks_before_policy;
+      ticks_before_policy = 0;
+    }
     std::atomic_signal_fence(std::memory_order_seq_cst);
     --policy_memory_depth;
   }
   PolicyMemory(const PolicyMemory&) = delete;
   PolicyMemory& operator=(const PolicyMemory&) = delete;
-
- private:
-  int64_t ticks_ = 0;
 };
 
 }  // namespace reprise::seam
