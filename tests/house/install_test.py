@@ -83,6 +83,13 @@ class Install(unittest.TestCase):
         self.assertEqual(sorted(order), SQUARES)
         self.assertNotEqual(order, SQUARES)
 
+    def test_policy_named_from_here_is_replayed_from_elsewhere(self):
+        trace = self.path("last_first.rpz")
+        recorded = run(self.reprise, "record", "--policy", "./liblast_first.so", "-o", trace, "--", "./squares",
+                       cwd=self.cmake_built)
+        self.assertNotEqual(recorded.split(), SQUARES)
+        self.assertEqual(run(self.reprise, "replay", trace, cwd="/"), recorded)
+
     def test_program_found_by_pkg_config_runs(self):
         environment = dict(os.environ, PKG_CONFIG_PATH=os.path.dirname(self.installed("reprise.pc")))
         flags = [shlex.split(run("pkg-config", option, "reprise", env=environment))

@@ -57,6 +57,11 @@ std::string absolute(const std::string& path) {
   return getcwd(cwd, sizeof cwd) ? std::string(cwd) + "/" + path : path;
 }
 
+// A replay loads a policy that is a shared object again, by the name that the recorded run had and wherever it is run.
+std::string policy_anywhere(const std::string& policy) {
+  return policy.find('/') != std::string::npos ? absolute(policy) : policy;
+}
+
 std::string real(const std::string& path) {
   char resolved[PATH_MAX];
   return realpath(path.c_str(), resolved) ? resolved : path;
@@ -226,7 +231,7 @@ trace::Header header_for(const Target& target, const RunOptions& options, uint32
   utsname name{};
   uname(&name);
   header.kernel = fmt::format("{} {} {}", name.sysname, name.release, name.version);
-  header.policy = options.policy;
+  header.policy = policy_anywhere(options.policy);
   header.seed = seed;
   header.flavour = target.counted ? "counted" : "plain";
   header.options = control_options;
@@ -273,9 +278,8 @@ uint32_t world_control(const WorldOptions& options) {
 
 bool set_control(tape::Control& control, tape::Mode mode, const RunOptions& options, uint64_t seed,
                  std::string* why) {
-  std::string policy = options.policy;
-  if (!seam::make_policy(policy, seed, why)) return false;
-  if (policy.find('/') != std::string::npos) policy = absolute(policy);
+  if (!seam::make_policy(options.policy, seed, why)) return false;
+  const std::string policy = policy_anywhere(options.policy);
   if (policy.size() >= sizeof control.policy) return *why = "the policy's path is too long", false;
   std::strcpy(control.policy, policy.c_str());
   control.mode = mode;
