@@ -14,8 +14,8 @@
 // leaves behind without a new edge. If it arrived before the event that announced the data was
 // harvested, that event (epoll looks at the socket when it reports) had EPOLLRDHUP, EPOLLHUP or
 // EPOLLERR, and `short_read_may_lie` is set; if after, it is a new edge. Urgent data cuts reads too
-// and is found the same way, by EPOLLPRI. Unix sockets cut reads where the sender's credentials
-// change, only with SO_PASSCRED, which nothing here sets.
+// and is found the same way, by EPOLLPRI. Unix sockets are left out: they cut reads behind bytes that
+// descriptors were sent with, which no event tells of.
 #include "runtime/poll/fd.h"
 
 #include <errno.h>
@@ -42,6 +42,8 @@ constexpr size_t kMaxParts = 1024;  // IOV_MAX
 // What was written before a byte was sent happens before what follows its receipt. One word for all
 // descriptors, as the reference has it: which of them are the ends of one connection is not known.
 constexpr char io_order = 0;
+
+bool is_socket_stream(FdKind kind) { return kind == FdKind::stream_socket || kind == FdKind::unix_stream; }
 
 IoResult kernel_refused(long result) { return {0, PollError::none, static_cast<int>(-result)}; }
 IoResult stopped(PollError error) { return {0, error, 0}; }
@@ -206,7 +208,7 @@ IoResult FD::pread(void* p, size_t size, int64_t offset) {
 IoResult FD::write_once(const void* p, size_t size) {
   const size_t capped = std::min(size, kMaxRw);
   return repeat(PollMode::write, [&] {
-    if (kind_ == FdKind::stream_socket) {
+    if (is_socket_stream(kind_)) {
       return sys::call(SYS_sendto, sysfd_, p, capped, MSG_NOSIGNAL, nullptr, 0);
     }
     if (kind_ == FdKind::pipe) return write_pipe(SYS_write, sysfd_, p, capped);
@@ -258,7 +260,7 @@ IoResult FD::writev_locked(std::span<iovec> parts) {
     const size_t count = std::min(parts.size(), kMaxParts);
     IoResult result = repeat(PollMode::write, [&] {
       if (kind_ == FdKind::pipe) return write_pipe(SYS_writev, sysfd_, parts.data(), count);
-      if (kind_ != FdKind::stream_socket) return call_rw(SYS_writev, parts.data(), count);
+      if (!is_socket_stream(kind_)) return call_rw(SYS_writev, parts.data(), count);
       msghdr message{};
       message.msg_iov = parts.data();
       message.msg_iovlen = count;

@@ -33,7 +33,8 @@ struct IoResult {
 };
 
 enum class FdKind : uint8_t {
-  stream_socket,  // TCP or Unix stream: reads may skip a call that would find nothing
+  stream_socket,  // TCP: reads may skip a call that would find nothing
+  unix_stream,
   socket,         // listening
   pipe,           // pollable file: pipe, FIFO, terminal
   file,           // blocking: regular file, directory, device

@@ -115,6 +115,8 @@ bool is_tcp(const SocketAddress& address) {
   return address.family() == AF_INET || address.family() == AF_INET6;
 }
 
+FdKind kind_of(const SocketAddress& address) { return is_tcp(address) ? FdKind::stream_socket : FdKind::unix_stream; }
+
 // ---- making sockets ---------------------------------------------------------------------------
 
 std::string op_and_address(std::string_view op, std::string_view network, std::string_view address) {
@@ -169,8 +171,7 @@ Result<Conn> dial_one(std::string_view network, const SocketAddress& address,
                       const DialOptions& options, const std::string& context) {
   const long fd = new_socket(address.family());
   if (fd < 0) return refused(fd, context);
-  auto socket = std::make_shared<Socket>(static_cast<int>(fd), FdKind::stream_socket,
-                                         std::string(network));
+  auto socket = std::make_shared<Socket>(static_cast<int>(fd), kind_of(address), std::string(network));
   socket->remote = address;
   const int64_t deadline =
       options.timeout.count() > 0 ? rt::nanotime() + options.timeout.count() : 0;
@@ -215,7 +216,7 @@ Result<Conn> Listener::accept() {
   const IoResult got = socket_->fd.accept(reinterpret_cast<sockaddr*>(&peer.storage), &peer.size);
   if (!got.ok()) return error_of(got, describe("accept", socket_.get()));
   const int fd = static_cast<int>(got.n);
-  auto socket = std::make_shared<Socket>(fd, FdKind::stream_socket, socket_->network);
+  auto socket = std::make_shared<Socket>(fd, kind_of(peer), socket_->network);
   socket->remote = peer;
   if (const int error = socket->fd.init()) {
     return Error::system(error, describe("accept", socket_.get()));

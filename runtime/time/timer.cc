@@ -55,6 +55,8 @@ std::atomic<uint32_t> timer_orphans{0};
 namespace {
 
 constexpr size_t kTimerChoices = 16;
+// Of a timer. INT64_MAX says that there is none: a sleep for ever would be taken for a deadlock.
+constexpr int64_t kLastInstant = INT64_MAX - 1;
 
 std::atomic<TimerHeap*> all_heaps{nullptr};
 
@@ -130,7 +132,7 @@ Timer* choose_due(TimerHeap* h, int64_t now) {
 void leave_queue(TimerHeap* h, Timer* t, int64_t now) {
   if (t->period > 0) {
     const int64_t late = (now - t->when) % t->period;
-    if (__builtin_add_overflow(now - late, t->period, &t->when)) t->when = INT64_MAX;
+    if (__builtin_add_overflow(now - late, t->period, &t->when)) t->when = kLastInstant;
     t->seq = h->next_seq++;
     h->queue.move(t);
   } else {
@@ -220,6 +222,7 @@ Timer::Timer(Func fn, void* fn_arg) : f(fn), arg(fn_arg) {
 }
 
 bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns) {
+  when_ns = std::min(when_ns, kLastInstant);
   TimerHeap* h = home_of(t);
   bool earlier = false;
   const bool was_running = timer_modify(
@@ -235,6 +238,7 @@ bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns) {
 }
 
 bool timer_restart(Timer* t, int64_t when_ns, int64_t period_ns) {
+  when_ns = std::min(when_ns, kLastInstant);
   TimerHeap* h = home_if_any(t);
   if (h == nullptr) return false;
   bool earlier = false;

@@ -7,14 +7,18 @@
 #include <gtest/gtest.h>
 #include <atomic>
 #include <netdb.h>
+#include <reprise/chan.h>
 #include <reprise/go.h>
 #include <reprise/os.h>
+#include <reprise/time.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -551,6 +555,49 @@ TEST(NetUnix, stream_works_and_close_removes_the_path) {
   EXPECT_EQ(access(path.c_str(), F_OK), 0);
   EXPECT_TRUE(listener.close().ok());
   EXPECT_NE(access(path.c_str(), F_OK), 0);
+}
+
+// The kernel ends a read behind bytes with which descriptors came, though more are there. The reader's one wake-up is for both.
+TEST(NetUnix, bytes_behind_a_descriptor_that_was_sent_are_read) {
+  const std::string path = fresh_path("fds");
+  Listener listener = *listen("unix", path);
+  const std::string expected = "with a descriptor, and without";
+  std::string received(expected.size(), '?');
+  std::atomic<bool> reading{false};
+  Chan<bool> done;
+  go([&] {
+    Conn conn = *listener.accept();
+    reading.store(true);
+    // Ends a test that would hang; nothing is measured against it.
+    EXPECT_TRUE(conn.set_read_deadline(now() + std::chrono::seconds(60)).ok());
+    done.send(conn.read_full(received.data(), received.size()).ok());
+  });
+  const int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  while (!reading.load()) yield();
+  for (int i = 0; i < 10; ++i) yield();
+  char text[] = "with a descriptor";
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof client)] = {};
+  iovec part{text, sizeof text - 1};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof client);
+  std::memcpy(CMSG_DATA(header), &client, sizeof client);
+  ASSERT_EQ(sendmsg(client, &message, 0), static_cast<ssize_t>(sizeof text - 1));
+  ASSERT_EQ(send(client, ", and without", 13, 0), 13);
+  EXPECT_TRUE(*done.recv());
+  EXPECT_EQ(received, expected);
+  close(client);
+  wait_until_alone();
 }
 
 TEST(NetUnix, path_in_use_is_an_error) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/sched/idle.h"
 #include "runtime/time/clock.h"
 #include "runtime/time/timer.h"
 #include "tests/support/schedules.h"
@@ -236,6 +237,16 @@ TEST(Timer, of_the_far_future_saturates) {
   const VirtualTime virtual_time;
   Timer timer(Duration::max());
   EXPECT_TRUE(timer.stop());
+}
+
+// The scheduler would take a program whose goroutines all sleep so for one that is stuck.
+TEST(Timer, that_never_fires_is_one_that_is_waited_for) {
+  rt::Timer timer([](void*, uint64_t, int64_t) {}, nullptr);
+  for (const auto start : {rt::timer_start, rt::timer_restart}) {
+    start(&timer, INT64_MAX, 0);
+    EXPECT_TRUE(rt::timers_pending());
+  }
+  EXPECT_TRUE(rt::timer_stop(&timer));
 }
 
 TEST(AfterFunc, runs_in_a_goroutine_of_its_own_and_may_block) {
