@@ -69,7 +69,7 @@ TEST(Failing, a_failed_expectation_is_reported_with_the_command_that_replays_it)
   {
     ::testing::ScopedFakeTestPartResultReporter reporter(
         ::testing::ScopedFakeTestPartResultReporter::INTERCEPT_ALL_THREADS, &results);
-    testing::run_reprise_test({.policy = "random"}, &wrong_order);
+    testing::run_reprise_test({.policy = "random"}, &wrong_order, __FILE__, __LINE__);
   }
   ASSERT_EQ(results.size(), 1);
   const std::string text = results.GetTestPartResult(0).message();
