@@ -72,7 +72,9 @@ void tell_kernel(int signal, const Action& action) {
   if (action.handler <= 1) {
     kernel_action(signal, action);
   } else {
-    kernel_action(signal, catching(on_signal, ~signal_bit(SIGSYS)));
+    Action caught = catching(on_signal, ~signal_bit(SIGSYS));
+    caught.flags |= action.flags & (SA_NOCLDSTOP | SA_NOCLDWAIT);  // what becomes of children is the kernel's doing
+    kernel_action(signal, caught);
   }
 }
 

@@ -28,6 +28,10 @@ class Programs(ReplayTest):
     def test_signals_land_at_the_recorded_places(self):
         self.assert_replays([self.program("signals")])
 
+    def test_flags_of_sigchld_are_the_kernels(self):
+        recorded = self.assert_replays([self.program("child_flags")])
+        self.assertEqual(recorded.output, b"stopped: 1, told: 0\nnone left: 1, told: 1\n")
+
     def test_a_handler_has_run_when_its_call_returns_interrupted(self):
         self.assert_replays([self.program("interrupts")])
 
