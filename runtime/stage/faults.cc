@@ -85,7 +85,10 @@ void on_fault(int signal, siginfo_t* info, void* v) {
   if (signal == SIGTRAP && preempt_step(t, context)) return;
   if (emulate_instruction(t, signal, context)) return preempt_before_program(t);
   const bool caught = actions[signal].handler > 1 && !(t.mask & signal_bit(signal));
-  if (caught) return deliver(t, context, signal, *info);
+  if (caught) {
+    preempt_faulted(context);
+    return deliver(t, context, signal, *info);
+  }
   if (option(tape::kVerbose)) say_fault(signal, info, ip);
   if (!live() && !t.vforked && peek()->kind != tape::kEnd) {
     diverge(t, signal, info, static_cast<uint64_t>(ip), peek());

@@ -360,6 +360,22 @@ bool preempt_step(Thread& t, ucontext_t* context) {
   return true;
 }
 
+// Live, the preemption that was a few instructions away comes at the next tick that can have it; in replay the byte goes back to where
+// it is awaited.
+void preempt_faulted(ucontext_t* context) {
+  if (stepping) {
+    stepping = false;
+    steps = 0;
+    load(0);
+  } else if (next.stepping_over) {
+    next.stepping_over = false;
+    plant(next.key.pc);
+  } else {
+    return;
+  }
+  reg(context, REG_EFL) &= ~kTrapFlag;
+}
+
 bool on_slice(Thread& t, const siginfo_t* info, ucontext_t* context) {
   const bool passed_on = info->si_code == SI_QUEUE;
   if ((!passed_on && info->si_code != SI_TIMER) || info->si_value.sival_ptr != &slice_timer) return false;

@@ -33,6 +33,9 @@ bool preempt_halted(Thread& t, ucontext_t* context);
 // SIGTRAP: true if it is a single step of ours.
 bool preempt_step(Thread& t, ucontext_t* context);
 
+// The program faulted and its handler comes next: single-stepping ends here, and is not to be seen in the handler's frame.
+void preempt_faulted(ucontext_t* context);
+
 // The timer's signal (tape::kWatchdogSignal; true if it is the timer's), which goes on to the thread that runs, and
 // whether it was what a call of this thread's returned EINTR for: then it is made again.
 bool on_slice(Thread& t, const siginfo_t* info, ucontext_t* context);
