@@ -30,28 +30,30 @@ bool conflict(std::span<const Access> a, std::span<const Access> b) {
 
 void Footprint::clear() {
   pending_.clear();
+  last_ = kNobody;
   current_ = {};
 }
 
-Footprint::Pending& Footprint::pending_of(GoId goroutine) {
-  for (Pending& p : pending_) {
-    if (p.goroutine == goroutine) return p;
+size_t Footprint::look_for(GoId goroutine) {
+  last_ = 0;
+  for (const Pending& p : pending_) {
+    if (p.goroutine == goroutine) return last_;
+    ++last_;
   }
-  return pending_.emplace_back(Pending{goroutine, {}, false, false});
+  pending_.emplace_back(Pending{goroutine, {}, false, false});
+  return last_;
 }
 
-const Operation* Footprint::beginning(const Event& event) {
+const Operation* Footprint::beginning(size_t number) const {
   static constexpr Operation kNothingAnnounced{.op = OpKind::resume};
-  if (event.goroutine == GoId{}) return nullptr;
-  const Pending& pending = pending_of(event.goroutine);
+  const Pending& pending = pending_[number];
   if (pending.announced) return &pending.operation;
-  if (current_ == event.goroutine) return nullptr;
+  if (current_ == pending.goroutine) return nullptr;
   return pending.blocked ? &pending.operation : &kNothingAnnounced;
 }
 
-void Footprint::take(const Event& event) {
-  if (event.goroutine == GoId{}) return;
-  Pending& pending = pending_of(event.goroutine);
+void Footprint::take(size_t number, const Event& event) {
+  Pending& pending = pending_[number];
   pending.announced = event.kind == Event::Kind::step;
   if (pending.announced) put(pending.operation, event.op, event.accesses, event.site);
   if (pending.announced) pending.blocked = false;
@@ -60,34 +62,26 @@ void Footprint::take(const Event& event) {
 }
 
 std::optional<Transition> Footprint::executed(const Event& event) {
+  if (event.goroutine == GoId{}) return {};
+  const size_t number = number_of(event.goroutine);
   std::optional<Transition> began;
-  if (const Operation* operation = beginning(event)) began = {event.goroutine, *operation};
-  take(event);
+  if (const Operation* operation = beginning(number)) began = {event.goroutine, *operation};
+  take(number, event);
   return began;
 }
 
 Transition Footprint::chosen(const Candidate& candidate) {
   const Operation operation = operation_of(candidate);
-  begin(candidate);
+  begin(number_of(candidate.goroutine));
   return {candidate.goroutine, operation};
 }
 
-void Footprint::begin(const Candidate& candidate) {
-  pending_of(candidate.goroutine).announced = false;
-  current_ = candidate.goroutine;
-}
-
-const Operation* Footprint::waited_in(const Candidate& candidate) const {
-  if (candidate.op != OpKind::resume) return nullptr;
-  for (const Pending& p : pending_) {
-    if (p.goroutine == candidate.goroutine && p.blocked) return &p.operation;
-  }
-  return nullptr;
-}
-
 Operation Footprint::operation_of(const Candidate& candidate) const {
-  const Operation* waited = waited_in(candidate);
-  if (waited != nullptr) return *waited;
+  if (candidate.op == OpKind::resume) {
+    for (const Pending& p : pending_) {
+      if (p.goroutine == candidate.goroutine && p.blocked) return p.operation;
+    }
+  }
   Operation operation;
   put(operation, candidate.op, candidate.accesses, candidate.site);
   return operation;

@@ -41,19 +41,29 @@ class Footprint {
   void clear();
   // The transition that must have begun before this event, if no choice began it.
   std::optional<Transition> executed(const Event& event);
-  // The same in two halves, without a copy: what must have begun before the event, null if nothing, good up to the
-  // next call; then the event itself.
-  const Operation* beginning(const Event& event);
-  void take(const Event& event);
   // The transition that begins because the candidate was chosen.
   Transition chosen(const Candidate& candidate);
-  void begin(const Candidate& candidate);  // the same, for who knows it
   // What the candidate will do: as announced, or what it waited in.
   Operation operation_of(const Candidate& candidate) const;
-  // What it waited in, null if it did not.
-  const Operation* waited_in(const Candidate& candidate) const;
   // Who runs. Zero before the first transition.
   GoId current() const { return current_; }
+
+  // The same without copies, for who keeps things of his own by goroutine: its number in this run, from 0.
+  // REQUIRES: it is not the zero id.
+  size_t number_of(GoId goroutine) {
+    return last_ != kNobody && pending_[last_].goroutine == goroutine ? last_ : look_for(goroutine);
+  }
+  // What must have begun before an event of this goroutine's, null if nothing, good up to the next call; then the event
+  // itself.
+  const Operation* beginning(size_t number) const;
+  void take(size_t number, const Event& event);
+  void begin(size_t number) {                              // it was chosen
+    pending_[number].announced = false;
+    current_ = pending_[number].goroutine;
+  }
+  const Operation* waited_in(size_t number) const {        // null if it did not
+    return pending_[number].blocked ? &pending_[number].operation : nullptr;
+  }
 
  private:
   struct Pending {
@@ -62,9 +72,11 @@ class Footprint {
     bool announced;  // and not begun
     bool blocked;    // inside it
   };
-  Pending& pending_of(GoId goroutine);
+  static constexpr size_t kNobody = SIZE_MAX;
+  size_t look_for(GoId goroutine);
 
   std::vector<Pending> pending_;
+  size_t last_ = kNobody;  // the number that was asked for last
   GoId current_;
 };
 

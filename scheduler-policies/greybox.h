@@ -13,7 +13,7 @@
 // Deviations: at most kMaxConstraints; a write of the initial value is an event of its own; steering looks at
 // the next operations only. New constraints are drawn among the pairs that can be between two goroutines and
 // were not seen. Where both ends are under one lock, who takes that lock is held back, since at the ends it is too late;
-// where the write alone is under a lock, in half of the cases.
+// where the write alone is under a lock, in seven of eight cases.
 // In every second run goroutines start when the one that starts them waits. A run depends on the corpus and so
 // on the runs before it; its answers repeat it. Selects, wakes, timers and polls are uniform. Thread safety:
 // Policy's.
@@ -48,9 +48,6 @@ class GreyboxPolicy final : public StepwisePolicy {
     bool wanted = true;            // false: must not be
     bool whole = false;            // the writer's critical section waits, not only the write
     bool met = false;              // in this run its read has happened
-    // Of one choice.
-    bool reader_waits = false;     // somebody is about to do the read
-    bool after_write = false;      // the last write is the one
   };
   struct Entry {
     std::vector<Constraint> constraints;
@@ -61,15 +58,40 @@ class GreyboxPolicy final : public StepwisePolicy {
   Constraint draw_constraint();
   void mutate();
   void note(const KnownOperation& operation);
-  // What a candidate is about to do, and what that is for each constraint.
+  // A set of constraints, by a bit for each.
+  using Constraints = uint8_t;
+  static_assert(kMaxConstraints <= 8);
+  // Those for which an operation is the read, the write, or another write of the object.
+  struct Roles {
+    Constraints read = 0, write = 0, other_write = 0;
+  };
+  // A goroutine of this run.
+  struct Member {
+    Priority priority;
+    bool is_known = false;        // `announced` is of the operation that it announced last
+    KnownOperation announced;
+    uint64_t version = 0;         // of pairs_, when `roles` were found out
+    Roles roles;                  // of the operation that it announced last
+  };
+  // A candidate, by its number in footprint_.
   struct Offered {
-    KnownOperation operation;
-    Pairs::Role roles[kMaxConstraints];
+    GoId goroutine;
+    size_t member = 0;
+    Roles roles;                  // only while steering
   };
 
-  KnownOperation known(const Candidate& candidate);
-  bool held_back(const Offered& offered) const;
-  static bool held_back_by(const Constraint& c, Pairs::Role role);
+  Member& member(size_t number) {
+    if (number >= member_count_) make_members(number + 1);
+    return members_[number];
+  }
+  void make_members(size_t count);
+  const KnownOperation& known(size_t number, GoId goroutine, OpKind op, Site site, std::span<const Access> accesses);
+  const Operation* waited_in(const Offered& offered, const Candidate& candidate) const;
+  const KnownOperation& known(const Offered& offered, const Candidate& candidate);
+  Roles roles_of(const Offered& offered, const Candidate& candidate);
+  void find_locks();
+  void number(std::span<const Candidate> candidates);
+  bool held_back(const Roles& roles) const;
   void look_at(std::span<const Candidate> candidates);
   bool starter_is_ready(std::span<const Candidate> candidates) const;
   size_t highest(std::span<const Candidate> all);
@@ -83,13 +105,18 @@ class GreyboxPolicy final : public StepwisePolicy {
   // Of this run.
   Footprint footprint_;
   std::vector<Constraint> constraints_;
-  FlatMap<GoId, Priority> priorities_;
+  std::vector<Member> members_;             // by number in footprint_; behind `member_count_` those of earlier runs
+  size_t member_count_ = 0;
   bool late_starts_ = false;
   GoId starter_;                            // who started somebody last
   bool running_ = false;
   bool steering_ = false;                   // a constraint is not met yet
-  // Of one choice, while steering.
-  std::vector<Offered> offered_;            // by candidate
+  uint64_t locks_version_ = 0;              // of pairs_, when `locks_` were found out
+  Pairs::Locks locks_[kMaxConstraints];     // by constraint
+  // Of one choice.
+  Roles hold_;                              // for whom an operation in this role waits
+  std::vector<Offered> offered_;            // by candidate, and room for more; roles only while steering
+  size_t offered_room_ = 0;                 // its size: a division by that of an element otherwise
 };
 
 }  // namespace reprise::seam

@@ -25,6 +25,7 @@ bool writes(const KnownOperation& operation, bool announced_write) {
 
 void Pairs::begin_run() {
   ++run_;
+  ++version_;
   combination_ = 0;
   showed_new_ = false;
   taken_.clear();
@@ -89,7 +90,10 @@ PlaceId Pairs::last_write(uint32_t object) const {
 void Pairs::happened(const KnownOperation& operation) {
   if (operation.count == 0) return;
   Taken& taken = taken_.at(operation.goroutine);
-  if (taken.lock != 0) places_[operation.place].under = taken;
+  if (Taken& under = places_[operation.place].under; taken.lock != 0 && under != taken) {
+    under = taken;
+    ++version_;
+  }
   for (size_t i = 0; i < operation.count; ++i) {
     const auto& touch = operation.touches[i];
     Object& object = renewed(touch.object);
@@ -141,20 +145,24 @@ const std::vector<Pair>& Pairs::possible() {
   return possible_;
 }
 
-Pairs::Role Pairs::role(const Pair& pair, const KnownOperation& operation, bool whole) const {
+Pairs::Locks Pairs::locks_of(const Pair& pair, bool whole) const {
   const Taken& at_read = places_[pair.read].under;
   const Taken& at_write = places_[pair.write].under;
   const bool one_lock = at_read.lock != 0 && at_read.lock == at_write.lock && at_read.place != at_write.place;
+  return {one_lock ? at_read.lock : 0, whole ? at_write.lock : 0, at_read.place, at_write.place};
+}
+
+Pairs::Role Pairs::role(const Pair& pair, const Locks& locks, const KnownOperation& operation) {
   for (size_t i = 0; i < operation.count; ++i) {
     const auto& touch = operation.touches[i];
     if (touch.object == pair.object) {
       if (operation.place == pair.read) return Role::read;
       if (operation.place == pair.write) return Role::write;
       if (writes(operation, touch.write)) return Role::other_write;
-    } else if (one_lock && touch.object + 1 == at_read.lock) {
-      if (operation.place == at_read.place) return Role::read;
-      if (operation.place == at_write.place) return Role::write;
-    } else if (whole && touch.object + 1 == at_write.lock && operation.place == at_write.place) {
+    } else if (touch.object + 1 == locks.of_both) {
+      if (operation.place == locks.taken_for_read) return Role::read;
+      if (operation.place == locks.taken_for_write) return Role::write;
+    } else if (touch.object + 1 == locks.of_write && operation.place == locks.taken_for_write) {
       return Role::write;
     }
   }

@@ -60,9 +60,20 @@ class Pairs {
   const std::vector<Pair>& unseen();
   const std::vector<Pair>& possible();
 
-  // What an operation means for a pair. `whole`: taking the lock that the write is under counts as the write.
+  // The lock that an end of a pair is under, and where it is taken, as far as taking it counts as that end. `whole`: for the
+  // write it does, also if the read is not under the same lock.
+  struct Locks {
+    uint32_t of_both = 0;  // object + 1
+    uint32_t of_write = 0;
+    PlaceId taken_for_read = 0, taken_for_write = 0;
+  };
+  Locks locks_of(const Pair& pair, bool whole) const;
+  // Another number in each run, and whenever a place is found under another lock: until then locks and roles stay.
+  uint64_t version() const { return version_; }
+
+  // What an operation means for a pair.
   enum class Role : uint8_t { none, write, read, other_write };
-  Role role(const Pair& pair, const KnownOperation& operation, bool whole) const;
+  static Role role(const Pair& pair, const Locks& locks, const KnownOperation& operation);
 
  private:
   struct Doer {
@@ -80,6 +91,7 @@ class Pairs {
   struct Taken {
     uint32_t lock = 0;    // object + 1
     PlaceId place = 0;
+    bool operator==(const Taken&) const = default;
   };
   struct Place {
     Taken under;          // the lock held there
@@ -108,6 +120,7 @@ class Pairs {
   bool listed_ = false;
 
   uint64_t run_ = 0;
+  uint64_t version_ = 0;
   uint64_t combination_ = 0;
   bool showed_new_ = false;
   FlatMap<GoId, Taken> taken_;             // by goroutine, in this run
