@@ -47,14 +47,18 @@ bool world_stops_here(P* pp) {  // REQUIRES: sched.lock
   return true;
 }
 
+// There are timers or descriptors, and no M waits for them. A hint.
+bool unwatched() {
+  return sched.lastpoll.load(std::memory_order_relaxed) != 0 && (netpoll_waiting() || timers_pending());
+}
+
 // Whether somebody must run an otherwise idle P: work has come, or nobody would wait for timers and
 // the poller. REQUIRES: sched.lock.
 bool needed() {
   if (!sched.global.empty()) return true;
   const bool last = sched.wakeup.npidle.load(std::memory_order_relaxed) ==
                     sched.nprocs.load(std::memory_order_relaxed) - 1;
-  return last && sched.lastpoll.load(std::memory_order_relaxed) != 0 &&
-         (netpoll_waiting() || timers_pending());
+  return last && unwatched();
 }
 
 // The hooks of wakeup.h and handoff.h.
@@ -65,6 +69,7 @@ struct Env {
   void unlock() { sched.lock.unlock(); }
   void startm(P* pp) { rt::startm(pp, true); }
   bool any_work() { return any_runq_work(); }
+  bool unwatched() { return gc_may_need_worker() || rt::unwatched(); }
 
   M* mget() { return rt::mget(); }
   void mput(M* mp) { rt::mput(mp); }

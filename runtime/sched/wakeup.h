@@ -2,8 +2,8 @@
 //
 // An M that looks for work without having any is *spinning*. Whoever submits work wakes one M as a
 // spinning one if there is an idle P and nobody spins yet; a spinning M that finds work wakes the
-// next before it runs it. So Ms come up one after the other as long as each finds something, and a
-// burst of submissions does not wake a crowd.
+// next before it runs it, if more is queued. So Ms come up one after the other as long as each finds something, a
+// burst of submissions does not wake a crowd, and a goroutine that is woken alone wakes one M and not two.
 //
 // What must hold (no lost wake-up): when all is quiet, work is queued only if no P is idle. The
 // delicate moment is an M that goes to sleep while somebody submits:
@@ -30,10 +30,10 @@
 // *under the lock* that guards the idle list: an M that idles a P later has that before it, and with
 // it every submitter that was turned away by the claim, so its I4 sees what they submitted.
 //
-// Departure from the reference: there only spinning Ms look again (I4) and a flag `needspinning`
-// repairs the case of one that did not spin. Here every M that gives its P up looks again; that
-// makes the flag unnecessary and S3 allowed. Looking costs a few loads on a path that ends in a
-// system call.
+// Departures from the reference: there a spinning M that finds work wakes the next whether or not there is more; and only
+// spinning Ms look again (I4) and a flag `needspinning` repairs the case of one that did not spin. Here every M that gives
+// its P up looks again; that makes the flag unnecessary and S3 allowed. Looking costs a few loads on a path that
+// ends in a system call.
 //
 // Everything is a template over the family of atomics and over an environment of hooks, so that the
 // explorer of tests/model runs this source. Env provides
@@ -41,6 +41,7 @@
 //   void lock(), void unlock()          sched.lock
 //   void startm(P*)                     wakes or makes an M, spinning, that owns the P; without the lock
 //   bool any_work()                     some queue is not empty (I4)
+//   bool unwatched()                    there are timers or descriptors, and no M waits for them
 //
 // Thread safety: wakep and wakep_published any thread, without sched.lock; the others an M, as said there.
 #pragma once
@@ -86,13 +87,15 @@ void wakep_published(WakeupOf<A>& w, Env& env) {
   wake_if_idle(w, env, std::memory_order_seq_cst);
 }
 
-// A spinning M has found work: it spins no more, and there may be more work for the next one.
-// `spinning` is the M's own mark.
+// A spinning M has found work: it spins no more, and if there is more work the next one is woken. `spinning` is the M's own
+// mark. Whoever relied on this M (S4) is served as by one that gives up: of the two fences S2 and this one either S2 comes
+// first, and the look below sees what was submitted, or this one does, and S4 sees the decrement.
 template <class A, class Env>
 void wakeup_reset_spinning(WakeupOf<A>& w, Env& env, bool* spinning) {
   *spinning = false;
-  w.nmspinning.fetch_sub(1, std::memory_order_relaxed);
-  wakep(w, env);  // its fence orders the decrement before the loads, as I2 and I3
+  w.nmspinning.fetch_sub(1, std::memory_order_relaxed);  // I2
+  A::fence(std::memory_order_seq_cst);                   // I3
+  if (env.any_work() || env.unwatched()) wake_if_idle(w, env, std::memory_order_relaxed);
 }
 
 template <class A>

@@ -43,6 +43,9 @@ struct PollingMachine : Machine {
     pollUntil.named("pollUntil");
   }
 
+  bool unwatched() override {
+    return lastpoll.load(Order::relaxed) != 0 && timer0_when.load(Order::relaxed) != INT64_MAX;
+  }
   void publish_min() {
     const auto first = std::min_element(deadlines.begin(), deadlines.end());
     timer0_when.store(first == deadlines.end() ? INT64_MAX : *first, Order::relaxed);

@@ -185,6 +185,7 @@ TEST_F(WakeupMutant, work_displaced_into_the_ring_without_a_fence_is_found) {
   options.search = Options::Search::pct;
   options.depth = 4;
   options.executions = 100'000;
+  options.stale_limit = 16;  // the thief looks often before it sleeps
   finds("lost wake-up", own_runnext(true, 2), options);
 }
 TEST_F(WakeupMutant, a_sleeper_without_its_fence_is_found) {

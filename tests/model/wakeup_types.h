@@ -76,6 +76,7 @@ struct Machine {
   std::vector<WakeM*> midle;        // sched.lock; also those that do not exist yet
   Work work[3];
 
+  virtual ~Machine() = default;
   explicit Machine(int procs) : nprocs(procs) {
     wakeup.nmspinning.named("nmspinning");
     wakeup.npidle.named("npidle");
@@ -118,6 +119,8 @@ struct Machine {
     }
     return false;
   }
+
+  virtual bool unwatched() { return false; }
 
   // ---- submitting ----
   void wake() {
