@@ -167,7 +167,7 @@ void after_fork_in_child() {
   sched.wakeup.nmspinning.store(0, std::memory_order_relaxed);
   sched.lastpoll.store(1, std::memory_order_relaxed);
   sched.pollUntil.store(0, std::memory_order_relaxed);
-  sched.sysmonwait.store(false, std::memory_order_relaxed);
+  sched.sysmonwait.store(SysmonWait::nothing, std::memory_order_relaxed);
   sched.sysmonnote.store(kNoteClear, std::memory_order_relaxed);
   stop_is_gone();
   sysmon_is_gone();

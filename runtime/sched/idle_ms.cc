@@ -95,6 +95,8 @@ P* pidleget() {
   sched.pidle = pp->link;
   pp->link = nullptr;
   sched.wakeup.npidle.fetch_sub(1, std::memory_order_relaxed);  // wakeup.h
+  // A slice begins, also for what comes from runnext: sysmon sees that somebody ran. Ours to write, since nobody has it.
+  pp->schedtick.store(pp->schedtick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   return pp;
 }
 

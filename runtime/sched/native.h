@@ -137,6 +137,6 @@ void start_sysmon();            // once; later calls do nothing
 void await_sysmon();            // a policy has been installed: until sysmon has noticed
 void sysmon_is_gone();          // in the child of a fork
 void kick_sysmon();             // there is something to do for it at once. Any thread
-void wake_sysmon();             // REQUIRES: sched.lock. Somebody runs again
+void wake_sysmon(SysmonWait what = SysmonWait::run);  // that has come. REQUIRES: sched.lock
 
 }  // namespace reprise::rt

@@ -31,6 +31,13 @@ using GQueue = GQueueOf<G>;
 inline constexpr int32_t kMaxProcs = 1024;
 inline constexpr int32_t kMaxThreads = 10000;  // the reference's limit
 
+// What sysmon shall be woken for; what wakes it for a run does so for a system call.
+enum class SysmonWait : uint8_t {
+  nothing,  // it looks round by itself
+  syscall,  // a goroutine enters a system call
+  run,      // or somebody runs again
+};
+
 struct Sched {
   Lock lock{LockRank::sched};
   GQueue global;                      // lock: readied where there is no P, and what a ring cannot take
@@ -62,7 +69,7 @@ struct Sched {
   std::atomic<bool> gcwaiting{false};  // the world is being stopped; written under lock
   int32_t stopwait = 0;               // lock: Ps still to stop
   Note stopnote{0};                   // set when stopwait becomes 0
-  std::atomic<bool> sysmonwait{false};  // sysmon sleeps until somebody runs again; written under lock
+  std::atomic<SysmonWait> sysmonwait{SysmonWait::nothing};  // written under lock
   Note sysmonnote{0};
 
   // Gives the M of pp the time to run what it has just readied, before a thief takes it.

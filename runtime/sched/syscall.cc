@@ -94,9 +94,9 @@ void entersyscall() {
   pp->m.store(nullptr, std::memory_order_relaxed);
   fiber_enters_syscall();
   pp->status.store(PStatus::syscall);
-  if (sched.sysmonwait.load(std::memory_order_relaxed)) {
+  if (sched.sysmonwait.load(std::memory_order_relaxed) != SysmonWait::nothing) [[unlikely]] {
     sched.lock.lock();
-    wake_sysmon();
+    wake_sysmon(SysmonWait::syscall);
     sched.lock.unlock();
   }
   if (sched.gcwaiting.load()) entersyscall_gcwait(pp);

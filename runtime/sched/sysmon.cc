@@ -3,8 +3,10 @@
 // It takes Ps from system calls that last, asks goroutines that run for long to give way, looks at
 // the poller if nobody has for 10 ms, wakes an M for timers that are overdue, starts a cycle of the collector
 // if the last is two minutes old, prints schedtrace, and makes threads for those who may not (m.cc). It sleeps 20 us while there is something to do,
-// twice as long each time after 50 idle rounds, up to 10 ms; while every P is idle it sleeps until
-// somebody runs again.
+// twice as long each time after 50 idle rounds, up to 10 ms. While every P is idle it naps for 10 ms, which only a system call
+// ends, since that may last: whoever starts to run has a slice of as long. If nobody has run meanwhile it
+// sleeps until somebody does. (It once slept so whenever every P was idle: a program that waits a thousand times a second,
+// for a timer or a request, woke it each time, which cost three futex calls and a switch of threads.)
 //
 // It has no M and no g: to the rest of the runtime it is a foreign thread, whose goready() and
 // startm() go through the global queue and the idle lists. While it holds goroutines or a P in its hands
@@ -15,6 +17,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/boot/boot.h"
 #include "runtime/gc/gc.h"
@@ -133,17 +136,29 @@ bool all_idle() {
              sched.nprocs.load(std::memory_order_relaxed);
 }
 
-// Sleeps until somebody runs again. True if it did sleep.
-bool deep_sleep() {
+// Of all Ps so far. Hints: a slice that is missed is seen the next time.
+uint32_t slices() {
+  uint32_t sum = 0;
+  const int32_t procs = sched.nprocs.load(std::memory_order_acquire);
+  for (int32_t i = 0; i < procs; ++i) {
+    sum += allp[i].load(std::memory_order_acquire)->schedtick.load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+// Sleeps if every P is idle, for long if they were all the time since the last call. True if it did sleep.
+bool rest(uint32_t* slices_seen) {
   if (debug_vars().schedtrace_ms != 0 || !all_idle()) return false;
+  const uint32_t seen = std::exchange(*slices_seen, slices());
+  const bool deep = seen == *slices_seen || sched.gcwaiting.load(std::memory_order_relaxed);
   sched.lock.lock();
   const bool sleep = all_idle();
-  if (sleep) sched.sysmonwait.store(true, std::memory_order_relaxed);
+  if (sleep) sched.sysmonwait.store(deep ? SysmonWait::run : SysmonWait::syscall, std::memory_order_relaxed);
   sched.lock.unlock();
   if (!sleep) return false;
-  note_sleep_for(&sched.sysmonnote, kDeepNs);
+  note_sleep_for(&sched.sysmonnote, deep ? kDeepNs : std::min(kLongNs, slice_ns()));
   sched.lock.lock();
-  sched.sysmonwait.store(false, std::memory_order_relaxed);
+  sched.sysmonwait.store(SysmonWait::nothing, std::memory_order_relaxed);
   sched.lock.unlock();
   return true;
 }
@@ -168,12 +183,13 @@ class Pass {
 void* sysmon(void*) {
   int idle = 0;
   int64_t delay = kShortNs;
+  uint32_t slices_seen = slices();
   for (;;) {
     delay = idle == 0 ? kShortNs : idle > kPatience ? std::min({delay * 2, kLongNs, slice_ns()}) : delay;
     note_sleep_for(&sched.sysmonnote, seam_active ? kDeepNs : delay);
     create_pending_threads();
     if (seam_active || sched.dying.load(std::memory_order_relaxed)) continue;
-    if (deep_sleep()) idle = 0;
+    if (rest(&slices_seen)) idle = 0;
     create_pending_threads();
     const Pass pass;
     if (seam_active) continue;
@@ -207,9 +223,10 @@ void sysmon_is_gone() {
 
 void kick_sysmon() { note_wakeup(&sched.sysmonnote); }
 
-void wake_sysmon() {
-  if (!sched.sysmonwait.load(std::memory_order_relaxed)) return;
-  sched.sysmonwait.store(false, std::memory_order_relaxed);
+void wake_sysmon(SysmonWait what) {
+  const SysmonWait wait = sched.sysmonwait.load(std::memory_order_relaxed);
+  if (wait == SysmonWait::nothing || (wait == SysmonWait::syscall && what == SysmonWait::run)) return;
+  sched.sysmonwait.store(SysmonWait::nothing, std::memory_order_relaxed);
   note_wakeup(&sched.sysmonnote);
 }
 
