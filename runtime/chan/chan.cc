@@ -71,7 +71,7 @@ void destroy(const ElemType* t, void* elem) {
 }
 
 // Moves *src to *dst, or drops it if the receiver wants none.
-void pass(const ElemType* t, void* dst, void* src) {
+[[gnu::always_inline]] inline void pass(const ElemType* t, void* dst, void* src) {
   if (dst != nullptr) {
     typedmemmove(t, dst, src);
   } else {
@@ -96,7 +96,7 @@ size_t buf_offset(const ElemType* t) {
 
 // Sends if somebody waits to receive or the buffer has room. Lock held on entry; released and the
 // receiver readied if it returns true.
-bool send_now(hchan* c, void* ep) {
+[[gnu::always_inline]] inline bool send_now(hchan* c, void* ep) {
   if (Sudog* sg = c->recvq.dequeue()) {
     G* gp = send_direct(c, sg, ep);
     c->lock.unlock();
@@ -112,7 +112,7 @@ bool send_now(hchan* c, void* ep) {
 }
 
 // Mirror image; *received is false when c is closed and drained.
-bool recv_now(hchan* c, void* ep, bool* received) {
+[[gnu::always_inline]] inline bool recv_now(hchan* c, void* ep, bool* received) {
   *received = true;
   if (c->closed != 0 && c->qcount == 0) {
     race_chan(ChanStep::recv_closed, c);

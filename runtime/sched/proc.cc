@@ -50,7 +50,7 @@ void park_m(G* gp) {
   mp->wait_lock = nullptr;
   check_canary(gp);
   dropg(gp);
-  seam_note_block(gp);
+  if (seam_active) [[unlikely]] seam_note_block(gp);
   change_status<GStatus::running, GStatus::waiting>(gp);
   // From the unlock on somebody may make gp runnable; it may not be touched any more.
   if (unlockf != nullptr && !unlockf(gp, lock)) {
@@ -163,7 +163,8 @@ void execute(G* gp, bool inherit_time) {
 }
 
 void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
-  G* gp = require_goroutine("a blocking operation");
+  G* gp = goroutine_here();
+  if (gp == nullptr) [[unlikely]] not_on_goroutine("a blocking operation");
   M* mp = gp->ctx.m;
   mp->wait_unlock_f = unlockf;
   mp->wait_lock = lock;
@@ -174,11 +175,17 @@ void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
 
 void goparkunlock(Lock* lock, WaitReason reason) { gopark(unlock_commit, lock, reason); }
 
-void goready(G* gp) {
+[[gnu::noinline]] static void goready_under_policy(G* gp) {
   seam_note_wake(gp);
   change_status<GStatus::waiting, GStatus::runnable>(gp);
   ready_put(gp);
-  if (seam_active && getp() == nullptr) netpoll_break();
+  if (getp() == nullptr) netpoll_break();
+}
+
+void goready(G* gp) {
+  if (seam_active) [[unlikely]] return goready_under_policy(gp);
+  change_status<GStatus::waiting, GStatus::runnable>(gp);
+  ready_put(gp);
 }
 
 void gosched() {
