@@ -67,10 +67,6 @@ trace::Trial trial_of(const Tried& tried, const Ending& like) {
   return trial;
 }
 
-}  // namespace
-
-namespace {
-
 // Runs of fork servers are used where they do what one that was started anew did. Of programs that were built with
 // an older Reprise, and of those that look at what is different there, they do not.
 void check_served(Subject& subject, const Reproduced& from) {
