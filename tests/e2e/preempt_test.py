@@ -87,13 +87,13 @@ class Preempted(unittest.TestCase):
         self.assertEqual((recorded.returncode, recorded.stdout), (0, "preempted\n"), recorded.stderr)
         replay(trace, "preempted\n", 2)
 
-    # Under three of these seeds a fault falls into the few instructions that are stepped through behind a tick.
+    # Under 2, 4 and 5 a fault falls into the few instructions that are stepped through behind a tick.
     def test_faults_beside_preemptions_replay_and_show_no_single_step(self):
         program = os.path.join(BUILD, "counted_faults_gcc")
         if not os.path.exists(program):
             self.skipTest("no plugin of GCC's was built")
         trace = os.path.join(self.folder.name, "faults.rpz")
-        for seed in range(10):
+        for seed in range(2, 6):
             with self.subTest(seed=seed):
                 recorded = run(REPRISE, "record", "--policy", "random", "--seed", str(seed), "-o", trace, "--", program)
                 self.assertEqual((recorded.returncode, recorded.stdout), (0, "faults 3000, stepped 0\n"), recorded.stderr)
