@@ -35,13 +35,6 @@ More* mores = nullptr;
 uint32_t next_more = 1;
 uint32_t free_more = 0;
 
-// Whatever conflicts with `b` conflicts with `a`.
-bool covers(uint8_t a, uint8_t b) {
-  const bool write = (a & kWrite) != 0 || (b & kWrite) == 0;
-  const bool plain = (a & kAtomic) == 0 || (b & kAtomic) != 0;
-  return write && plain;
-}
-
 bool conflict(uint8_t a, uint8_t b) {
   return ((a | b) & kWrite) != 0 && (a & b & kAtomic) == 0;
 }
@@ -92,13 +85,6 @@ struct Now {
   const void* pc;
 };
 
-bool known_already(const Cell* cell, const Now& now) {
-  for (const Past& past : cell->past) {
-    if (past.when == now.task->now && (past.bytes & now.bytes) == now.bytes && covers(past.how, now.how)) return true;
-  }
-  return false;
-}
-
 // False: a race was reported, and the cell must be gone through once more. A report writes, so where there are threads
 // others may have run since.
 bool meet_pasts(Cell* cell, const Now& now, uint32_t place, Past** found) {
@@ -124,7 +110,7 @@ bool meet_pasts(Cell* cell, const Now& now, uint32_t place, Past** found) {
 }
 
 void check(Cell* cell, const Now& now) {
-  if (known_already(cell, now)) return;
+  if (known_already(cell, now.task, now.bytes, now.how)) return;
   const uint32_t place = place_of(now.task, now.pc);
   Past* same = nullptr;
   while (!meet_pasts(cell, now, place, &same)) {

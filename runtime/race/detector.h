@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/race/access.h"
 #include "runtime/race/shadow.h"
 #include "runtime/race/task.h"
 
@@ -23,11 +24,31 @@ void lose_sight();
 void detector_init();
 void detector_forget();
 
+// Whatever conflicts with `b` conflicts with `a`.
+inline bool covers(uint8_t a, uint8_t b) {
+  const bool write = (a & kWrite) != 0 || (b & kWrite) == 0;
+  const bool plain = (a & kAtomic) == 0 || (b & kAtomic) != 0;
+  return write && plain;
+}
+
+// The task's access to these bytes adds nothing to one that it did without releasing anything since.
+inline bool known_already(const Cell* cell, const Task* task, uint8_t bytes, uint8_t how) {
+  for (const Past& past : cell->past) {
+    if (past.when == task->now && (past.bytes & bytes) == bytes && covers(past.how, how)) return true;
+  }
+  return false;
+}
+
 void look_slowly(Task* task, uint64_t address, size_t bytes, uint8_t how, const void* pc);
 
-// An access that is about to happen, after its scheduling point.
+// An access that is about to happen, after its scheduling point. REQUIRES: bytes > 0.
 inline void look_at(Task* task, uint64_t address, size_t bytes, uint8_t how, const void* pc) {
-  if (detecting.load(std::memory_order_relaxed)) look_slowly(task, address, bytes, how, pc);
+  if (!detecting.load(std::memory_order_relaxed)) return;
+  const uint64_t first = address & 7;
+  const bool in_one = first + bytes <= 8;
+  const auto mask = static_cast<uint8_t>(((1u << (bytes & 15)) - 1) << first);
+  if (in_one && known_already(cell_of(address), task, mask, how)) return;
+  look_slowly(task, address, bytes, how, pc);
 }
 
 // Gives back what a cell has beyond its own room.

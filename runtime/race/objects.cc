@@ -16,6 +16,9 @@
 #include "runtime/seam/names.h"
 
 namespace reprise::race {
+
+uint64_t thread_local_below = 0;
+
 namespace {
 
 struct Entry {
@@ -38,14 +41,6 @@ struct Module {
 constexpr size_t kMaxModules = 128;
 Module modules[kMaxModules];
 size_t module_count = 0;
-uint64_t thread_local_below = 0;  // the thread pointer: how much of it is modules' variables
-
-uint64_t thread_pointer() {
-  uint64_t tp;
-  asm("mov %%fs:0, %0" : "=r"(tp));
-  return tp;
-}
-
 int note_module(dl_phdr_info* info, size_t, void*) {
   Module module{UINT64_MAX, 0};
   for (int i = 0; i < info->dlpi_phnum; ++i) {
@@ -95,15 +90,10 @@ seam::Site code_site(const void* pc) {
   return at - (rt::pc_of(1) - 1);
 }
 
-bool is_thread_local(const Task* task, uint64_t address) {
-  if (task->thread != 0) return false;
-  constexpr uint64_t kThreadBlock = 4096;  // libc's own part, from the thread pointer up
-  return address - (thread_pointer() - thread_local_below) < thread_local_below + kThreadBlock;
-}
-
 seam::ObjectId object_of(Task* task, Cell* cell, uint64_t address) {
   if (address >= task->lo && address < task->hi) return {stack_name(task->name), task->hi - address};
-  for (size_t i = 0; i < module_count; ++i) {
+  // Nothing in a module has an entry, so what has one need not be looked for there.
+  for (size_t i = 0; i < module_count && cell->allocation == 0; ++i) {
     if (address >= modules[i].lo && address < modules[i].hi) return {kModuleName + i, address - modules[i].lo};
   }
   if (cell->allocation == 0) cell->allocation = foreign_entry(task, address);

@@ -145,8 +145,7 @@ void end_clock(Task* task) {
   task->fenced.clear();
 }
 
-void settle(Task* task) {
-  if (!task->has_pending) return;
+void settle_pending(Task* task) {
   task->has_pending = false;
   Sync& sync = sync_of(task->pending);
   task->clock.join(sync.clock);

@@ -25,7 +25,10 @@ void sync_forget();
 void start_clock(Task* task, Task* parent);
 void end_clock(Task* task);
 // Does what is left of the task's last operation.
-void settle(Task* task);
+void settle_pending(Task* task);
+inline void settle(Task* task) {
+  if (task->has_pending) settle_pending(task);
+}
 // What the last operation that may wait acquires is acquired now, settled before or not.
 void acquire_again(Task* task);
 

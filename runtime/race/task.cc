@@ -86,7 +86,8 @@ Task* running_task(uint64_t stack_pointer) {
   if (stack_pointer - gp->ctx.stack_lo >= gp->ctx.stack_hi - gp->ctx.stack_lo) return nullptr;
   const rt::M* const mp = gp->ctx.m;
   if (mp->ctx.curg != gp || mp->locks != 0) return nullptr;
-  return task_of(gp);
+  auto* const task = static_cast<Task*>(gp->fiber.handle);
+  return task != nullptr && task->generation == generation ? task : task_of(gp);
 }
 
 // Below the deepest frame of checked code lie only frames of code that is not looked at.

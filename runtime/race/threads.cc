@@ -25,13 +25,15 @@
 #include "runtime/sys/syscall.h"
 
 namespace reprise::race {
+
+Task* threads = nullptr;
+
 namespace {
 
 thread_local Task* here __attribute__((tls_model("initial-exec"))) = nullptr;
 // It was made by pthread_create(), and cannot be followed.
 thread_local bool unfollowed __attribute__((tls_model("initial-exec"))) = false;
 
-Task* threads = nullptr;  // all that are not known to be over
 uint64_t made = 0;        // in this schedule
 uint64_t left = 0;        // accesses of this turn
 
@@ -140,8 +142,8 @@ const Task* thread_at(uint64_t address) {
   return at;
 }
 
-void pass_turn(const Task* task) {
-  if (threads == nullptr || (task->gp != nullptr && task->gp->no_preempt != 0)) return;
+void pass_turn_among_threads(const Task* task) {
+  if (task->gp != nullptr && task->gp->no_preempt != 0) return;
   while (left == 0) {
     put_baton_down();
     if (left == 0) left = draw_turn();

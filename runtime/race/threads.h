@@ -37,7 +37,11 @@ const Task* thread_at(uint64_t address);
 
 // Where there are threads: lets the one go on that has waited longest, at once or after some more calls, as the
 // policy's draws have it.
-void pass_turn(const Task* task);
+void pass_turn_among_threads(const Task* task);
+extern Task* threads;  // all that are not known to be over
+inline void pass_turn(const Task* task) {
+  if (__builtin_expect(threads != nullptr, 0)) pass_turn_among_threads(task);
+}
 
 void threads_forget();
 

@@ -136,7 +136,11 @@ void announce(G* gp, seam::OpKind op, std::span<const seam::Access> accesses, se
   gp->op = op;
   gp->op_site = site;
   gp->access_count = static_cast<uint32_t>(std::min(accesses.size(), kMaxAccesses));
-  std::copy_n(accesses.begin(), gp->access_count, gp->accesses);
+  if (gp->access_count == 1) {  // nearly always, and no reason to call memmove
+    gp->accesses[0] = accesses[0];
+  } else {
+    std::copy_n(accesses.begin(), gp->access_count, gp->accesses);
+  }
 }
 
 void activate(seam::Policy* policy) {
