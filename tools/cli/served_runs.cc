@@ -50,8 +50,7 @@ Tried tried_of(const fuzz::Run& run, const trace::TapeFile& tape) {
 
 ServedRuns::ServedRuns(const trace::Header& header, std::string stage, uint32_t control_options, unsigned jobs, double limit_s,
                        double watchdog_s)
-    : header_(header),
-      options_(server_options(header, std::move(stage), control_options, limit_s, watchdog_s)),
+    : options_(server_options(header, std::move(stage), control_options, limit_s, watchdog_s)),
       jobs_(jobs) {}
 
 bool ServedRuns::start() {

@@ -4,7 +4,7 @@
 // random bytes, times and files of then. So what is to be kept has to be made once more, anew. Nothing is recorded;
 // output goes nowhere, input is empty.
 //
-// One thread, from the first run to destruction (tools/fuzz/fork_server.h). The header outlives the runs.
+// One thread, from the first run to destruction (tools/fuzz/fork_server.h).
 #pragma once
 
 #include <atomic>
@@ -33,7 +33,6 @@ class ServedRuns {
  private:
   bool start();
 
-  const trace::Header& header_;
   const fuzz::ServerOptions options_;
   const unsigned jobs_;
   const std::atomic<bool> stop_{false};
