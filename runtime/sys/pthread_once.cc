@@ -5,9 +5,8 @@
 // first word and rounds in its second; the count and the sharing are where libc's init put them. One
 // shared between processes is refused on goroutines.
 //
-// std::call_once leaves what to call in two variables of the thread and passes libstdc++'s proxy. A
-// goroutine may have waited in between, others used those variables, or it be on another thread: so they
-// are noted at entry and put back before the function runs.
+// What std::call_once left in variables of the thread is noted at entry and put back before the function runs: the
+// goroutine may have waited in between (sched/std_once.h).
 #ifndef REPRISE_SANITIZED
 
 #include <pthread.h>
@@ -16,6 +15,7 @@
 #include <mutex>
 
 #include "runtime/race/race.h"
+#include "runtime/sched/std_once.h"
 #include "runtime/sys/interpose.h"
 
 namespace reprise::rt {
@@ -31,18 +31,6 @@ struct Barrier {
   int shared;
 };
 
-struct StdOnce {
-  void* callable;
-  void (*call)();
-};
-
-// Not inlined: the addresses must not be kept across a wait.
-[[gnu::noinline]] StdOnce std_once_here() { return {std::__once_callable, std::__once_call}; }
-[[gnu::noinline]] void put_std_once(StdOnce once) {
-  std::__once_callable = once.callable;
-  std::__once_call = once.call;
-}
-
 void run_once(std::atomic_ref<int> word, const void* key, void (*function)()) {
   try {
     function();
@@ -54,6 +42,17 @@ void run_once(std::atomic_ref<int> word, const void* key, void (*function)()) {
   race_release(key);
   word.store(kDone, std::memory_order_release);
   unpark(key, kAllWaiters);
+}
+
+// The closure is in the frame of std::call_once. It is not where the thread keeps it if the compiler held on to the
+// address of another thread's variable across a wait: then what was meant to be called is not known.
+void require_own(const StdOnce& once, void (*function)()) {
+  const G* const gp = curg();
+  if (function != &std::__once_proxy || gp == nullptr || getg() != gp) return;
+  const auto closure = reinterpret_cast<uint64_t>(once.callable);
+  if (once.call != nullptr && closure >= gp->ctx.stack_lo && closure < gp->ctx.stack_hi) return;
+  throw_("std::call_once: the caller's function is noted at another thread, because the compiler kept the address of a "
+         "thread_local across a wait; use reprise::Once, or call std::call_once from a function that is not inlined");
 }
 
 int wait_at(Barrier* barrier) {
@@ -90,6 +89,7 @@ int pthread_once(pthread_once_t* once, void (*function)()) {
     return 0;
   }
   const StdOnce std_once = std_once_here();
+  require_own(std_once, function);
   for (;;) {
     int seen = word.load(std::memory_order_acquire);
     if (seen == kDone) {

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -81,6 +82,17 @@ void exceptions() {
   }
 }
 
+// What to call is in variables of the thread until the function runs. Not inlined: a caller that waits must not keep their
+// addresses.
+[[gnu::noinline]] void once() {
+  for (int i = 0; i < 20; ++i) {
+    std::once_flag flag;
+    int ran = 0;
+    for (int k = 0; k < 2; ++k) std::call_once(flag, [&ran, k] { ran += 1 + k; });
+    check(ran == 1, "a once ran another's function");
+  }
+}
+
 void callbacks() {
   std::vector<uint64_t> values(500);
   for (size_t i = 0; i < values.size(); ++i) values[i] = i * 7919 % 503;
@@ -139,6 +151,7 @@ void work(std::atomic<int>& shared) {
   for (int round = 0; round < kRounds; ++round) {
     static_guards();
     exceptions();
+    once();
     callbacks();
     comdats();
     check(computed_goto(1000) == computed_goto(1000), "the interpreter differs from itself");

@@ -469,6 +469,21 @@ TEST(Once, an_exception_lets_the_next_one_try) {
   EXPECT_TRUE(ran);
 }
 
+// As a compiler does that keeps the address of a thread's variable across a wait.
+TEST(Once, a_function_that_was_noted_at_another_thread_is_fatal) {
+  const auto call = [](void* callable, void (*function)()) {
+    std::__once_callable = callable;
+    std::__once_call = function;
+    pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, std::__once_proxy);
+  };
+  int here = 0;
+  static int elsewhere = 0;
+  call(&here, [] {});
+  EXPECT_EXIT(call(&here, nullptr), testing::ExitedWithCode(2), "std::call_once: .*use reprise::Once");
+  EXPECT_EXIT(call(&elsewhere, [] {}), testing::ExitedWithCode(2), "std::call_once: .*use reprise::Once");
+}
+
 // libstdc++ keeps what is to be called in two thread-locals.
 TEST(Once, each_goroutine_calls_what_it_brought) {
   test::under_schedules(50, [] {
