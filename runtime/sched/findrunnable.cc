@@ -66,13 +66,21 @@ void queue_what_is_ready() {
   return take_global(pp, 1);
 }
 
+// Once in a slice: goroutines that ready one another share one, and its number may be a multiple for as long as they do.
+inline bool turn_is_due(P* pp) {
+  const uint32_t tick = pp->schedtick.load(std::memory_order_relaxed);
+  if (tick % kFairEvery != 0 || tick == pp->fair_tick) return false;
+  pp->fair_tick = tick;
+  return true;
+}
+
 // What is due and queued here: mostly that is all that a switch looks at.
 inline Found look_here(P* pp) {
   if (!no_timer_of(pp)) check_timers(pp);
   if (gc_may_need_worker()) [[unlikely]] {
     if (G* gp = gc_find_worker(pp)) return {gp, false};
   }
-  if (pp->schedtick.load(std::memory_order_relaxed) % kFairEvery == 0) [[unlikely]] {
+  if (turn_is_due(pp)) [[unlikely]] {
     if (G* gp = take_turns(pp)) return {gp, false};
   }
   const auto got = runqget(pp);

@@ -174,6 +174,7 @@ struct alignas(64) P {
   std::atomic<M*> m{nullptr};    // the M that runs it; written by owner, read by sysmon as a hint
   P* link = nullptr;             // idle list; sched.lock
   std::atomic<uint32_t> schedtick{0};    // +1 for every slice; owner
+  uint32_t fair_tick = 0;                // the slice that last looked beyond its ring at its start (findrunnable.cc); owner
   std::atomic<uint32_t> syscalltick{0};  // +1 for every system call; owner
   std::atomic<bool> preempt{false};  // its goroutine should give way at its next scheduling point
   G* gfree = nullptr;
