@@ -13,15 +13,17 @@
 // caller is the interrupted function, marked as a signal's: its address is no return address. rbp is
 // a frame pointer, so readers that follow those come through too.
 //
-// In controlled runs (reprise_clear_level) the area is cleared first: XSAVE leaves out components in
-// their initial state, and what the stack held there before would be kept or not as the processor
-// likes.
+// In controlled runs (reprise_clear_level) the area is cleared first and every component said to be in use after: XSAVE
+// leaves out components in their initial state, and what the stack held there before would be kept or not as the
+// processor likes. Which those are is not the program's doing: registers that are all zero are in their initial state from
+// the next interruption by the kernel on. Cleared memory is that state, but for the x87 control word.
 #include "asm/context.h"
 #include "asm/macros.h"
 #include "asm/preempt.h"
 
 #define XSAVE_HEADER 512
 #define XSAVE_HEADER_BYTES 64
+#define INITIAL_X87_CONTROL 0x37f
 #define GENERAL_BYTES (14 * 8)
 #define ENTRY_CFA (PREEMPT_RED_ZONE + 8)
 #define FRAME_CFA (ENTRY_CFA + 8)
@@ -79,6 +81,17 @@ FUNC \name
   decq %rcx
   jnz 1b
   XSTATE xsave64, fxsave64
+  movl reprise_xsave_mask(%rip), %eax
+  cmpl $0, reprise_clear_level(%rip)
+  je 4f
+  testl %eax, %eax
+  jz 4f
+  testb $1, XSAVE_HEADER(%rsp)
+  jnz 3f
+  movw $INITIAL_X87_CONTROL, (%rsp)
+3:
+  movq %rax, XSAVE_HEADER(%rsp)
+4:
 
   // As the ABI has it at a call. The x87 registers may be in use as MMX registers.
   fninit
