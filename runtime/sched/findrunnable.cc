@@ -2,8 +2,8 @@
 //
 // Order: timers due here; every 61st slice the global queue, the other heaps and the poller, so that
 // a ring that is never empty starves none of them; runnext and the ring; the global queue; the
-// poller without waiting; other Ps. Then the P is given up, all queues are looked at once more
-// (wakeup.h), and the M blocks in the poller, if there is something to wait for and nobody does, or
+// poller without waiting, if it may take long until somebody blocks in it; other Ps. Then the P is given up, all queues are looked
+// at once more (wakeup.h), and the M blocks in the poller, if there is something to wait for and nobody does, or
 // sleeps in stopm().
 //
 // Timers while idle: the M in the poller wakes for the earliest deadline of all heaps. Whoever sets
@@ -49,6 +49,15 @@ G* poll_now() {
   if (ready.empty()) return nullptr;
   injectglist(&ready);
   return runqget(p_here()).gp;
+}
+
+// What comes after poll_now() is the wait in the poller, which ends at once if something is ready: a look before it would be a
+// system call for nothing. So it is if every other P is idle. Relaxed: a hint. If a P has begun to run since, we find its work
+// when we give ours up (wakeup.h), and the poller is looked at in the next round. The collector's idle worker and
+// the virtual clock come before that wait, and must not come before what is ready.
+bool about_to_block() {
+  const int32_t others = sched.nprocs.load(std::memory_order_relaxed) - 1;
+  return sched.wakeup.npidle.load(std::memory_order_relaxed) == others && !gc_may_need_worker() && !clock_is_virtual();
 }
 
 // The poller's ready goroutines to the queue, if nobody waits for them.
@@ -217,7 +226,7 @@ Found findrunnable() {
       if (const Found found = look_here(pp); found.gp != nullptr) return found;
     }
     if (G* gp = take_global(pp, 0)) return {gp, false};
-    if (G* gp = poll_now()) return {gp, false};
+    if (G* gp = about_to_block() ? nullptr : poll_now()) return {gp, false};
     bool again;
     if (G* gp = look_elsewhere(mp, pp, &again)) return {gp, false};
     if (again) continue;
