@@ -81,6 +81,13 @@ void yield_to_m(G* gp) {
   reprise_schedule();
 }
 
+// Whoever runs next has a slice of its own. The bits go with the request, or every point and every allocation on every P would take
+// its slow path until sysmon's next pass.
+[[gnu::noinline, gnu::cold]] void slice_was_asked_for(P* pp) {
+  pp->preempt.store(false, std::memory_order_relaxed);
+  preempt_requests_served();
+}
+
 std::atomic<int32_t> held{0};  // Ms with M::held; a limit that need not be exact: relaxed
 
 // Between any two instructions a goroutine may keep addresses of this thread's variables, be inside a
@@ -156,7 +163,7 @@ void execute(G* gp, bool inherit_time) {
   if (!inherit_time) {
     // The owner's alone to write; sysmon compares.
     pp->schedtick.store(pp->schedtick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    if (pp->preempt.load(std::memory_order_relaxed)) pp->preempt.store(false, std::memory_order_relaxed);
+    if (pp->preempt.load(std::memory_order_relaxed)) [[unlikely]] slice_was_asked_for(pp);
   }
   load_thread_state(gp);
   gogo(gp);
