@@ -81,6 +81,33 @@ void destroy(const ElemType* t, void* elem) {
 
 uint64_t advance(const hchan* c, uint64_t x) { return x + 1 == c->dataqsiz ? 0 : x + 1; }
 
+// Elements that are moved without a call, where nobody is to be told: the buffer's two steps then have no frame.
+bool moves_as_word(const ElemType* t) {
+  return t->size == sizeof(uint64_t) && t->relocate == nullptr && race_hooks == nullptr;
+}
+
+void pushed(hchan* c) {
+  c->sendx = advance(c, c->sendx);
+  c->store_qcount(c->qcount + 1);
+}
+
+void popped(hchan* c) {
+  c->recvx = advance(c, c->recvx);
+  c->store_qcount(c->qcount - 1);
+}
+
+[[gnu::noinline]] void push_any(hchan* c, void* ep) {
+  race_chan(ChanStep::push, c);
+  typedmemmove(c->elemtype, slot(c, c->sendx), ep);
+  pushed(c);
+}
+
+[[gnu::noinline]] void pop_any(hchan* c, void* ep) {
+  race_chan(ChanStep::pop, c);
+  pass(c->elemtype, ep, slot(c, c->recvx));
+  popped(c);
+}
+
 size_t block_align(const ElemType* t) {
   return t->align > alignof(hchan) ? t->align : alignof(hchan);
 }
@@ -224,17 +251,15 @@ void chan_release(hchan* c) {
 // ---- the buffer and the direct paths -------------------------------------------------------------
 
 void buffer_push(hchan* c, void* ep) {
-  race_chan(ChanStep::push, c);
-  typedmemmove(c->elemtype, slot(c, c->sendx), ep);
-  c->sendx = advance(c, c->sendx);
-  c->store_qcount(c->qcount + 1);
+  if (!moves_as_word(c->elemtype)) return push_any(c, ep);
+  std::memcpy(static_cast<uint64_t*>(c->buf) + c->sendx, ep, sizeof(uint64_t));
+  pushed(c);
 }
 
 void buffer_pop(hchan* c, void* ep) {
-  race_chan(ChanStep::pop, c);
-  pass(c->elemtype, ep, slot(c, c->recvx));
-  c->recvx = advance(c, c->recvx);
-  c->store_qcount(c->qcount - 1);
+  if (ep == nullptr || !moves_as_word(c->elemtype)) return pop_any(c, ep);
+  std::memcpy(ep, static_cast<uint64_t*>(c->buf) + c->recvx, sizeof(uint64_t));
+  popped(c);
 }
 
 G* send_direct(hchan* c, Sudog* sg, void* ep) {
@@ -314,6 +339,13 @@ bool chan_trysend_system(hchan* c, void* ep) {
 
 // ---- receive -----------------------------------------------------------------------------------
 
+// Out of line, or what it captures would be in memory for every receive.
+[[gnu::noinline]] static RecvResult recv_on_goroutine(hchan* c, void* ep) {
+  RecvResult result{};
+  on_goroutine([&] { result = chanrecv(c, ep, true); });
+  return result;
+}
+
 RecvResult chanrecv(hchan* c, void* ep, bool block) {
   if (c == nullptr) {
     if (!block) return {false, false};
@@ -331,20 +363,24 @@ RecvResult chanrecv(hchan* c, void* ep, bool block) {
   }
   if (on_foreign_thread()) {
     c->lock.unlock();
-    RecvResult result{};
-    on_goroutine([&] { result = chanrecv(c, ep, true); });
-    return result;
+    return recv_on_goroutine(c, ep);
   }
   received = wait_on(c, &c->recvq, ep, WaitReason::chan_receive);
   return {true, received};
 }
 
-// In one branch each, native or not, and empty or not: a loop that polls comes here every time round.
+[[gnu::noinline]] static RecvResult selectnbrecv_under_policy(hchan* c, void* ep) {
+  scase k{c, ep, false};
+  const SelectResult got = selectgo({&k, 1}, false);
+  return {got.index == 0, got.received};
+}
+
+// Without a frame while there is nothing: a loop that polls comes here every time round.
 RecvResult selectnbrecv(hchan* c, void* ep) {
-  if (seam_active) [[unlikely]] {
-    scase k{c, ep, false};
-    const SelectResult got = selectgo({&k, 1}, false);
-    return {got.index == 0, got.received};
+  if (seam_attention.load(std::memory_order_relaxed) == 0) [[likely]] {
+    if (c == nullptr || (looks_empty(c) && !c->load_closed())) return {false, false};
+  } else if (seam_active) {
+    return selectnbrecv_under_policy(c, ep);
   }
   return chanrecv(c, ep, false);
 }
