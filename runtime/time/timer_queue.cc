@@ -14,19 +14,18 @@ size_t parent_of(size_t i) { return (i - 1) / kArity; }
 size_t first_child_of(size_t i) { return i * kArity + 1; }
 }  // namespace
 
-void TimerQueue::put(size_t i, const Node& node) {
+inline void TimerQueue::put(size_t i, const Node& node) {
   nodes_[i] = node;
   node.timer->place = i;
 }
 
-// Moves the hole at i up to where node belongs, and fills it. Returns where that was.
-size_t TimerQueue::sift_up(size_t i, const Node& node) {
+// Moves the hole at i up to where node belongs, and fills it.
+void TimerQueue::sift_up(size_t i, const Node& node) {
   while (i > 0 && node.before(nodes_[parent_of(i)])) {
     put(i, nodes_[parent_of(i)]);
     i = parent_of(i);
   }
   put(i, node);
-  return i;
 }
 
 void TimerQueue::sift_down(size_t i, const Node& node) {
@@ -45,6 +44,13 @@ void TimerQueue::sift_down(size_t i, const Node& node) {
   put(i, node);
 }
 
+// Up or down, whichever it is.
+inline void TimerQueue::settle(size_t i, const Node& node) {
+  if (i > 0 && node.before(nodes_[parent_of(i)])) return sift_up(i, node);
+  if (first_child_of(i) < nodes_.size()) return sift_down(i, node);
+  put(i, node);
+}
+
 void TimerQueue::insert(Timer* t) {
   const Node node{t->when, t->seq, t};
   nodes_.push_back(node);
@@ -57,13 +63,11 @@ void TimerQueue::remove(Timer* t) {
   nodes_.pop_back();
   t->place = Timer::kNoPlace;
   if (i == nodes_.size()) return;
-  if (sift_up(i, last) == i) sift_down(i, last);
+  settle(i, last);
 }
 
 void TimerQueue::move(Timer* t) {
-  const size_t i = t->place;
-  const Node node{t->when, t->seq, t};
-  if (sift_up(i, node) == i) sift_down(i, node);
+  settle(t->place, {t->when, t->seq, t});
 }
 
 // Best first: a node's children come into question only once the node itself is taken.

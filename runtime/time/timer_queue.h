@@ -44,8 +44,9 @@ class TimerQueue {
     }
   };
   void put(size_t i, const Node& node);
-  size_t sift_up(size_t i, const Node& node);
+  void sift_up(size_t i, const Node& node);
   void sift_down(size_t i, const Node& node);
+  void settle(size_t i, const Node& node);
 
   std::vector<Node> nodes_;
 };
