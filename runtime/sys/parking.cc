@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cerrno>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,7 @@ namespace reprise::rt {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
+constexpr size_t kFewWaiters = 16;  // of one key, who are looked at without an allocation
 
 struct Waiter {
   const void* key = nullptr;
@@ -172,22 +174,27 @@ Parked park_thread(const void* key, bool (*still)(const void*), const void* arg,
 
 // Which of the waiters is woken. Threads go in order of arrival among themselves and before
 // goroutines that came later; the policy chooses between goroutines.
-Waiter* choose(std::vector<Waiter*>& waiting) {
-  if (!seam_active || waiting.size() == 1 || getg() == nullptr) return waiting.front();
+Waiter* choose(std::span<Waiter*> waiting) {
+  if (getg() == nullptr) return waiting.front();
   if (std::any_of(waiting.begin(), waiting.end(), [](Waiter* w) { return w->gp == nullptr; }))
     return waiting.front();
   std::sort(waiting.begin(), waiting.end(),
             [](const Waiter* a, const Waiter* b) { return a->gp->goid < b->gp->goid; });
-  std::vector<seam::Candidate> candidates;
-  for (const Waiter* w : waiting) {
-    candidates.push_back({.goroutine = w->gp->name,
-                          .goid = w->gp->goid,
-                          .ready_step = w->ticket,
-                          .op = w->gp->op,
-                          .site = w->gp->op_site,
-                          .accesses = {}});
-  }
-  return waiting[seam_choose(seam::DecisionKind::wake, candidates)];
+  const auto choose_of = [waiting](seam::Candidate* room) {
+    for (size_t i = 0; i < waiting.size(); ++i) {
+      const Waiter* const w = waiting[i];
+      room[i] = {.goroutine = w->gp->name,
+                 .goid = w->gp->goid,
+                 .ready_step = w->ticket,
+                 .op = w->gp->op,
+                 .site = w->gp->op_site,
+                 .accesses = {}};
+    }
+    return waiting[seam_choose(seam::DecisionKind::wake, std::span(room, waiting.size()))];
+  };
+  if (waiting.size() > kFewWaiters) return choose_of(std::vector<seam::Candidate>(waiting.size()).data());
+  seam::Candidate room[kFewWaiters];
+  return choose_of(room);
 }
 
 void wake(Waiter* w) {
@@ -206,19 +213,27 @@ Waiter* take(Bucket& bucket, Waiter* w) {
   return w;
 }
 
+Waiter* next_of(const void* key, Waiter* from) {
+  while (from != nullptr && from->key != key) from = from->next;
+  return from;
+}
+
 // Takes the chosen waiter of the key off the list; null if there is none.
 Waiter* take_one(const void* key) {
   Bucket& bucket = bucket_of(key);
-  if (!seam_active) {
-    for (Waiter* w = bucket.head; w != nullptr; w = w->next)
-      if (w->key == key) return take(bucket, w);
-    return nullptr;
-  }
-  std::vector<Waiter*> waiting;
-  for (Waiter* w = bucket.head; w != nullptr; w = w->next)
-    if (w->key == key) waiting.push_back(w);
-  if (waiting.empty()) return nullptr;
-  return take(bucket, choose(waiting));
+  Waiter* const first = next_of(key, bucket.head);
+  if (first == nullptr) return nullptr;
+  if (!seam_active || next_of(key, first->next) == nullptr) return take(bucket, first);
+  size_t count = 0;
+  for (Waiter* w = first; w != nullptr; w = next_of(key, w->next)) ++count;
+  const auto take_of = [&](Waiter** room) {
+    Waiter** end = room;
+    for (Waiter* w = first; w != nullptr; w = next_of(key, w->next)) *end++ = w;
+    return take(bucket, choose({room, end}));
+  };
+  if (count > kFewWaiters) return take_of(std::vector<Waiter*>(count).data());
+  Waiter* room[kFewWaiters];
+  return take_of(room);
 }
 
 // Takes up to `count` off, in order of arrival, linked by next.
