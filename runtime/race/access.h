@@ -11,15 +11,30 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/race/shadow.h"
 #include "runtime/race/task.h"
 #include "runtime/seam/decision.h"
 
 namespace reprise::race {
 
-enum AccessFlags : uint8_t { kRead = 0, kWrite = 1, kAtomic = 2, kFree = 4 };
+// An access is at least as strong as another if it has all of its flags but kFree: whatever conflicts with that conflicts with it.
+enum AccessFlags : uint8_t {
+  kWrites = 1,
+  kPlain = 2,
+  kFree = 4,
+  kAtomicRead = 0,
+  kAtomicWrite = kWrites,
+  kRead = kPlain,
+  kWrite = kPlain | kWrites,
+};
 
-// `pc`: the return address of the hook.
-void access(Task* task, uint64_t address, size_t bytes, uint8_t how, const void* pc);
+// An access by whoever runs at `stack`. `pc`: the return address of the hook.
+void access(uint64_t address, size_t bytes, uint8_t how, const void* pc, uint64_t stack);
+// The same for one that lies in one cell.
+void access_cell(uint64_t address, What what, const void* pc, uint64_t stack);
+
+// RaceHooks::name_access.
+void name_access(rt::G* gp, uint64_t address, const void* pc, seam::ObjectId* object, seam::Site* site);
 
 // The scheduling point alone.
 void point(Task* task, uint64_t address, seam::OpKind op, bool write, const void* pc);

@@ -8,6 +8,7 @@
 #include "runtime/race/detector.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/race/access.h"
 #include "runtime/race/clock.h"
@@ -35,8 +36,9 @@ More* mores = nullptr;
 uint32_t next_more = 1;
 uint32_t free_more = 0;
 
-bool conflict(uint8_t a, uint8_t b) {
-  return ((a | b) & kWrite) != 0 && (a & b & kAtomic) == 0;
+bool conflict(What a, What b) {
+  const What either = (a | b) >> kHowShift;
+  return (either & kWrites) != 0 && (either & kPlain) != 0;
 }
 
 uint32_t new_more() {
@@ -51,75 +53,67 @@ uint32_t new_more() {
   return index;
 }
 
-// Every place for a Past of a cell, until f returns false.
-template <class F>
-void for_each_past(Cell* cell, F f) {
-  for (Past& past : cell->past) {
-    if (!f(past)) return;
+// What a look through the kept accesses finds.
+struct Found {
+  Past* known = nullptr;  // of this epoch, and the new one adds nothing to it
+  bool reported = false;  // a race
+  Past* same = nullptr;   // of this epoch, kind and place
+  Past* room = nullptr;
+};
+
+// Whether there is more to look for.
+bool meet(Past& past, const Now& now, uint32_t place, Found& found) {
+  if (past.when == 0) {
+    if (found.room == nullptr) found.room = &past;
+    return true;
   }
-  for (uint32_t index = cell->more; index != 0; index = mores[index].next) {
+  if (past.when == now.task->now) {
+    if (includes(past.what, now.what)) return found.known = &past, false;
+    if ((past.what ^ now.what) >> kHowShift == 0 && past.place == place) {
+      found.same = &past;
+      return true;
+    }
+  }
+  if ((past.what & now.what & kBytes) == 0) return true;
+  if (Epoch::slot(past.when) != now.task->slot && !now.task->clock.knows(past.when)) {
+    if (!conflict(past.what, now.what)) return true;
+    found.reported = report_race(now.task, now.address, place, static_cast<uint8_t>(now.what >> kHowShift), Past(past));
+    if (found.reported) return false;
+  }
+  if (!covers(now.what, past.what)) return true;
+  past.what &= ~(now.what & kBytes);
+  if ((past.what & kBytes) != 0) return true;
+  past.when = 0;
+  if (found.room == nullptr) found.room = &past;
+  return true;
+}
+
+void meet_more(uint32_t index, const Now& now, uint32_t place, Found& found) {
+  for (; index != 0; index = mores[index].next) {
     for (Past& past : mores[index].past) {
-      if (!f(past)) return;
+      if (!meet(past, now, place, found)) return;
     }
   }
 }
 
-Past* room_in(Cell* cell) {
-  Past* room = nullptr;
-  for_each_past(cell, [&](Past& past) {
-    if (past.when == 0) room = &past;
-    return room == nullptr;
-  });
-  if (room != nullptr) return room;
+// A report writes, so where there are threads others may have run since: then the cell is gone through once more.
+Found meet_pasts(Cell* cell, const Now& now, uint32_t place) {
+  Found found;
+  do {
+    found = {};
+    for (Past& past : cell->past) {
+      if (!meet(past, now, place, found)) break;
+    }
+    if (found.known == nullptr && !found.reported) meet_more(cell->more, now, place, found);
+  } while (found.reported);
+  return found;
+}
+
+Past* room_beyond(Cell* cell) {
   const uint32_t index = new_more();
   mores[index].next = cell->more;
   cell->more = index;
   return &mores[index].past[0];
-}
-
-struct Now {
-  Task* task;
-  uint64_t address;
-  uint8_t bytes;
-  uint8_t how;
-  const void* pc;
-};
-
-// False: a race was reported, and the cell must be gone through once more. A report writes, so where there are threads
-// others may have run since.
-bool meet_pasts(Cell* cell, const Now& now, uint32_t place, Past** found) {
-  Task* const task = now.task;
-  Past* same = nullptr;
-  bool reported = false;
-  for_each_past(cell, [&](Past& past) {
-    if (past.when == 0) return true;
-    if (past.when == task->now && past.how == now.how && past.place == place) same = &past;
-    if ((past.bytes & now.bytes) == 0) return true;
-    const bool ordered = Epoch::slot(past.when) == task->slot || task->clock.knows(past.when);
-    const bool raced = !ordered && conflict(past.how, now.how);
-    if (raced) reported = report_race(task, now.address, place, now.how, Past(past));
-    if (reported) return false;
-    if ((ordered || raced) && covers(now.how, past.how) && &past != same) {
-      past.bytes &= static_cast<uint8_t>(~now.bytes);
-      if (past.bytes == 0) past.when = 0;
-    }
-    return true;
-  });
-  *found = same;
-  return !reported;
-}
-
-void check(Cell* cell, const Now& now) {
-  if (known_already(cell, now.task, now.bytes, now.how)) return;
-  const uint32_t place = place_of(now.task, now.pc);
-  Past* same = nullptr;
-  while (!meet_pasts(cell, now, place, &same)) {
-  }
-  if (same != nullptr) {
-    same->bytes |= now.bytes;
-  } else {
-    *room_in(cell) = {.when = now.task->now, .place = place, .bytes = now.bytes, .how = now.how};
-  }
 }
 
 }  // namespace
@@ -145,13 +139,26 @@ void drop_more(Cell* cell) {
   }
 }
 
-void look_slowly(Task* task, uint64_t address, size_t bytes, uint8_t how, const void* pc) {
+// What the task did is left in the cell itself, where the next look at it is quick: where many read, each has its turn there.
+void check_all(Cell* cell, const Now& now) {
+  const uint32_t place = place_of(now.task, now.pc);
+  const Found found = meet_pasts(cell, now, place);
+  Past* mine = found.known;
+  if (mine == nullptr && found.same != nullptr) {
+    mine = found.same;
+    mine->what |= now.what;
+  } else if (mine == nullptr) {
+    mine = found.room != nullptr ? found.room : room_beyond(cell);
+    *mine = {.when = now.task->now, .place = place, .what = now.what};
+  }
+  if (mine < cell->past || mine >= cell->past + kPastsInCell) std::swap(*mine, cell->past[0]);
+}
+
+void look_closely(Task* task, uint64_t address, size_t bytes, uint8_t how, const void* pc) {
   const uint64_t end = address + bytes;
   for (uint64_t at = address; at < end;) {
-    const uint64_t first = at & 7;
-    const uint64_t count = std::min<uint64_t>(8 - first, end - at);
-    const auto mask = static_cast<uint8_t>(((1u << count) - 1) << first);
-    check(cell_of(at), {task, at, mask, how, pc});
+    const uint64_t count = std::min<uint64_t>(8 - (at & 7), end - at);
+    check(cell_of(at), task, at, what(at, count, how), pc);
     at += count;
   }
 }

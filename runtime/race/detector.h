@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "runtime/race/access.h"
+#include "runtime/race/places.h"
 #include "runtime/race/shadow.h"
 #include "runtime/race/task.h"
 
@@ -24,31 +25,49 @@ void lose_sight();
 void detector_init();
 void detector_forget();
 
-// Whatever conflicts with `b` conflicts with `a`.
-inline bool covers(uint8_t a, uint8_t b) {
-  const bool write = (a & kWrite) != 0 || (b & kWrite) == 0;
-  const bool plain = (a & kAtomic) == 0 || (b & kAtomic) != 0;
-  return write && plain;
-}
-
-// The task's access to these bytes adds nothing to one that it did without releasing anything since.
-inline bool known_already(const Cell* cell, const Task* task, uint8_t bytes, uint8_t how) {
-  for (const Past& past : cell->past) {
-    if (past.when == task->now && (past.bytes & bytes) == bytes && covers(past.how, how)) return true;
-  }
-  return false;
-}
-
-void look_slowly(Task* task, uint64_t address, size_t bytes, uint8_t how, const void* pc);
+// Both kept and new: `a` is to all bytes of `b`, and at least as strong.
+inline bool includes(What a, What b) { return (b & ~a & (kBytes | kWrite << kHowShift)) == 0; }
+// `a` is at least as strong, on whatever bytes.
+inline bool covers(What a, What b) { return (b & ~a & kWrite << kHowShift) == 0; }
 
 // An access that is about to happen, after its scheduling point. REQUIRES: bytes > 0.
+void look_closely(Task* task, uint64_t address, size_t bytes, uint8_t how, const void* pc);
 inline void look_at(Task* task, uint64_t address, size_t bytes, uint8_t how, const void* pc) {
-  if (!detecting.load(std::memory_order_relaxed)) return;
-  const uint64_t first = address & 7;
-  const bool in_one = first + bytes <= 8;
-  const auto mask = static_cast<uint8_t>(((1u << (bytes & 15)) - 1) << first);
-  if (in_one && known_already(cell_of(address), task, mask, how)) return;
-  look_slowly(task, address, bytes, how, pc);
+  if (detecting.load(std::memory_order_relaxed)) look_closely(task, address, bytes, how, pc);
+}
+
+// One within a cell, which must be gone through with care: there is a race, or more than the cell has room for.
+struct Now {
+  Task* task;
+  uint64_t address;
+  What what;
+  const void* pc;
+};
+void check_all(Cell* cell, const Now& now);
+
+// The same for any cell: in line what is usual, a cell that has room, and nothing kept that is not ordered with the new access. What is
+// dropped before it turns out not to be such a cell was to be dropped anyway.
+[[gnu::always_inline]] inline void check(Cell* cell, Task* task, uint64_t address, What what, const void* pc) {
+  Past* room = nullptr;
+  for (Past& past : cell->past) {
+    if (past.when == 0) {
+      if (room == nullptr) room = &past;
+      continue;
+    }
+    if (past.when == task->now) {
+      if (includes(past.what, what)) return;
+      if ((past.what ^ what) >> kHowShift == 0) return check_all(cell, {task, address, what, pc});
+    } else if ((past.what & what & kBytes) != 0 && Epoch::slot(past.when) != task->slot && !task->clock.knows(past.when)) {
+      return check_all(cell, {task, address, what, pc});
+    }
+    if (!covers(what, past.what)) continue;
+    past.what &= ~(what & kBytes);
+    if ((past.what & kBytes) != 0) continue;
+    past.when = 0;
+    if (room == nullptr) room = &past;
+  }
+  if (room == nullptr || cell->more != 0) return check_all(cell, {task, address, what, pc});
+  *room = {.when = task->now, .place = place_of(task, pc), .what = what};
 }
 
 // Gives back what a cell has beyond its own room.

@@ -117,7 +117,8 @@ void mark_block(Task* task, uint64_t address, size_t bytes) {
 void clear_range(uint64_t address, size_t bytes) {
   for (uint64_t at = address & ~uint64_t{7}; at < address + bytes; at += 8) {
     Cell* cell = cell_of(at);
-    if (cell->owner != kUnknown || cell->allocation != 0 || cell->past[0].when != 0 || cell->more != 0) empty(cell);
+    const bool kept = (cell->past[0].when | cell->past[1].when | cell->past[2].when) != 0;
+    if (kept || cell->owner != kUnknown || cell->allocation != 0 || cell->more != 0) empty(cell);
   }
 }
 

@@ -8,6 +8,9 @@
 #include "runtime/seam/names.h"
 
 namespace reprise::race {
+
+constinit RecentPlace recent_places[kRecentPlaces];
+
 namespace {
 
 struct Node {
@@ -40,7 +43,7 @@ void places_init() {
   buckets = reserve_array<uint32_t>(kBuckets);
 }
 
-uint32_t place_of(Task* task, const void* pc) {
+uint32_t look_up_place(Task* task, const void* pc) {
   const uint32_t depth = std::min(task->depth, kMaxFrames);
   uint32_t known = depth;
   while (known != 0 && task->frames[known - 1].place == 0) --known;
@@ -48,7 +51,10 @@ uint32_t place_of(Task* task, const void* pc) {
   for (; known < depth; ++known) {
     caller = task->frames[known].place = intern(caller, task->frames[known].pc);
   }
-  return intern(caller, reinterpret_cast<uint64_t>(pc));
+  const auto at = reinterpret_cast<uint64_t>(pc);
+  const uint32_t place = intern(caller, at);
+  recent_places[(at ^ at >> 7 ^ caller * 37) % kRecentPlaces] = {at, caller, place};
+  return place;
 }
 
 size_t stack_of(uint32_t place, std::span<uint64_t> pcs) {

@@ -27,6 +27,8 @@ struct RaceHooks {
   // A scheduling point was announced; it has not been taken yet. The operation follows it.
   // gp null: a thread of the program's own.
   void (*point)(G* gp, seam::OpKind op, std::span<const seam::Access> accesses);
+  // Names an access to memory that was a point of quick_points.h's: what it is to, and where it comes from.
+  void (*name_access)(G* gp, uint64_t address, const void* pc, seam::ObjectId* object, seam::Site* site);
   void (*born)(G* gp);                          // its creator builds the argument on its stack
   void (*spawned)(G* gp);                       // by the current goroutine, or on g0
   void (*ended)(G* gp);

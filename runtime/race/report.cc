@@ -115,8 +115,8 @@ std::string text_of(const Stack& stack) {
 
 const char* verb_of(uint8_t how) {
   if ((how & kFree) != 0) return "free";
-  if ((how & kAtomic) != 0) return (how & kWrite) != 0 ? "atomic write" : "atomic read";
-  return (how & kWrite) != 0 ? "write" : "read";
+  if ((how & kPlain) == 0) return (how & kWrites) != 0 ? "atomic write" : "atomic read";
+  return (how & kWrites) != 0 ? "write" : "read";
 }
 
 std::string capital(std::string text) {
@@ -154,7 +154,7 @@ struct Race {
 // The heading names no address of the process's: the same race has the same one in every run.
 std::string heading_of(const Race& race, const Stack& now, const Stack& then) {
   return std::string("data race: ") + verb_of(race.how) + " in " + top_of(now) + ", previous " +
-         verb_of(race.past->how) + " in " + top_of(then);
+         verb_of(race.past->how()) + " in " + top_of(then);
 }
 
 std::string report_of(const Race& race, const Stack& now, const Stack& then) {
@@ -163,7 +163,7 @@ std::string report_of(const Race& race, const Stack& now, const Stack& then) {
   char at[32];
   std::snprintf(at, sizeof at, "0x%012llx", static_cast<unsigned long long>(race.address));
   return std::string("==================\nWARNING: DATA RACE\n") + capital(verb_of(race.how)) + " at " + at + " by " +
-         name_of(me) + ":\n" + text_of(now) + "\nPrevious " + verb_of(race.past->how) + " at " + at + " by " +
+         name_of(me) + ":\n" + text_of(now) + "\nPrevious " + verb_of(race.past->how()) + " at " + at + " by " +
          name_of(other) + ":\n" + text_of(then) + created_text(me) + created_text(other) + "==================\n";
 }
 

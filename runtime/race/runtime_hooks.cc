@@ -120,6 +120,7 @@ void object_made(rt::MSpan* s, uint32_t index, size_t size) {
 constexpr rt::RaceHooks kHooks{
     .begin_schedule = begin_schedule,
     .point = point_announced,
+    .name_access = name_access,
     .born = born,
     .spawned = spawned,
     .ended = ended,

@@ -8,27 +8,30 @@
 namespace reprise::race {
 
 uint32_t generation = 1;
-uint32_t* regions = nullptr;
-Cell* region_cells = nullptr;
+uint64_t* regions = nullptr;
+char* first_cell = nullptr;
 
 namespace {
 
-constexpr uint64_t kCellsInRegion = uint64_t{1} << (kRegionBits - 3);
-constexpr uint32_t kMaxRegions = 6 * 1024;
-uint32_t next_region = 1;
+constexpr uint64_t kMaxRegions = 6 * 1024;
+uint64_t next_region = 1;
 
 }  // namespace
 
 void shadow_init() {
-  regions = reserve_array<uint32_t>(uint64_t{1} << (47 - kRegionBits));
-  region_cells = reserve_array<Cell>(kMaxRegions * kCellsInRegion);
+  regions = reserve_array<uint64_t>(uint64_t{1} << (47 - kRegionBits));
+  first_cell = static_cast<char*>(reserve(kMaxRegions * kRegionBytes));
 }
 
-Cell* make_region(uint64_t address) {
-  if (next_region == kMaxRegions) rt::throw_("race: the program touches more than 6 GiB in checked code");
-  const uint64_t index = address >> kRegionBits & ((uint64_t{1} << (47 - kRegionBits)) - 1);
-  regions[index] = next_region++;
-  return region_cells + regions[index] * kCellsInRegion + (address >> 3 & (kCellsInRegion - 1));
+Cell* renew(uint64_t address, Cell* cell) {
+  uint64_t& region = region_of(address);
+  if (region == 0) {
+    if (next_region == kMaxRegions) rt::throw_("race: the program touches more than 6 GiB in checked code");
+    region = next_region++ * kRegionBytes;
+    cell = cell_if_made(address);
+  }
+  empty(cell);
+  return cell;
 }
 
 void empty(Cell* cell) {

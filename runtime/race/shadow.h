@@ -7,6 +7,7 @@
 // Thread safety: the baton.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace reprise::race {
@@ -15,13 +16,21 @@ namespace reprise::race {
 inline constexpr uint32_t kUnknown = 0;
 inline constexpr uint32_t kShared = UINT32_MAX;
 
-// An access that was: who, when, which of the eight bytes, how, and where (places.h).
+// Which of eight bytes an access is to, a bit each, and above them AccessFlags: how.
+using What = uint32_t;
+inline constexpr What kBytes = 0xff;
+inline constexpr unsigned kHowShift = 8;
+constexpr What what(uint64_t address, size_t bytes, uint8_t how) {
+  return ((1u << bytes) - 1) << (address & 7) | static_cast<What>(how) << kHowShift;
+}
+
+// An access that was: who, when, what, and where (places.h).
 struct Past {
   uint64_t when = 0;    // Epoch (detector.h): slot and clock; 0: no access
   uint32_t place = 0;
-  uint8_t bytes = 0;
-  uint8_t how = 0;      // Access flags
-  uint16_t unused = 0;
+  What what = 0;
+
+  uint8_t how() const { return static_cast<uint8_t>(what >> kHowShift); }
 };
 static_assert(sizeof(Past) == 16);
 
@@ -36,22 +45,30 @@ struct alignas(64) Cell {
 };
 static_assert(sizeof(Cell) == 64);
 
-extern uint32_t generation;       // of the schedule that runs, from 1
+[[gnu::visibility("hidden")]] extern uint32_t generation;       // of the schedule that runs, from 1
 void forget_all();                // the next schedule: every cell is empty again
 
 inline constexpr unsigned kRegionBits = 20;
-extern uint32_t* regions;         // by address >> kRegionBits: index of its cells, 0 for none
-extern Cell* region_cells;
-Cell* make_region(uint64_t address);
+inline constexpr uint64_t kRegionBytes = (uint64_t{1} << kRegionBits) / 8 * sizeof(Cell);  // of its cells
+// By address >> kRegionBits: where its cells are, in bytes from first_cell. 0: it has none yet, but the cells there are of no schedule.
+[[gnu::visibility("hidden")]] extern uint64_t* regions;
+[[gnu::visibility("hidden")]] extern char* first_cell;
+Cell* renew(uint64_t address, Cell* cell);  // makes its region if need be
 void empty(Cell* cell);
+
+inline uint64_t& region_of(uint64_t address) {
+  return regions[address >> kRegionBits & ((uint64_t{1} << (47 - kRegionBits)) - 1)];
+}
+// The cell of the eight bytes at `address`, perhaps of an earlier schedule or of none. REQUIRES: shadow_init().
+inline Cell* cell_if_made(uint64_t address) {
+  constexpr uint64_t kWithin = (uint64_t{1} << kRegionBits) - 8;
+  return reinterpret_cast<Cell*>(first_cell + region_of(address) + (address & kWithin) * (sizeof(Cell) / 8));
+}
 
 // The cell of the eight bytes at `address`, up to date. REQUIRES: shadow_init().
 inline Cell* cell_of(uint64_t address) {
-  constexpr uint64_t kCells = uint64_t{1} << (kRegionBits - 3);
-  const uint32_t region = regions[address >> kRegionBits & ((uint64_t{1} << (47 - kRegionBits)) - 1)];
-  Cell* cell = region != 0 ? region_cells + region * kCells + (address >> 3 & (kCells - 1)) : make_region(address);
-  if (__builtin_expect(cell->generation != generation, 0)) empty(cell);
-  return cell;
+  Cell* const cell = cell_if_made(address);
+  return __builtin_expect(cell->generation == generation, 1) ? cell : renew(address, cell);
 }
 
 void shadow_init();

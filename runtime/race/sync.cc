@@ -7,6 +7,8 @@
 // element that goes past the buffer still uses its turn.
 #include "runtime/race/sync.h"
 
+#include <algorithm>
+
 #include "runtime/chan/chan.h"
 #include "runtime/race/access.h"
 #include "runtime/race/detector.h"
@@ -33,13 +35,21 @@ struct Turns {  // of a channel
   uint64_t sends, receives;
 };
 
-constexpr uint64_t kSyncs = uint64_t{1} << 24;
+struct Place {  // of the table
+  uint32_t generation;
+  uint32_t index;  // of syncs
+};
+
+constexpr uint32_t kSyncs = 3u << 22;
+constexpr uint64_t kPlaces = uint64_t{1} << 24;
 constexpr uint64_t kAddressName = 0x41444452;
 constexpr ObjectId kIo{0x494f, 0};  // what is written may be read at the other end of anything
 
+Place* places = nullptr;
 Sync* syncs = nullptr;
-uint64_t sync_count = 0;
+uint32_t sync_count = 0;
 Turns* turns = nullptr;  // beside syncs
+uint32_t recent[256];    // indexes of what was used lately: the table costs a page of memory for each object
 Clock outside;           // of g0 while a timer fires; empty else
 
 // Slots.
@@ -47,27 +57,47 @@ uint64_t* slot_clocks = nullptr;
 uint32_t* ended_slots = nullptr;  // a ring, oldest first
 uint64_t ended_first = 0, ended_last = 0;
 uint32_t next_slot = 1;
+uint64_t latest = 0;       // of all clocks ever
+uint64_t first_clock = 0;  // that was the latest when the schedule began: so an epoch is of one schedule alone
 constexpr uint32_t kFreshSlots = 64;  // as many deaths are told apart before a slot is used again
 
-Sync& sync_of(ObjectId object) {
-  uint64_t at = seam::mix(object.name + 0x9e3779b97f4a7c15 * object.offset) % kSyncs;
-  while (syncs[at].generation == generation) {
-    if (syncs[at].name == object.name && syncs[at].offset == object.offset) return syncs[at];
-    at = (at + 1) % kSyncs;
+bool is_of(const Sync& sync, ObjectId object) {
+  return sync.name == object.name && sync.offset == object.offset && sync.generation == generation;
+}
+
+uint32_t new_sync(ObjectId object) {
+  if (sync_count == kSyncs) rt::throw_("race: too many synchronisation objects");
+  turns[sync_count] = {};
+  syncs[sync_count] = Sync{object.name, object.offset, generation, {}, {}};
+  return sync_count++;
+}
+
+uint32_t look_up(ObjectId object) {
+  uint64_t at = seam::mix(object.name + 0x9e3779b97f4a7c15 * object.offset) % kPlaces;
+  for (; places[at].generation == generation; at = (at + 1) % kPlaces) {
+    if (is_of(syncs[places[at].index], object)) return places[at].index;
   }
-  if (++sync_count > kSyncs / 4 * 3) rt::throw_("race: too many synchronisation objects");
-  turns[at] = {};
-  return syncs[at] = Sync{object.name, object.offset, generation, {}, {}};
+  places[at] = {generation, new_sync(object)};
+  return places[at].index;
+}
+
+Sync& sync_of(ObjectId object) {
+  const uint64_t key = object.name ^ object.offset >> 4 ^ object.offset;
+  uint32_t& index = recent[(key ^ key >> 8) % std::size(recent)];
+  if (!is_of(syncs[index], object)) index = look_up(object);
+  return syncs[index];
 }
 
 uint32_t take_slot() {
   const uint64_t ended = ended_last - ended_first;
   if (ended > kFreshSlots || (ended != 0 && next_slot == kMaxSlots)) return ended_slots[ended_first++ % kMaxSlots];
   if (next_slot == kMaxSlots) rt::throw_("race: more than a million goroutines at once");
+  slot_clocks[next_slot] = first_clock;
   return next_slot++;
 }
 
 void set_clock(Task* task, uint64_t clock) {
+  latest = std::max(latest, clock);
   task->clock.set(task->slot, clock);
   task->now = Epoch::of(task->slot, clock);
 }
@@ -111,6 +141,7 @@ ObjectId channel_object(const rt::hchan* c, uint64_t place) {
 }  // namespace
 
 void sync_init() {
+  places = reserve_array<Place>(kPlaces);
   syncs = reserve_array<Sync>(kSyncs);
   turns = reserve_array<Turns>(kSyncs);
   slot_clocks = reserve_array<uint64_t>(kMaxSlots);
@@ -118,7 +149,7 @@ void sync_init() {
 }
 
 void sync_forget() {
-  for (uint32_t i = 0; i < next_slot; ++i) slot_clocks[i] = 0;
+  first_clock = latest;
   sync_count = 0;
   ended_first = ended_last = 0;
   next_slot = 1;
@@ -245,13 +276,13 @@ void atomic_load(Task* task, uint64_t address, size_t bytes, bool acquires, cons
   settle(task);
   const Clock& there = sync_of(object_at(reinterpret_cast<void*>(address))).clock;
   (acquires ? task->clock : task->seen_relaxed).join(there);
-  look_at(task, address, bytes, kRead | kAtomic, pc);
+  look_at(task, address, bytes, kAtomicRead, pc);
 }
 
 // A store heads a release sequence of its own and ends the one before.
 void atomic_store(Task* task, uint64_t address, size_t bytes, bool releases, const void* pc) {
   settle(task);
-  look_at(task, address, bytes, kWrite | kAtomic, pc);
+  look_at(task, address, bytes, kAtomicWrite, pc);
   Clock& there = sync_of(object_at(reinterpret_cast<void*>(address))).clock;
   there.assign(releases ? task->clock : task->fenced);
   if (releases) tick(task);
@@ -262,7 +293,7 @@ void atomic_modify(Task* task, uint64_t address, size_t bytes, bool acquires, bo
   settle(task);
   Clock& there = sync_of(object_at(reinterpret_cast<void*>(address))).clock;
   (acquires ? task->clock : task->seen_relaxed).join(there);
-  look_at(task, address, bytes, kWrite | kAtomic, pc);
+  look_at(task, address, bytes, kAtomicWrite, pc);
   there.join(releases ? task->clock : task->fenced);
   if (releases) tick(task);
 }

@@ -63,9 +63,8 @@ void begin_task(Task* task, Task* parent) {
   note_birth(task, parent);
 }
 
-Task* task_of(rt::G* gp, Task* parent) {
+Task* new_task_of(rt::G* gp, Task* parent) {
   auto* task = static_cast<Task*>(gp->fiber.handle);
-  if (task != nullptr && task->generation == generation) return task;
   if (!ready) init();
   if (task == nullptr) task = new_task();
   task->gp = gp;
@@ -76,18 +75,6 @@ Task* task_of(rt::G* gp, Task* parent) {
   begin_task(task, parent);
   gp->fiber.handle = task;
   return task;
-}
-
-Task* running_task(uint64_t stack_pointer) {
-  if (!rt::seam_active) return nullptr;
-  rt::G* const gp = reprise_tls_g;
-  if (gp == nullptr) return running_thread(stack_pointer);
-  if (gp->ctx.m == nullptr) return nullptr;
-  if (stack_pointer - gp->ctx.stack_lo >= gp->ctx.stack_hi - gp->ctx.stack_lo) return nullptr;
-  const rt::M* const mp = gp->ctx.m;
-  if (mp->ctx.curg != gp || mp->locks != 0) return nullptr;
-  auto* const task = static_cast<Task*>(gp->fiber.handle);
-  return task != nullptr && task->generation == generation ? task : task_of(gp);
 }
 
 // Below the deepest frame of checked code lie only frames of code that is not looked at.

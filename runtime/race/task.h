@@ -8,7 +8,10 @@
 #include <cstdint>
 
 #include "runtime/race/clock.h"
+#include "runtime/race/shadow.h"
 #include "runtime/sched/g_m_p.h"
+#include "runtime/sched/here.h"
+#include "runtime/sched/proc.h"
 #include "runtime/seam/decision.h"
 
 namespace reprise::race {
@@ -51,11 +54,23 @@ struct Task {
 };
 
 // Of a goroutine of the program's; made if need be, as the child of `parent` (null: of nobody).
-Task* task_of(rt::G* gp, Task* parent = nullptr);
+Task* new_task_of(rt::G* gp, Task* parent);
+inline Task* task_of(rt::G* gp, Task* parent = nullptr) {
+  auto* const task = static_cast<Task*>(gp->fiber.handle);
+  return __builtin_expect(task != nullptr && task->generation == generation, 1) ? task : new_task_of(gp, parent);
+}
 
 // The task of the goroutine or thread that runs, if its checked code is to be looked at: under a policy, on its own
 // stack (not in a signal's handler), outside the runtime's critical sections. Null else.
-Task* running_task(uint64_t stack_pointer);
+Task* running_thread(uint64_t stack_pointer);  // threads.h
+inline Task* running_task(uint64_t stack_pointer) {
+  if (!rt::seam_active) return nullptr;
+  rt::G* const gp = rt::g_here();
+  if (gp == nullptr) return running_thread(stack_pointer);
+  const rt::M* const mp = gp->ctx.m;
+  if (mp == nullptr || stack_pointer - gp->ctx.stack_lo >= gp->ctx.stack_hi - gp->ctx.stack_lo) return nullptr;
+  return mp->ctx.curg == gp && mp->locks == 0 ? task_of(gp) : nullptr;
+}
 
 Task* new_task();
 // As of one that was just born, but for who it is (gp, thread, name, owner, stack).

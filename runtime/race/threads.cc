@@ -20,6 +20,7 @@
 #include "runtime/race/shadow.h"
 #include "runtime/race/sync.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sched/quick_points.h"
 #include "runtime/seam/names.h"
 #include "runtime/stage/abi.h"
 #include "runtime/sys/syscall.h"
@@ -109,6 +110,7 @@ Task* running_thread(uint64_t stack_pointer) {
 
 Task* thread_made(Task* maker) {
   if (maker == nullptr || !threads_take_turns()) return nullptr;
+  rt::seam_take_quick_points_back();  // from now on each point may be another thread's turn
   Task* const thread = new_task();
   thread->thread = ++made;
   thread->owner = kOwnerBit | static_cast<uint32_t>(made);

@@ -35,6 +35,7 @@
 #include "runtime/sched/here.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
+#include "runtime/sched/quick_points.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/schedules.h"
 #include "runtime/seam/catalog.h"
@@ -56,29 +57,74 @@ namespace reprise::rt {
 
 bool seam_active = false;
 const RaceHooks* race_hooks = nullptr;
+constinit QuickPoints quick_points;
 
 namespace {
 
 constexpr uint64_t kPointsPerRound = 1024;
 constexpr size_t kMaxAccesses = sizeof(G::accesses) / sizeof(seam::Access);
 
-struct SeamState {
-  seam::Policy* policy = nullptr;  // owned; never destroyed, the process ends with the run
-  bool wants_events = false;
-  bool finished = false;
+struct Counts {
   uint64_t ticks = 0;              // left to the next preemption; 0: to be drawn
   uint64_t step = 0;
   uint64_t max_steps = UINT64_MAX;
   uint64_t points_alone = 0;
-  ReadySet ready;
+};
+
+struct SeamState {
+  seam::Policy* policy = nullptr;  // owned; never destroyed, the process ends with the run
+  bool wants_events = false;
+  bool finished = false;
+  Counts counts_without_quick;     // by counts() alone
+  ReadySet ready;                  // changed only after counts()
   tape::Forks* forks = nullptr;    // in a run of a fork server
 };
 constinit SeamState state;
 
+bool ticks_run() { return state.counts_without_quick.ticks != seam::Policy::kUnbounded; }
+
+// What quick points were passed is counted. The last one is announced, unless something else is about to be.
+void take_quick_points_back(bool announced) {
+  QuickPoints& quick = quick_points;
+  auto* const gp = reinterpret_cast<G*>(quick.who.load(std::memory_order_relaxed));
+  quick.who.store(QuickPoints::kNobody, std::memory_order_relaxed);
+  const uint64_t passed = quick.given - std::exchange(quick.left, 0);
+  quick.given = 0;
+  if (passed == 0) return;
+  Counts& counts = state.counts_without_quick;
+  counts.step += passed;
+  if (state.ready.empty()) {
+    counts.points_alone += passed;
+  } else if (ticks_run()) {
+    counts.ticks -= passed;
+  }
+  if (!announced) return;
+  const bool write = (quick.address & QuickPoints::kWrite) != 0;
+  gp->op = write ? seam::OpKind::memory_write : seam::OpKind::memory_read;
+  gp->access_count = 1;
+  gp->accesses[0].write = write;
+  race_hooks->name_access(gp, quick.address & ~QuickPoints::kWrite, quick.pc, &gp->accesses[0].object, &gp->op_site);
+}
+
+// The counts, true.
+Counts& counts() {
+  if (__builtin_expect(quick_points.who.load(std::memory_order_relaxed) != QuickPoints::kNobody, 0)) take_quick_points_back(true);
+  return state.counts_without_quick;
+}
+
+// How many points nothing can happen at.
+uint64_t points_of_no_consequence() {
+  const Counts& now = counts();
+  const uint64_t steps = now.max_steps - std::min(now.max_steps, now.step);
+  if (state.ready.empty()) return std::min(steps, kPointsPerRound - 1 - now.points_alone);
+  if (now.ticks == seam::kNotHere) return 0;
+  return ticks_run() ? std::min(steps, now.ticks - 1) : steps;
+}
+
 seam::Decision decision_of(seam::DecisionKind kind, const seam::Candidates& candidates) {
+  const uint64_t step = counts().step;
   G* gp = curg();
-  return {kind, gp != nullptr ? gp->name : seam::GoId{}, state.step, gp != nullptr ? gp->op_site : 0,
-          candidates};
+  return {kind, gp != nullptr ? gp->name : seam::GoId{}, step, gp != nullptr ? gp->op_site : 0, candidates};
 }
 
 // Runs f on g0 and returns what it returns. A thread of the program's own has no g0: f runs where it
@@ -120,16 +166,18 @@ void tell(const seam::Event& event) {
 
 // A step of a goroutine, or the scheduler's in choosing one.
 void count_step() {
-  if (__builtin_expect(++state.step <= state.max_steps, 1)) return;
-  state.max_steps = UINT64_MAX;
+  Counts& now = counts();
+  if (__builtin_expect(++now.step <= now.max_steps, 1)) return;
+  now.max_steps = UINT64_MAX;
   if (schedule_hooks.too_long != nullptr) schedule_hooks.too_long();
 }
 
 // False: the slice is over.
 bool spend_tick() {
-  if (state.ticks == 0) state.ticks = seam_draw_slice();
-  if (state.ticks == seam::Policy::kUnbounded || state.ticks == seam::kNotHere) return true;
-  return --state.ticks != 0;
+  uint64_t& ticks = counts().ticks;
+  if (ticks == 0) ticks = seam_draw_slice();
+  if (ticks == seam::Policy::kUnbounded || ticks == seam::kNotHere) return true;
+  return --ticks != 0;
 }
 
 void announce(G* gp, seam::OpKind op, std::span<const seam::Access> accesses, seam::Site site) {
@@ -188,7 +236,7 @@ void begin_run(const stage::Table& table, seam::Policy& policy) {
     forks->over = 1;
     _exit(0);
   }
-  if (forks->max_steps != 0) state.max_steps = forks->max_steps;
+  if (forks->max_steps != 0) counts().max_steps = forks->max_steps;
   schedule_hooks.too_long = too_long;
 }
 
@@ -227,8 +275,8 @@ void describe_leak(std::span<char> to) {
 
 // For the parent of a fork server. `leak`: what describe_leak() says.
 void report_outcome(tape::Forks& forks, const seam::Outcome& outcome, std::string_view leak) {
-  forks.steps = state.step;
-  forks.longest = std::max(forks.longest, state.step);
+  forks.steps = counts().step;
+  forks.longest = std::max(forks.longest, forks.steps);
   const std::string_view message = leak.empty() ? std::string_view(outcome.message) : leak;
   const size_t size = std::min(message.size(), sizeof forks.message - 1);
   std::memcpy(forks.message, message.data(), size);
@@ -263,7 +311,7 @@ void seam_install() {
 void seam_set_policy_for_test(seam::Policy* policy) {
   gc_quiesce();
   if (seam_active && !state.ready.empty()) throw_("seam_set_policy_for_test with goroutines ready");
-  state.ticks = 0;
+  counts().ticks = 0;
   if (seam_active && policy != nullptr) return activate(policy);
   if (policy != nullptr) {
     stop_the_world();
@@ -285,15 +333,13 @@ void seam_set_policy_for_test(seam::Policy* policy) {
 }
 
 void seam_begin_schedule(uint64_t max_steps) {
+  seam_take_quick_points_back();
   if (race_hooks != nullptr) race_hooks->begin_schedule();
-  state.ticks = 0;
-  state.step = 0;
-  state.points_alone = 0;
+  counts() = {.max_steps = max_steps};
   state.wants_events = state.policy->wants_events();
-  state.max_steps = max_steps;
 }
 
-void seam_end_schedule() { state.max_steps = UINT64_MAX; }
+void seam_end_schedule() { counts().max_steps = UINT64_MAX; }
 
 void seam_finish(const seam::Outcome& outcome) {
   if (!seam_active || std::exchange(state.finished, true)) return;
@@ -308,7 +354,7 @@ void seam_finish(const seam::Outcome& outcome) {
 
 void ready_put(G* gp) {
   fiber_readied(gp);
-  if (__builtin_expect(seam_active, 0)) return state.ready.insert(gp, ++state.step);
+  if (__builtin_expect(seam_active, 0)) return state.ready.insert(gp, ++counts().step);
   if (P* pp = p_here()) {
     if (runqput(sched, pp, gp, true)) return wakep_published();
   } else {
@@ -319,7 +365,7 @@ void ready_put(G* gp) {
 
 void ready_put_last(G* gp) {
   fiber_readied(gp);
-  if (seam_active) return state.ready.insert(gp, ++state.step);
+  if (seam_active) return state.ready.insert(gp, ++counts().step);
   runqput(sched, p_here(), gp, false);
 }
 
@@ -327,10 +373,10 @@ G* ready_take() {
   if (state.ready.empty()) return nullptr;
   size_t choice = seam::Policy::kDefault;
   if (state.ready.size() > 1) {
-    choice = ask_choice({seam::DecisionKind::run, {}, state.step, 0, state.ready.candidates()});
+    choice = ask_choice({seam::DecisionKind::run, {}, counts().step, 0, state.ready.candidates()});
   }
   count_step();
-  if (state.ticks == seam::Policy::kUnbounded) state.ticks = 0;
+  if (!ticks_run()) counts().ticks = 0;
   G* gp = choice == seam::Policy::kDefault ? state.ready.take_oldest() : state.ready.take_at(choice);
   // Whatever it announced it does now; if it parks, it comes back as a resumption.
   gp->op = seam::OpKind::resume;
@@ -346,23 +392,24 @@ bool seam_wants_events() { return state.wants_events; }
 
 size_t ready_size() { return state.ready.size(); }
 
-uint64_t seam_step() { return state.step; }
+uint64_t seam_step() { return counts().step; }
 
 // The step is counted and announced, and somebody else may have run when it returns.
 static void pass_point(G* gp, seam::OpKind op, std::span<const seam::Access> accesses, seam::Site site) {
+  if (quick_points.belong_to(gp)) take_quick_points_back(false);
   count_step();
   announce(gp, op, accesses, site);
   if (state.wants_events) {
-    tell({seam::Event::Kind::step, gp->name, {}, state.step, op, gp->op_site, accesses});
+    tell({seam::Event::Kind::step, gp->name, {}, counts().step, op, gp->op_site, accesses});
   }
   if (gp->no_preempt != 0) return;
   if (state.ready.empty()) {
-    if (++state.points_alone < kPointsPerRound) return;
+    if (++counts().points_alone < kPointsPerRound) return;
     sched.poll_soon = true;
   } else if (spend_tick()) {
     return;
   }
-  state.points_alone = 0;
+  counts().points_alone = 0;
   gosched_announced();
 }
 
@@ -384,13 +431,21 @@ void seam_memory_point(seam::OpKind op, const seam::Access& access, seam::Site s
   pass_point(getg(), op, {&access, 1}, site);
 }
 
+void seam_give_quick_points(G* gp) {
+  if (state.wants_events || gp->no_preempt != 0) return;
+  quick_points.given = quick_points.left = points_of_no_consequence();
+  quick_points.who.store(reinterpret_cast<uint64_t>(gp), std::memory_order_relaxed);
+}
+
+void seam_take_quick_points_back() { counts(); }
+
 // With nobody ready there is a timer or the poller to be looked at, or the stage would not have preempted.
 void seam_preempted() {
   G* gp = getg();
-  ++state.step;
+  ++counts().step;
   announce(gp, seam::OpKind::resume, {}, 0);
   if (state.wants_events) {
-    tell({seam::Event::Kind::step, gp->name, {}, state.step, seam::OpKind::resume, 0, {}});
+    tell({seam::Event::Kind::step, gp->name, {}, counts().step, seam::OpKind::resume, 0, {}});
   }
   if (state.ready.empty()) sched.poll_soon = true;
   gosched_announced();
@@ -436,20 +491,21 @@ void seam_note_spawn(G* gp) {
   if (!state.wants_events) return;
   G* parent = curg();
   tell({seam::Event::Kind::spawn, parent != nullptr ? parent->name : seam::GoId{}, gp->name,
-        state.step, seam::OpKind::spawn, gp->spawn_site, {}});
+        counts().step, seam::OpKind::spawn, gp->spawn_site, {}});
 }
 
 void seam_note_exit(G* gp) {
   if (!seam_active) return;
+  seam_take_quick_points_back();
   if (race_hooks != nullptr) race_hooks->ended(gp);
   if (!state.wants_events) return;
-  tell({seam::Event::Kind::exit, gp->name, {}, state.step, seam::OpKind::exit, 0, {}});
+  tell({seam::Event::Kind::exit, gp->name, {}, counts().step, seam::OpKind::exit, 0, {}});
 }
 
 void seam_note_block(G* gp) {
   if (!seam_active) return;
   if (!state.wants_events) return;
-  tell({seam::Event::Kind::block, gp->name, {}, state.step, gp->op, gp->wait_site,
+  tell({seam::Event::Kind::block, gp->name, {}, counts().step, gp->op, gp->wait_site,
         {gp->accesses, gp->access_count}});
 }
 
@@ -458,7 +514,7 @@ void seam_note_wake(G* gp) {
   if (race_hooks != nullptr) race_hooks->woken(gp);
   if (!state.wants_events) return;
   G* waker = curg();
-  tell({seam::Event::Kind::wake, waker != nullptr ? waker->name : seam::GoId{}, gp->name, state.step,
+  tell({seam::Event::Kind::wake, waker != nullptr ? waker->name : seam::GoId{}, gp->name, counts().step,
         seam::OpKind::resume, 0, {}});
 }
 
