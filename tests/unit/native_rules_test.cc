@@ -82,10 +82,6 @@ void on_a_goroutine(F f) {
   done.wait();
 }
 
-// errno's address may be kept across a call by the compiler; so it is used where it was found.
-[[gnu::noinline]] void set_errno(int value) { errno = value; }
-[[gnu::noinline]] int get_errno() { return errno; }
-
 TEST(NativeRules, errno_goes_with_its_goroutine_to_another_thread) {
   const Procs procs(4);
   WaitGroup all;
@@ -94,10 +90,10 @@ TEST(NativeRules, errno_goes_with_its_goroutine_to_another_thread) {
     all.add(1);
     go([&, i] {
       for (int round = 0; round < 5; ++round) {
-        set_errno(i);
+        errno = i;
         const OnAnotherThread other;
         moved += other.left();
-        right += get_errno() == i;
+        right += errno == i;
       }
       all.done();
     });

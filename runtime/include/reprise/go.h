@@ -11,6 +11,8 @@
 // a fatal error.
 #pragma once
 
+#include <reprise/errno.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>

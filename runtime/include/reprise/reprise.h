@@ -6,6 +6,7 @@
 #include <reprise/chan.h>
 #include <reprise/context.h>
 #include <reprise/defer.h>
+#include <reprise/errno.h>
 #include <reprise/go.h>
 #include <reprise/go_local.h>
 #include <reprise/iface.h>
