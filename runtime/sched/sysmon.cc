@@ -65,14 +65,15 @@ class Alive {
   }
 };
 
-// Takes pp from its system call if that lasts. True if it did.
-bool retake_syscall(P* pp, int64_t now) {
+// Takes pp from its system call if that lasts, or if the slice is over: a goroutine that makes one short call after
+// another is never seen running. True if it did.
+bool retake_syscall(P* pp, int64_t now, bool slice_over) {
   SysmonTick& seen = pp->sysmontick;
   const uint32_t tick = pp->syscalltick.load(std::memory_order_relaxed);
   if (seen.syscalltick != tick) {
     seen.syscalltick = tick;
     seen.syscallwhen_ns = now;
-    return false;
+    if (!slice_over) return false;
   }
   // It may stay where it is while there is nothing for it to run and others look for work; but not
   // for ever, since a P in a system call keeps us from sleeping.
@@ -90,24 +91,30 @@ bool retake_syscall(P* pp, int64_t now) {
   return true;
 }
 
+bool slice_is_over(P* pp, int64_t now) {
+  SysmonTick& seen = pp->sysmontick;
+  const uint32_t tick = pp->schedtick.load(std::memory_order_relaxed);
+  if (seen.schedtick != tick) {
+    seen.schedtick = tick;
+    seen.schedwhen_ns = now;
+    return false;
+  }
+  return now - seen.schedwhen_ns >= slice_ns();
+}
+
 bool retake(int64_t now) {
   bool any = false;
   const int32_t procs = sched.nprocs.load(std::memory_order_acquire);
   for (int32_t i = 0; i < procs; ++i) {
     P* pp = allp[i].load(std::memory_order_acquire);
     const PStatus status = pp->status.load(std::memory_order_acquire);
-    if (status == PStatus::running) {
-      SysmonTick& seen = pp->sysmontick;
-      const uint32_t tick = pp->schedtick.load(std::memory_order_relaxed);
-      if (seen.schedtick != tick) {
-        seen.schedtick = tick;
-        seen.schedwhen_ns = now;
-      } else if (now - seen.schedwhen_ns >= slice_ns() && now - seen.askedwhen_ns >= std::min(kAskAgainNs, slice_ns())) {
-        seen.askedwhen_ns = now;
-        preemptone(pp);
-      }
-    } else if (status == PStatus::syscall) {
-      any |= retake_syscall(pp, now);
+    if (status != PStatus::running && status != PStatus::syscall) continue;
+    const bool slice_over = slice_is_over(pp, now);
+    if (status == PStatus::syscall) {
+      any |= retake_syscall(pp, now, slice_over);
+    } else if (slice_over && now - pp->sysmontick.askedwhen_ns >= std::min(kAskAgainNs, slice_ns())) {
+      pp->sysmontick.askedwhen_ns = now;
+      preemptone(pp);
     }
   }
   return any;
