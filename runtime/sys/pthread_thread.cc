@@ -2,18 +2,24 @@
 // are known.
 //
 // Each thread of the program has a record from its creation to its join, or to its end if it is
-// detached; its end is marked when its function has returned or pthread_exit has unwound it, and the
-// joiner then needs libc's pthread_join only to collect it, which takes no longer than the thread's
-// last instructions. Threads that the runtime makes for itself (on g0) have none.
+// detached; its end is marked when nothing of the program's is left to run on it, and the joiner then needs libc's
+// pthread_join only to collect it, which takes no longer than the thread's last instructions. Threads that the runtime makes
+// for itself (on g0) have none.
+//
+// A thread's function returns, or pthread_exit unwinds it; then come the destructors of its thread_locals and then, in up to
+// four rounds, those of keys. Any of them may wait for a goroutine or wake one (promise::set_value_at_thread_exit does), so the end is
+// marked by a key's destructor in the last round.
 #ifndef REPRISE_SANITIZED
 
 #include <pthread.h>
 #include <threads.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdint>
 #include <new>
 
+#include "runtime/panic/fatal.h"
 #include "runtime/poll/netpoll.h"
 #include "runtime/race/race.h"
 #include "runtime/sched/idle.h"
@@ -29,6 +35,7 @@ struct ThreadRecord {
   void* race = nullptr;             // what the checked flavour knows it by
   pthread_t id = 0;                 // records.lock; set by the creator
   std::atomic<uint32_t> ended{0};
+  uint32_t rounds = 0;              // of destructors of keys, so far; the thread
   uint32_t holders = 2;             // records.lock: the thread, and whoever may join it
   ThreadRecord* next = nullptr;     // records.lock
 };
@@ -58,27 +65,39 @@ ThreadRecord* find(pthread_t id, bool take) {
   return record;
 }
 
-class AtEnd {
- public:
-  explicit AtEnd(ThreadRecord* record) : record_(record) {}
-  ~AtEnd() {
-    record_->ended.store(1, std::memory_order_release);
-    unpark(&record_->ended, kAllWaiters);
-    let_go(record_);
-    // After the joiner is runnable: in between nobody would run, and a deadlock would be reported. Release
-    // with checkdead's acquire: who sees the lower count sees the joiner too.
-    if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) recheck_deadlock();  // goroutines that all wait are a deadlock from now on
-  }
-  AtEnd(const AtEnd&) = delete;
-  AtEnd& operator=(const AtEnd&) = delete;
+void mark_end(ThreadRecord* record) {
+  record->ended.store(1, std::memory_order_release);
+  unpark(&record->ended, kAllWaiters);
+  let_go(record);
+  // After the joiner is runnable: in between nobody would run, and a deadlock would be reported. Release
+  // with checkdead's acquire: who sees the lower count sees the joiner too.
+  if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) recheck_deadlock();  // goroutines that all wait are a deadlock from now on
+}
 
- private:
-  ThreadRecord* record_;
-};
+void key_round(void* arg);
+
+pthread_key_t end_key() {
+  static const pthread_key_t key = [] {
+    pthread_key_t made;
+    if (pthread_key_create(&made, key_round) != 0) throw_("pthread_create: the program has taken all keys");
+    return made;
+  }();
+  return key;
+}
+
+void at_end(ThreadRecord* record) {
+  if (pthread_setspecific(end_key(), record) != 0) throw_("pthread_create: out of memory");
+}
+
+void key_round(void* arg) {
+  auto* const record = static_cast<ThreadRecord*>(arg);
+  if (++record->rounds < PTHREAD_DESTRUCTOR_ITERATIONS) return at_end(record);
+  mark_end(record);
+}
 
 void* thread_start(void* arg) {
   auto* const record = static_cast<ThreadRecord*>(arg);
-  const AtEnd at_end(record);
+  at_end(record);
   if (race_hooks != nullptr) race_hooks->thread_starts(record->race);
   return record->function(record->arg);
 }

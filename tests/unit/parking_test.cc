@@ -357,6 +357,47 @@ struct Waiting {
   }
 };
 
+// Without a goroutine that could run meanwhile: the thread is all that is left when its function has returned.
+TEST(Thread, what_a_thread_does_at_its_end_is_waited_for) {
+  for (int i = 0; i < 20; ++i) {
+    std::promise<int> promise;
+    std::future<int> value = promise.get_future();
+    std::thread keeps_it([&] { promise.set_value_at_thread_exit(i); });
+    EXPECT_EQ(value.get(), i);
+    keeps_it.join();
+    std::mutex mutex;
+    std::condition_variable told;
+    bool over = false;
+    std::thread notifies([&] {
+      std::unique_lock<std::mutex> lock(mutex);
+      over = true;
+      std::notify_all_at_thread_exit(told, std::move(lock));
+    });
+    {
+      std::unique_lock<std::mutex> lock(mutex);
+      told.wait(lock, [&] { return over; });
+    }
+    notifies.join();
+  }
+}
+
+struct AtThreadEnd {
+  std::atomic<bool>* over = nullptr;
+  ~AtThreadEnd() {
+    if (over == nullptr) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    *over = true;
+  }
+};
+thread_local AtThreadEnd at_thread_end;
+
+TEST(Thread, a_join_is_behind_the_destructors_of_the_threads_variables) {
+  std::atomic<bool> over{false};
+  std::thread thread([&] { at_thread_end.over = &over; });
+  thread.join();
+  EXPECT_TRUE(over);
+}
+
 TEST(Thread, attempts_and_deadlines_of_a_join_leave_the_thread_joinable) {
   Waiting waiting;
   pthread_t id;
