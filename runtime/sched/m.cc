@@ -138,12 +138,25 @@ bool create_runtime_thread_masked(void* (*main)(void*), void* arg) {
   return created;
 }
 
+// While another thread is on its way through execve the kernel refuses with EAGAIN: if that succeeds it ends us here, else it lets us
+// go on. Those who fill the process up may make room in that time, too.
+static int create_patiently(const pthread_attr_t& attr, void* (*main)(void*), void* arg) {
+  constexpr int kAttempts = 20;
+  constexpr long kMillisecond = 1'000'000;
+  pthread_t thread;
+  for (int attempt = 1;; ++attempt) {
+    const int error = libc_create()(&thread, &attr, main, arg);
+    if (error != EAGAIN || attempt == kAttempts) return error;
+    const timespec pause{0, attempt * kMillisecond};
+    sys::call(SYS_nanosleep, &pause, nullptr);
+  }
+}
+
 bool create_runtime_thread(void* (*main)(void*), void* arg) {
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  const int error = libc_create()(&thread, &attr, main, arg);
+  const int error = create_patiently(attr, main, arg);
   pthread_attr_destroy(&attr);
   return error == 0;
 }

@@ -262,6 +262,9 @@ void foreign_thread() {
   std::thread([] { rt::gosched(); }).join();
 }
 
+// Not a death: the program is another one, at a moment at which the runtime still makes threads.
+void executes() { execl("/bin/true", "true", nullptr); }
+
 void changes_sigmask() {
   go([] {
     sigset_t usr1;
@@ -462,6 +465,7 @@ constexpr struct {
     {"foreign_thread", foreign_thread},
     {"lock_order", lock_order},
     {"exit_on_thread", exit_on_thread},
+    {"exec", executes},
     {"sigmask", changes_sigmask},
     {"double_free", double_free},
     {"invalid_free", invalid_free},
