@@ -92,6 +92,8 @@ int attempt_until(const Deadline* deadline, Attempt attempt) {
 // Threads of the program that run, those of the runtime not counted: while there are any, goroutines
 // that all wait are no deadlock.
 uint32_t program_threads();
+// A thread that libc made for itself calls functions of the program from now on.
+void thread_of_libcs_calls();
 // In the child of a fork: there are none, or one which called fork().
 void program_threads_are_gone(bool but_one);
 

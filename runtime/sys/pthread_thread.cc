@@ -212,6 +212,12 @@ bool on_g0() {
 
 uint32_t program_threads() { return running.load(std::memory_order_acquire); }
 
+// Once is enough: it stays.
+void thread_of_libcs_calls() {
+  static std::atomic<bool> known{false};
+  if (!known.exchange(true, std::memory_order_relaxed)) running.fetch_add(1, std::memory_order_relaxed);
+}
+
 // Relaxed: the child has one thread.
 void program_threads_are_gone(bool but_one) { running.store(but_one ? 1 : 0, std::memory_order_relaxed); }
 

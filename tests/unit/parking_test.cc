@@ -5,7 +5,9 @@
 #include <reprise/go.h>
 #include <reprise/sync.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <threads.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -396,6 +398,23 @@ TEST(Thread, a_join_is_behind_the_destructors_of_the_threads_variables) {
   std::thread thread([&] { at_thread_end.over = &over; });
   thread.join();
   EXPECT_TRUE(over);
+}
+
+TEST(Thread, what_a_timer_calls_on_a_thread_of_libcs_is_waited_for) {
+  static std::atomic<int> calls{0};
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD;
+  event.sigev_notify_function = [](sigval) {
+    ++calls;
+    calls.notify_all();
+  };
+  timer_t timer;
+  ASSERT_EQ(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+  const itimerspec soon{{0, 0}, {0, 2'000'000}};
+  ASSERT_EQ(timer_settime(timer, 0, &soon, nullptr), 0);
+  calls.wait(0);
+  EXPECT_EQ(calls, 1);
+  timer_delete(timer);
 }
 
 TEST(Thread, attempts_and_deadlines_of_a_join_leave_the_thread_joinable) {
