@@ -56,6 +56,7 @@ void interposeinit() {
       {"syscall", reinterpret_cast<void*>(&syscall)},
       {"nanosleep", reinterpret_cast<void*>(&nanosleep)},
       {"pthread_sigmask", reinterpret_cast<void*>(&pthread_sigmask)},
+      {"flockfile", reinterpret_cast<void*>(&flockfile)},
       {"timer_create", reinterpret_cast<void*>(&timer_create)},
   };
   for (const auto& symbol : kSymbols)

@@ -9,8 +9,10 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <mutex>
 #include <stdexcept>
@@ -381,6 +383,32 @@ TEST_P(PinningMutex, holder_stays_on_its_thread_and_may_unlock) {
 
 INSTANTIATE_TEST_SUITE_P(NativeRules, PinningMutex, testing::Values("robust", "inheriting"),
                          [](const auto& tested) { return std::string(tested.param); });
+
+TEST(NativeRules, who_holds_a_file_is_not_interrupted) {
+  const Procs one(1);
+  std::FILE* const file = std::fopen("/dev/null", "w");
+  ASSERT_NE(file, nullptr);
+  WaitGroup both;
+  both.add(2);
+  const Chan<Unit> locked(1);
+  go([&, both]() mutable {
+    flockfile(file);
+    locked.send({});
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(60);  // several slices
+    while (std::chrono::steady_clock::now() < until) {
+      for (int i = 0; i < 100'000; ++i) asm volatile("" : "+r"(i));
+    }
+    funlockfile(file);
+    both.done();
+  });
+  go([&, both]() mutable {
+    locked.recv();
+    std::fprintf(file, "after the other\n");
+    both.done();
+  });
+  both.wait();
+  std::fclose(file);
+}
 
 TEST(NativeRules, atomic_wait_parks) {
   for (const int n : {1, 4}) {
