@@ -14,7 +14,8 @@
 // there only.
 //
 // Rejected: running unlocked goroutines on whichever M holds the P, as the reference does. One
-// thread-local block for all of them is what makes controlled runs the same (DESIGN, the baton).
+// thread for all of them is what makes controlled runs the same (DESIGN, the baton). Only who is preempted at an instruction
+// keeps a part of it, its thread-local variables (thread_block.h).
 #include <sys/syscall.h>
 
 #include "asm/asm.h"
@@ -26,6 +27,7 @@
 #include "runtime/sched/schedules.h"
 #include "runtime/sched/seam.h"
 #include "runtime/sched/stuck.h"
+#include "runtime/sched/thread_block.h"
 #include "runtime/signal/sigqueue.h"
 #include "runtime/sim/sim.h"
 #include "runtime/sys/interpose.h"
@@ -91,6 +93,11 @@ M* take_m() {
   return mp;
 }
 
+[[noreturn]] void run(G* gp) {
+  if (getm() == &reprise_m0) take_thread_block(gp);
+  execute(gp);
+}
+
 void move_home_m(G* gp) {
   M* mp = getm();
   dropg(gp);
@@ -143,7 +150,7 @@ void stop_controlled() {
   note_sleep(&mp->park);
   G* gp = mp->next_g;
   mp->next_g = nullptr;
-  execute(gp);
+  run(gp);
 }
 
 M* home_of(const G* gp) { return gp->locked_m != nullptr ? gp->locked_m : &reprise_m0; }
@@ -165,7 +172,7 @@ void schedule_controlled() {
   G* gp = find_ready();
   M* home = home_of(gp);
   if (home != getm() || getm()->exiting) hand_over(home, gp);
-  execute(gp);
+  run(gp);
 }
 
 void lock_os_thread_controlled(G* gp) {

@@ -26,6 +26,7 @@
 #include "runtime/sched/sched.h"
 #include "runtime/sched/schedules.h"
 #include "runtime/sched/seam.h"
+#include "runtime/sched/thread_block.h"
 
 using reprise::asm_::CountedModule;
 using reprise::asm_::CountedRange;
@@ -145,7 +146,7 @@ uint64_t tick_branch_end(uint64_t pc) {
 
 bool may_preempt_at(const G* gp, uint64_t sp) {
   if (gp->no_preempt != 0 || gp->ctx.m->locks != 0) return false;
-  if (sched.dying.load(std::memory_order_relaxed)) return false;
+  if (sched.dying.load(std::memory_order_relaxed) || !may_keep_thread_block(gp)) return false;
   const uint64_t need = reprise_tick_vector_bytes + kHeadroomBytes;
   return sp >= gp->ctx.stack_lo + need && sp < gp->ctx.stack_hi;
 }

@@ -108,6 +108,7 @@ struct alignas(64) G {
   void* locals = nullptr;        // GoLocal
   seam::Site op_site = 0;        // of the announced operation, below
   uint32_t access_count = 0;
+  uint8_t block = 0;             // one more than the index of what it keeps: preempted at an instruction (thread_block.h)
   seam::OpKind op = seam::OpKind::start;
   bool named = false;            // its name comes from what made it, not from a parent
 

@@ -130,10 +130,10 @@ M* allocm() {
   return mp;
 }
 
-bool create_runtime_thread_masked(void* (*main)(void*), void* arg) {
+bool create_runtime_thread_masked(void* (*main)(void*), void* arg, std::span<char> stack) {
   uint64_t before = 0;
   set_sigmask(~uint64_t{0}, &before);
-  const bool created = create_runtime_thread(main, arg);
+  const bool created = create_runtime_thread(main, arg, stack);
   set_sigmask(before, nullptr);
   return created;
 }
@@ -152,10 +152,11 @@ static int create_patiently(const pthread_attr_t& attr, void* (*main)(void*), vo
   }
 }
 
-bool create_runtime_thread(void* (*main)(void*), void* arg) {
+bool create_runtime_thread(void* (*main)(void*), void* arg, std::span<char> stack) {
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+  if (!stack.empty() && pthread_attr_setstack(&attr, stack.data(), stack.size()) != 0) throw_("runtime: a thread's stack is refused");
   const int error = create_patiently(attr, main, arg);
   pthread_attr_destroy(&attr);
   return error == 0;

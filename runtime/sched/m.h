@@ -5,6 +5,8 @@
 
 #include <signal.h>
 
+#include <span>
+
 #include "runtime/sched/g_m_p.h"
 
 namespace reprise::rt {
@@ -16,9 +18,9 @@ void minit(M* mp);
 void munit(M* mp);
 
 // A detached thread of the runtime's own: not counted among the program's. False if there is none to
-// be had. The second one starts with every signal blocked.
-bool create_runtime_thread(void* (*main)(void*), void* arg);
-bool create_runtime_thread_masked(void* (*main)(void*), void* arg);
+// be had. The second one starts with every signal blocked. A stack that is given belongs to the thread for ever.
+bool create_runtime_thread(void* (*main)(void*), void* arg, std::span<char> stack = {});
+bool create_runtime_thread_masked(void* (*main)(void*), void* arg, std::span<char> stack = {});
 
 // The signal mask that the program started with; every M runs with it (boot/schedinit.cc).
 const sigset_t& initial_sigmask();

@@ -14,7 +14,6 @@
 #include "runtime/sched/fibers.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/seam.h"
-#include "runtime/sched/std_once.h"
 #include "runtime/signal/sigpreempt.h"
 
 namespace reprise::rt {
@@ -72,11 +71,6 @@ void preempt_requests_drop() {
 // On the goroutine, at an instruction that made no call: everything that is live is saved already.
 extern "C" void reprise_async_preempt2() {
   using namespace reprise::rt;
-  const StdOnce once = std_once_here();
-  if (seam_active) {
-    seam_preempted();
-  } else {
-    mcall(async_preempt_m);
-  }
-  put_std_once(once);
+  if (seam_active) return seam_preempted();
+  mcall(async_preempt_m);
 }

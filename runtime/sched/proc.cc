@@ -29,6 +29,7 @@
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
+#include "runtime/sched/thread_block.h"
 
 namespace reprise::rt {
 
@@ -64,6 +65,16 @@ void park_m(G* gp) {
 void gosched_m(G* gp) {
   check_canary(gp);
   dropg(gp);
+  change_status<GStatus::running, GStatus::runnable>(gp);
+  ready_put_last(gp);
+  reprise_schedule();
+}
+
+// Preempted at an instruction, under a policy.
+void gosched_preempted_m(G* gp) {
+  check_canary(gp);
+  dropg(gp);
+  keep_thread_block(gp);
   change_status<GStatus::running, GStatus::runnable>(gp);
   ready_put_last(gp);
   reprise_schedule();
@@ -206,6 +217,8 @@ void gosched() {
 }
 
 void gosched_announced() { mcall(gosched_m); }
+
+void gosched_preempted() { mcall(gosched_preempted_m); }
 
 void yield_to(G* next) {
   m_of_runtime()->wait_lock = next;

@@ -87,6 +87,7 @@ void globrunqput(G* gp);
 
 // gosched() of a goroutine that has announced what it will do.
 void gosched_announced();
+void gosched_preempted();  // the same for one that stands at an instruction
 
 // Runs gp on this M. On g0, with the P. inherit_time: in the slice of the one that readied it.
 [[noreturn]] void execute(G* gp, bool inherit_time = false);

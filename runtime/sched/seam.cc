@@ -448,7 +448,7 @@ void seam_preempted() {
     tell({seam::Event::Kind::step, gp->name, {}, counts().step, seam::OpKind::resume, 0, {}});
   }
   if (state.ready.empty()) sched.poll_soon = true;
-  gosched_announced();
+  gosched_preempted();
 }
 
 uint64_t seam_draw_interrupt() {

@@ -1,8 +1,8 @@
 // What std::call_once keeps in two variables of the thread between its start and its function.
 //
 // libstdc++ writes there what to call, passes a proxy to pthread_once, and reads them in the function that the proxy
-// calls, at the caller's place. Whoever runs on the thread meanwhile may write its own: so they are a goroutine's wherever
-// it gives way in between, at a wait in pthread_once or at any instruction of its own text.
+// calls, at the caller's place. Whoever runs on the thread while the caller waits in pthread_once may write its own. (Who is
+// preempted at an instruction keeps the thread's variables: M::held, thread_block.h.)
 #pragma once
 
 namespace reprise::rt {

@@ -1,4 +1,4 @@
-// What counted code must get through, in goroutines that are preempted at ticks: exceptions, static guards,
+// What counted code must get through, in goroutines that are preempted at ticks: exceptions, static guards, variables of the thread,
 // callbacks from libc, a shared library, comdats shared with a plain unit, computed gotos, loops that
 // wait for another goroutine without a scheduling point.
 //
@@ -7,13 +7,17 @@
 #include <reprise/counted.h>
 #include <reprise/reprise.h>
 
+#include <locale.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -147,13 +151,85 @@ int compare_and_swap(std::atomic<int>& value) {
   return value.fetch_or(1);
 }
 
-void work(std::atomic<int>& shared) {
+// The counter in the asm keeps the loops from being unrolled.
+[[gnu::noinline]] void turns(int n) {
+  for (int i = 0; i < n; ++i) asm volatile("" : "+r"(i));
+}
+
+thread_local bool busy = false;
+thread_local std::vector<int> scratch;
+std::atomic<int> leaving{0};
+
+// Nobody else gets at variables of the thread between two instructions, neither the program's own nor libc's. Not inlined: its
+// caller waits, and compilers keep the address of a thread_local.
+[[gnu::noinline]] void uses_variables_of_the_thread(locale_t mine) {
+  for (int i = 0; i < 100; ++i) {
+    check(!busy, "two are in the middle of one thread's variable");
+    busy = true;
+    uselocale(mine);
+    scratch.clear();
+    for (int k = 0; k < 20; ++k) scratch.push_back(k);
+    turns(50);
+    check(scratch.size() == 20, "a thread's vector has another's elements");
+    check(uselocale(nullptr) == mine, "the locale is another's");
+    uselocale(LC_GLOBAL_LOCALE);
+    busy = false;
+  }
+}
+
+void variables_of_the_thread() {
+  static const locale_t kLocales[] = {newlocale(LC_ALL_MASK, "C", nullptr), newlocale(LC_ALL_MASK, "C.UTF-8", nullptr)};
+  uses_variables_of_the_thread(kLocales[leaving.fetch_add(1) % 2]);
+}
+
+// Whoever is told to stop runs callbacks that their owner waits for, if it is not the same thread.
+void stop_callbacks() {
+  for (int i = 0; i < 5; ++i) {
+    std::stop_source stop;
+    std::atomic<bool> over{false}, begun{false};
+    reprise::WaitGroup done;
+    auto work = [&] {
+      begun = true;
+      turns(500);
+      over = true;
+    };
+    std::optional<std::stop_callback<decltype(work)>> callback(std::in_place, stop.get_token(), work);
+    done.add(1);
+    reprise::go([&, done]() mutable {
+      stop.request_stop();
+      done.done();
+    });
+    turns(100 * i);
+    callback.reset();
+    check(!begun || over, "a callback outlived its stop_callback");
+    done.wait();
+  }
+}
+
+// One holds the FILE while others print to it.
+void locked_files(std::FILE* file) {
+  static int inside = 0;
+  for (int i = 0; i < 20; ++i) {
+    flockfile(file);
+    check(inside++ == 0, "two hold one FILE");
+    for (int k = 0; k < 20; ++k) putc_unlocked('x', file);
+    turns(50);
+    check(--inside == 0, "a FILE was locked by two");
+    funlockfile(file);
+    std::fprintf(file, "%d\n", i);
+  }
+}
+
+void work(std::atomic<int>& shared, std::FILE* file) {
   for (int round = 0; round < kRounds; ++round) {
     static_guards();
     exceptions();
     once();
     callbacks();
     comdats();
+    variables_of_the_thread();
+    stop_callbacks();
+    locked_files(file);
     check(computed_goto(1000) == computed_goto(1000), "the interpreter differs from itself");
     check(large_frame(3) == 6, "a large frame was overwritten");
     shared.store(round);
@@ -172,11 +248,6 @@ void spins_until_the_other_runs() {
   });
   while (!go_on.load(std::memory_order_relaxed)) {}
   done.wait();
-}
-
-// The counter in the asm keeps the loops from being unrolled.
-[[gnu::noinline]] void turns(int n) {
-  for (int i = 0; i < n; ++i) asm volatile("" : "+r"(i));
 }
 
 REPRISE_UNCOUNTED void turns_uncounted(int n) {
@@ -212,15 +283,18 @@ void text_is_told_apart() {
 
 int counted_cases_main(int, char**) {
   std::atomic<int> shared{0};
+  std::FILE* const file = std::fopen("/dev/null", "w");
+  check(file != nullptr, "/dev/null does not open");
   reprise::WaitGroup done;
   for (int i = 0; i < kGoroutines; ++i) {
     done.add(1);
     reprise::go([&, done]() mutable {
-      work(shared);
+      work(shared, file);
       done.done();
     });
   }
   done.wait();
+  std::fclose(file);
   if (reprise::rt::counted_program()) {
     spins_until_the_other_runs();
     ticks_are_exact();

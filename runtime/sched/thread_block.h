@@ -1,0 +1,34 @@
+// Blocks of thread-local variables in controlled modes: a goroutine that is preempted at an instruction keeps its own.
+//
+// All goroutines that are not locked to a thread run on m0. One that is interrupted between two instructions may be
+// in the middle of something on a variable of the thread: its own thread_local, what libc keeps there (the locale, dlerror's
+// text), what libstdc++'s inline code does. Natively it keeps its thread (M::held). Here it keeps the *block*, the memory behind
+// the thread pointer, and m0 goes on with another until it is the goroutine's turn again: no thread is switched, so a preemption
+// costs no more than the two writes of a register.
+//
+// A block is lent by a thread of the runtime's that sleeps for ever, so libc has set it up, and knows it where libraries are
+// loaded. There are as many as goroutines were preempted at once, kMaxThreadBlocks at most; at that number nobody is preempted at an
+// instruction, as natively where threads run out. Which block is next depends on the schedule alone: the first free one, m0's own before others.
+//
+// Who waits keeps nothing: after a wait a goroutine may find another block, as natively it may find another thread.
+//
+// Thread safety: m0, on g0, with the P, unless said otherwise.
+#pragma once
+
+#include "runtime/sched/g_m_p.h"
+
+namespace reprise::rt {
+
+inline constexpr int kMaxThreadBlocks = 128;
+
+// gp was preempted at an instruction: it keeps the block, and m0 goes on with a free one. A goroutine that is locked to
+// a thread has that thread's anyway. On the g0 of gp's M.
+void keep_thread_block(G* gp);
+
+// m0 has what gp kept, or a free block if it kept nothing. Before each execute() on m0.
+void take_thread_block(G* gp);
+
+// Is there a block for m0 to go on with if gp is preempted? On any thread with the baton, also in signal handlers.
+bool may_keep_thread_block(const G* gp);
+
+}  // namespace reprise::rt
