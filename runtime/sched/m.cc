@@ -132,7 +132,7 @@ M* allocm() {
 
 bool create_runtime_thread_masked(void* (*main)(void*), void* arg, std::span<char> stack) {
   uint64_t before = 0;
-  set_sigmask(~uint64_t{0}, &before);
+  set_sigmask(~sys::kLibcSignals, &before);  // who calls setuid() waits for an answer even while we wait for a lock of libc's
   const bool created = create_runtime_thread(main, arg, stack);
   set_sigmask(before, nullptr);
   return created;

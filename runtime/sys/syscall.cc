@@ -54,11 +54,10 @@ void divert_calls(SyscallFn entry) {
 }
 
 void thread_sigmask(int how, const sigset_t* set, sigset_t* before) {
-  constexpr uint64_t kInternal = uint64_t{3} << 31;  // signals 32 and 33: cancellation, setxid
   uint64_t wanted = 0, found = 0;
   if (set != nullptr) {
     memcpy(&wanted, set, sizeof wanted);
-    if (how != SIG_UNBLOCK) wanted &= ~kInternal;
+    if (how != SIG_UNBLOCK) wanted &= ~kLibcSignals;
   }
   call(SYS_rt_sigprocmask, how, set != nullptr ? &wanted : nullptr, &found, sizeof wanted);
   if (before == nullptr) return;

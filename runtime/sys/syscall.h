@@ -54,8 +54,11 @@ long call_kernel(long nr, Args... args) {
                                                           words[4], words[5]);
 }
 
+// 32 and 33, by which libc cancels threads and changes the identity of all.
+inline constexpr uint64_t kLibcSignals = uint64_t{3} << 31;
+
 // The calling thread's signal mask, for the runtime's own use: pthread_sigmask is the program's, and is
-// refused on most goroutines (sigmask.cc). libc's two internal signals are never blocked.
+// refused on most goroutines (sigmask.cc). kLibcSignals are never blocked.
 void thread_sigmask(int how, const sigset_t* set, sigset_t* before);
 
 // Repeats `attempt` until a signal no longer interrupts it (the reference's name).

@@ -187,6 +187,31 @@ TEST(Native, a_goroutine_that_is_in_one_short_call_after_another_gives_way) {
   }
 }
 
+// setuid holds a lock that whoever makes a thread needs, until every thread has answered its signal.
+TEST(Native, identity_of_all_threads_changes_while_threads_are_made) {
+  const Procs procs(4);
+  WaitGroup all;
+  for (int i = 0; i < 8; ++i) {
+    all.add(1);
+    go([all]() mutable {
+      for (int k = 0; k < 40; ++k) {
+        Chan<int> met;
+        go([=] {
+          lock_os_thread();  // and ends so: its thread does as well
+          met.send(1);
+        });
+        met.recv();
+      }
+      all.done();
+    });
+  }
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_EQ(setuid(getuid()), 0);
+    gosched();
+  }
+  all.wait();
+}
+
 TEST(Native, threads_of_the_program_wake_goroutines_on_idle_ps) {
   const Procs procs(4);
   constexpr int kEach = 1000;
