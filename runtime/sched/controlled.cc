@@ -65,7 +65,8 @@ void wait_for_work() {
   }
   // A thread of the program may still wake somebody.
   if (wait_ns < 0 && !netpoll_waiting() && program_threads() == 0) {
-    if (schedule_ended()) return;
+    // Outside the stage threads run beside us: the last one readied whom it woke before it ceased to count.
+    if (ready_size() != 0 || schedule_ended()) return;
     if (!signals_wanted()) deadlock();
   }
   if (wait_ns == 0 && schedule_idles()) return;
