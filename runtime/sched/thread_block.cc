@@ -35,6 +35,7 @@ namespace reprise::rt {
 
 void keep_thread_block(G*) {}
 void take_thread_block(G*) {}
+bool thread_blocks_are_lent() { return false; }
 bool may_keep_thread_block(const G*) { return true; }
 
 #else
@@ -151,6 +152,8 @@ void take_thread_block(G* gp) {
   --blocks.kept;
   go_on_with(index);
 }
+
+bool thread_blocks_are_lent() { return blocks.made > 1; }
 
 bool may_keep_thread_block(const G* gp) { return gp->ctx.m != &reprise_m0 || blocks.kept < kMaxThreadBlocks - 1; }
 

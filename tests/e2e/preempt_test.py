@@ -87,6 +87,17 @@ class Preempted(unittest.TestCase):
         self.assertEqual((recorded.returncode, recorded.stdout), (0, "preempted\n"), recorded.stderr)
         replay(trace, "preempted\n", 2)
 
+    def test_changing_the_identity_of_all_threads_once_somebody_was_preempted_is_refused_in_a_recording(self):
+        program = os.path.join(BUILD, "counted_identity_gcc")
+        if not os.path.exists(program):
+            self.skipTest("no plugin of GCC's was built")
+        started = run(program)
+        self.assertEqual((started.returncode, started.stdout), (0, "changed\n"), started.stderr)
+        trace = os.path.join(self.folder.name, "identity.rpz")
+        recorded = run(REPRISE, "record", "--policy", "fair", "-o", trace, "--", program)
+        self.assertEqual((recorded.returncode, recorded.stdout), (2, ""), recorded.stderr)
+        self.assertIn("fatal error: setuid: goroutines have been preempted at instructions", recorded.stderr)
+
     # Under 2, 4 and 5 a fault falls into the few instructions that are stepped through behind a tick.
     def test_faults_beside_preemptions_replay_and_show_no_single_step(self):
         program = os.path.join(BUILD, "counted_faults_gcc")
