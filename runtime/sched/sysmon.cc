@@ -1,6 +1,6 @@
 // sysmon: a thread without a P that repairs what the Ms cannot see from where they are.
 //
-// It takes Ps from system calls that last, asks goroutines that run for long to give way, looks at
+// It takes Ps from system calls that last or that a slice ends in, asks goroutines that run for long to give way, looks at
 // the poller if nobody has for 10 ms, wakes an M for timers that are overdue, starts a cycle of the collector
 // if the last is two minutes old, prints schedtrace, and makes threads for those who may not (m.cc). It sleeps 20 us while there is something to do,
 // twice as long each time after 50 idle rounds, up to 10 ms. While every P is idle it naps for 10 ms, which only a system call
@@ -111,7 +111,9 @@ bool retake(int64_t now) {
     if (status != PStatus::running && status != PStatus::syscall) continue;
     const bool slice_over = slice_is_over(pp, now);
     if (status == PStatus::syscall) {
-      any |= retake_syscall(pp, now, slice_over);
+      if (!retake_syscall(pp, now, slice_over)) continue;
+      any |= !slice_over;
+      pp->sysmontick.schedwhen_ns = now;  // its goroutine may find it idle and go on: the number of the slice stays
     } else if (slice_over && now - pp->sysmontick.askedwhen_ns >= std::min(kAskAgainNs, slice_ns())) {
       pp->sysmontick.askedwhen_ns = now;
       preemptone(pp);
