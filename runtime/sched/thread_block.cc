@@ -56,6 +56,7 @@ struct ThreadBlock {
 struct Blocks {
   ThreadBlock all[kMaxThreadBlocks];
   int made = 0;
+  long lenders = 0;  // the process whose threads they are; a child has none
   int kept = 0;
   int now = 0;
 };
@@ -98,6 +99,7 @@ int make_block() {
   ThreadBlock& block = blocks.all[blocks.made];
   if (!create_runtime_thread_masked(lend, &block, stack_for_lender())) throw_("runtime: failed to create new OS thread");
   note_sleep(&block.set_up);  // libc's part of it is complete, too
+  blocks.lenders = sys::call(SYS_getpid);
   return blocks.made++;
 }
 
@@ -153,7 +155,7 @@ void take_thread_block(G* gp) {
   go_on_with(index);
 }
 
-bool thread_blocks_are_lent() { return blocks.made > 1; }
+bool thread_blocks_are_lent() { return blocks.lenders != 0 && blocks.lenders == sys::call(SYS_getpid); }
 
 bool may_keep_thread_block(const G* gp) { return gp->ctx.m != &reprise_m0 || blocks.kept < kMaxThreadBlocks - 1; }
 

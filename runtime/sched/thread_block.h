@@ -28,7 +28,7 @@ void keep_thread_block(G* gp);
 // m0 has what gp kept, or a free block if it kept nothing. Before each execute() on m0.
 void take_thread_block(G* gp);
 
-// Has m0 gone on in another block than its own, ever? On any thread with the baton.
+// Are there lenders, threads that libc knows by blocks which are not theirs alone? In the child of a fork there are none. On any thread with the baton.
 bool thread_blocks_are_lent();
 
 // Is there a block for m0 to go on with if gp is preempted? On any thread with the baton, also in signal handlers.

@@ -1,5 +1,6 @@
 // Changes the identity of all threads while another goroutine stands preempted in a computation.
 #include <reprise/reprise.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -17,6 +18,12 @@ int identity() {
     done.done();
   });
   while (!computing.load()) reprise::yield();
+  const pid_t child = fork();
+  if (child == 0) _exit(setuid(getuid()) == 0 ? 0 : 1);
+  int status = 0;
+  waitpid(child, &status, 0);
+  std::printf("child %d\n", status);
+  std::fflush(stdout);
   const bool ok = setuid(getuid()) == 0;
   std::printf("%s\n", ok ? "changed" : "not changed");
   changed.store(true);

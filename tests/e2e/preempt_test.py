@@ -92,10 +92,10 @@ class Preempted(unittest.TestCase):
         if not os.path.exists(program):
             self.skipTest("no plugin of GCC's was built")
         started = run(program)
-        self.assertEqual((started.returncode, started.stdout), (0, "changed\n"), started.stderr)
+        self.assertEqual((started.returncode, started.stdout), (0, "child 0\nchanged\n"), started.stderr)
         trace = os.path.join(self.folder.name, "identity.rpz")
         recorded = run(REPRISE, "record", "--policy", "fair", "-o", trace, "--", program)
-        self.assertEqual((recorded.returncode, recorded.stdout), (2, ""), recorded.stderr)
+        self.assertEqual((recorded.returncode, recorded.stdout), (2, "child 0\n"), recorded.stderr)
         self.assertIn("fatal error: setuid: goroutines have been preempted at instructions", recorded.stderr)
 
     # Under 2, 4 and 5 a fault falls into the few instructions that are stepped through behind a tick.
