@@ -317,14 +317,15 @@ constexpr Operation kOperations[] = {
 void run_operation(char letter, int k) {
   for (const Operation& operation : kOperations)
     if (operation.letter == letter) operation.run(k);
-  for (const Operation& operation : rare_operations())
-    if (operation.letter == letter) operation.run(k);
+  for (const auto more : {rare_operations(), collected_operations()})
+    for (const Operation& operation : more)
+      if (operation.letter == letter) operation.run(k);
 }
 
 void run_task(size_t index) {
   const std::string_view task = world->tasks[index];
   for (size_t at = 0; at < task.size(); ++at) {
-    if (!isalpha(static_cast<unsigned char>(task[at]))) continue;
+    if (isdigit(static_cast<unsigned char>(task[at]))) continue;
     const bool digit = at + 1 < task.size() && isdigit(static_cast<unsigned char>(task[at + 1]));
     note(static_cast<uint64_t>(task[at]));
     run_operation(task[at], digit ? task[at + 1] - '0' : 0);

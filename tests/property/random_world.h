@@ -59,12 +59,13 @@ inline reprise::Chan<int64_t>& chan(int k) {
 }
 
 struct Operation {
-  char letter;
+  char letter;  // or a sign, of those that a shell leaves alone
   void (*run)(int k);  // k: the digit behind the letter, 0 to 9
 };
 
-// Those of random_rare.cc.
+// Those of random_rare.cc and of random_collected.cc.
 std::span<const Operation> rare_operations();
+std::span<const Operation> collected_operations();
 
 // Works for a while without a scheduling point (random_compute.cc): nothing to preempt in plain code.
 void compute(int k);
