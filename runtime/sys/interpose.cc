@@ -58,6 +58,7 @@ void interposeinit() {
       {"pthread_sigmask", reinterpret_cast<void*>(&pthread_sigmask)},
       {"flockfile", reinterpret_cast<void*>(&flockfile)},
       {"timer_create", reinterpret_cast<void*>(&timer_create)},
+      {"setuid", reinterpret_cast<void*>(&setuid)},
   };
   for (const auto& symbol : kSymbols)
     if (dlsym(RTLD_DEFAULT, symbol.name) != symbol.ours)
