@@ -152,6 +152,8 @@ Special* take_queue() {
 void run_one(Special* special) {
   const Finalizer finalizer = special->finalizer;
   void* const object = reinterpret_cast<void*>(special->object);  // alive from here on because it is on this stack
+  // Which the cycle under way may have scanned already, while it has not come to the queue: this takes the last path away.
+  gc_barrier(object, nullptr);
   {
     const Guard guard;
     free_special(special);

@@ -354,9 +354,12 @@ void netpollready(ReadyList* list, PollDesc* pd, bool read, bool write) {
   }
 }
 
+bool netpoll_waiting_natively() {
+  return netpollWaiters.load(std::memory_order_relaxed) > 0 || blocking_in_flight() > 0;
+}
+
 bool netpoll_waiting() {
-  return netpollWaiters.load(std::memory_order_relaxed) > 0 || blocking_in_flight() > 0 ||
-         (seam_active && (!reports.pending.items.empty() || sim::events_waiting()));
+  return netpoll_waiting_natively() || !reports.pending.items.empty() || sim::events_waiting();
 }
 
 bool netpoll_waits_for_kernel() {

@@ -14,7 +14,7 @@ namespace reprise::rt {
 namespace {
 
 bool somebody_may_come() {
-  return netpoll_waiting() || timers_pending() || program_threads() != 0;
+  return netpoll_waiting_natively() || timers_pending() || program_threads() != 0;
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ G* take_global(P* pp, uint32_t max) {
 
 // Takes the poller's ready goroutines without waiting: the first to run here, the rest readied.
 G* poll_now() {
-  if (!netpollinited() || !netpoll_waiting() || sched.lastpoll.load(std::memory_order_relaxed) == 0) {
+  if (!netpollinited() || !netpoll_waiting_natively() || sched.lastpoll.load(std::memory_order_relaxed) == 0) {
     return nullptr;
   }
   GQueue ready;
@@ -62,7 +62,7 @@ bool about_to_block() {
 
 // The poller's ready goroutines to the queue, if nobody waits for them.
 void queue_what_is_ready() {
-  if (!netpollinited() || !netpoll_waiting() || sched.lastpoll.load(std::memory_order_relaxed) == 0) return;
+  if (!netpollinited() || !netpoll_waiting_natively() || sched.lastpoll.load(std::memory_order_relaxed) == 0) return;
   GQueue ready;
   ready.head = netpoll_collect(0);
   injectglist(&ready);
@@ -161,7 +161,7 @@ void wait_idle(M* mp, bool was_spinning) {
   } else {
     until = timers_earliest();
   }
-  if (netpoll_waiting() || until != INT64_MAX) {
+  if (netpoll_waiting_natively() || until != INT64_MAX) {
     // One M blocks in the poller. The exchange is before the look at seam_active, as the test that
     // installs a policy has it the other way round.
     if (sched.lastpoll.exchange(0) != 0) {

@@ -42,10 +42,12 @@ void wake_net_poller(int64_t when_ns);
 // wait_ns as for netpoll(). Any number of threads may poll at once if all but one do not block.
 // Only a poll that blocks consumes a netpoll_break(). g0 or a thread without a g.
 G* netpoll_collect(int64_t wait_ns);
+// A goroutine waits for a descriptor or for a call on a worker thread: netpoll can wake somebody. Any thread.
+bool netpoll_waiting_natively();
 
 // ---- both ----
 
-// A goroutine waits for a descriptor or for a call on a worker thread: netpoll can wake somebody.
+// The same for who has the baton: reports that a policy has kept back, and simulated descriptors, count too.
 bool netpoll_waiting();
 // Readies what became ready. wait_ns: 0 does not block, -1 blocks until something happens, else at
 // most that long; netpoll_break() ends it early. True if a goroutine became runnable. Works, as a

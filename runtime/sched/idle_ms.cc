@@ -49,7 +49,7 @@ bool world_stops_here(P* pp) {  // REQUIRES: sched.lock
 
 // There are timers or descriptors, and no M waits for them. A hint.
 bool unwatched() {
-  return sched.lastpoll.load(std::memory_order_relaxed) != 0 && (netpoll_waiting() || timers_pending());
+  return sched.lastpoll.load(std::memory_order_relaxed) != 0 && (netpoll_waiting_natively() || timers_pending());
 }
 
 // Whether somebody must run an otherwise idle P: work has come, or nobody would wait for timers and

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include <atomic>
+#include <memory>
 #include <new>
 #include <string>
 
@@ -138,6 +139,24 @@ void weak_pointers_are_read() {
   if (again) expect(again->value == kAlive, "a node that a weak pointer gave was freed");
 }
 
+// What the queue of finalizers alone led to is on a stack alone while the next cycle marks. A root elsewhere, so that a policy comes
+// between the beginning of the cycle and its look at the queue.
+void finalizer_runs_during_a_cycle() {
+  const auto root = std::make_unique<Ptr<Node>>();
+  apart([] {
+    const Ptr<Node> node = make<Node>();
+    node->left = make<Node>();
+    gc::set_finalizer(node, [](const Ptr<Node>& dead) {
+      for (int i = 0; i < 4; ++i) yield();
+      expect(dead->value == kAlive && dead->left->value == kAlive, "what a finalizer looks at was freed");
+    });
+  });
+  gc::collect();
+  WaitGroup done;
+  collect_beside(done);
+  done.wait();
+}
+
 struct Program {
   const char* name;
   void (*body)();
@@ -146,7 +165,8 @@ constexpr Program kPrograms[] = {{"takes_out_of_a_field", takes_out_of_a_field},
                                  {"wanders_between_fields", wanders_between_fields},
                                  {"stores_what_its_stack_alone_had", stores_what_its_stack_alone_had},
                                  {"makes_nodes_during_a_cycle", makes_nodes_during_a_cycle},
-                                 {"weak_pointers_are_read", weak_pointers_are_read}};
+                                 {"weak_pointers_are_read", weak_pointers_are_read},
+                                 {"finalizer_runs_during_a_cycle", finalizer_runs_during_a_cycle}};
 
 class GcExplore : public testing::Test {
  protected:
