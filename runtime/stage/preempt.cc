@@ -51,6 +51,9 @@ constexpr uint8_t kHalt = 0xf4;
 constexpr uint8_t kPushf = 0x9c, kPopf = 0x9d;
 constexpr uint32_t kMaxOpened = 4096;
 constexpr uint64_t kDefaultSliceNs = 10'000'000;  // the reference's
+// Where a slice may have ended unseen, and the stage's own code is still running: a handler that began the shortest slices anew
+// could be interrupted by the next one each time, until its stack is full.
+constexpr uint64_t kAgainNs = 1'000'000;
 
 const CountedCode* code = nullptr;
 
@@ -104,9 +107,10 @@ void inject(ucontext_t* context, uint64_t pc) {
 
 // ---- live ----
 
-void start_slice() {
+void start_slice(uint64_t at_least_ns = 0) {
   itimerspec when{};
-  const uint64_t ns = control->slice_ns ? control->slice_ns : kDefaultSliceNs;
+  uint64_t ns = control->slice_ns ? control->slice_ns : kDefaultSliceNs;
+  if (ns < at_least_ns) ns = at_least_ns;
   when.it_value = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
   raw(SYS_timer_settime, slice_timer, 0, &when, nullptr);
 }
@@ -386,15 +390,21 @@ bool on_slice(Thread& t, const siginfo_t* info, ucontext_t* context) {
   const bool in_call = in_stage && at >= stage_interruptible_begin && at <= stage_interruptible_out;
   if (in_call) t.slice_hit = true;
   if (Thread& runs = baton_holder(); &runs != &t) {
-    // Whose turn it has become since then gets its slice when it next comes out of the stage.
-    if (passed_on || !pass_on(runs)) preempt_attention = true;
+    // Whose turn it becomes meanwhile gets its slice when it comes out of the stage. It may have done so already, where the signal
+    // reached who does not run any more: then the next one must find it, or its slice would have no end.
+    preempt_attention = true;
+    if (passed_on || !pass_on(runs)) start_slice(kAgainNs);
     return true;
   }
   if (in_stage) {
-    if (!in_call) slice_in_stage = true;
     preempt_attention = true;
+    if (in_call) return true;
+    // On its way out it may have looked at preempt_attention already.
+    slice_in_stage = true;
+    start_slice(kAgainNs);
     return true;
   }
+  preempt_attention = false;
   start_slice();
   if (!planning && *code->policy_depth == 0) live_slice_over(t, context);
   return true;
@@ -408,8 +418,9 @@ bool slice_interrupted(Thread& t) {
 
 void preempt_before_program_slow(Thread& t) {
   if (!live()) return replay_prepare(t);
-  // A policy's own call: the counter is set aside, and whoever set it aside would put the old one back.
-  if (planning || *code->policy_depth != 0) return;
+  // A policy's own call: the counter is set aside, and whoever set it aside would put the old one back. Who goes on when the policy has
+  // answered may make no call of its own.
+  if (planning || *code->policy_depth != 0) return start_slice(kAgainNs);
   preempt_attention = false;
   start_slice();
   if (slice_in_stage && timed && !stepping && code->slices() == slice_began) {
