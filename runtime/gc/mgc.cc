@@ -216,6 +216,10 @@ void mark_termination() {
 }
 
 void mark_in_steps(bool may_yield) {
+  const auto give_way = [may_yield] {
+    if (may_yield && !gc_seeded_for_test.no_yield) gosched();
+  };
+  give_way();  // before the roots, too
   // Small steps while there is little, so that a small heap is marked in many places of a schedule.
   int64_t budget = 1;
   for (;;) {
@@ -229,7 +233,7 @@ void mark_in_steps(bool may_yield) {
     budget = 1 + std::max<int64_t>(heap_work, 0) / 64;
     if (gc_seeded_for_test.in_step != nullptr) gc_seeded_for_test.in_step();
     gc_let_assists_go_on();
-    if (may_yield && !gc_seeded_for_test.no_yield) gosched();
+    give_way();
   }
 }
 
