@@ -28,7 +28,7 @@ class ServerCase:
 
 
 CASES = [ServerCase("echo_1", "echo", 1), ServerCase("echo_50", "echo", 50), ServerCase("echo_1000", "echo", 1000),
-         ServerCase("http_50", "http", 50)]
+         ServerCase("http_50", "http", 50), ServerCase("sessions_50", "sessions", 50, goal=1.0)]
 
 
 def cpus():
@@ -93,7 +93,7 @@ class Runner:
 
     def load(self, case, port, share):
         """(requests, seconds) of a client that does `share` of the work."""
-        if case.kind == "http":
+        if case.kind != "echo":
             seconds = max(1, round((1 if self.quick else 4) * share))  # whole ones only
             return parse_wrk(client(["wrk", "-t1", f"-c{case.connections}", f"-d{seconds}s", f"http://127.0.0.1:{port}/"],
                                     self.client_cpu))
@@ -113,8 +113,8 @@ class Runner:
     def measure(self, case, procs):
         if procs != 1:
             return []
-        if case.kind == "http" and shutil.which("wrk") is None:
-            say("no wrk (apt-get install wrk): http_50 is left out")
+        if case.kind != "echo" and shutil.which("wrk") is None:
+            say(f"no wrk (apt-get install wrk): {case.name} is left out")
             return []
         sides = ["ours"] + (["go"] if self.programs.has("go") else [])
         taken = {side: [] for side in sides}
