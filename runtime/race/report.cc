@@ -170,7 +170,7 @@ std::string report_of(const Race& race, const Stack& now, const Stack& then) {
 uint64_t reported = 0;
 
 // Symbols are looked up by one at a time, and a thread that waits for a file lets others run.
-constinit rt::Lock report_lock{rt::LockRank::leaf};
+constinit rt::Lock report_lock{rt::LockRank::race_report};
 
 // Its heading; empty if it is suppressed.
 std::string write_report(const Race& race) {
