@@ -19,31 +19,23 @@ namespace reprise {
 using rt::announce;
 using seam::OpKind;
 
-struct WaitGroup::State {
-  std::atomic<uint64_t> word{0};
-  std::atomic<uint32_t> sema{0};
-  std::atomic<uint32_t> refs{1};
-  rt::ObjectName name;
-};
-
 namespace {
 
 // In front of it, for the reason that channels have (chan.cc).
 constexpr size_t kFrontBytes = 16;
 
-int32_t counter_of(uint64_t word) { return static_cast<int32_t>(word >> 32); }
-uint32_t waiters_of(uint64_t word) { return static_cast<uint32_t>(word); }
+using State = detail::WaitGroupState;
 
 // As for channels: a reference taken from one that is held needs no order; the last one to go sees
 // what the others did.
-WaitGroup::State* retain(WaitGroup::State* state) {
+State* retain(State* state) {
   if (state != nullptr) state->refs.fetch_add(1, std::memory_order_relaxed);
   return state;
 }
-WaitGroup::State* make() {
-  return new (static_cast<char*>(::operator new(kFrontBytes + sizeof(WaitGroup::State))) + kFrontBytes) WaitGroup::State;
+State* make() {
+  return new (static_cast<char*>(::operator new(kFrontBytes + sizeof(State))) + kFrontBytes) State;
 }
-void release(WaitGroup::State* state) {
+void release(State* state) {
   if (state == nullptr || state->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   state->~State();
   ::operator delete(reinterpret_cast<char*>(state) - kFrontBytes);
@@ -51,18 +43,18 @@ void release(WaitGroup::State* state) {
 
 // For the length of a wait, in which the handle that it was called on may go.
 struct Hold {
-  explicit Hold(WaitGroup::State* s) : state(retain(s)) {}
+  explicit Hold(State* s) : state(retain(s)) {}
   ~Hold() { release(state); }
-  WaitGroup::State* state;
+  State* state;
 };
 
-void wake_all(WaitGroup::State* state, uint64_t word) {
+void wake_all(State* state, uint64_t word) {
   // Relaxed: whoever else touches the word now misuses the group, and is told so.
   if (state->word.load(std::memory_order_relaxed) != word) {
     rt::gopanic("sync: WaitGroup misuse: Add called concurrently with Wait");
   }
   state->word.store(0, std::memory_order_relaxed);
-  for (uint32_t n = waiters_of(word); n != 0; --n) rt::semrelease(&state->sema);
+  for (auto n = static_cast<uint32_t>(word); n != 0; --n) rt::semrelease(&state->sema);
 }
 
 }  // namespace
@@ -71,29 +63,32 @@ WaitGroup::WaitGroup() : state_(make()) {}
 WaitGroup::WaitGroup(const WaitGroup& other) : state_(retain(other.state_)) {}
 WaitGroup::~WaitGroup() { release(state_); }
 
-void WaitGroup::add(int64_t delta) {
+void WaitGroup::add_announced(int64_t delta) {
   announce(OpKind::wg_add, state_->name, true);
   if (delta > INT32_MAX || delta < INT32_MIN) rt::gopanic("sync: WaitGroup counter out of range");
-  State* const state = state_;  // once the counter is zero the handle may go
-  const uint64_t step = static_cast<uint64_t>(delta) << 32;
-  const uint64_t word = state->word.fetch_add(step, std::memory_order_acq_rel) + step;
+  add_quietly(delta);
+}
+
+// The word is what the caller made of it: the counter is negative, or somebody waits and it is zero or as much as was added.
+void WaitGroup::add_slow(State* state, int64_t delta, uint64_t word) {
   const int32_t counter = counter_of(word);
   if (counter < 0) rt::gopanic("sync: negative WaitGroup counter");
-  if (waiters_of(word) != 0 && delta > 0 && counter == delta) {
-    rt::gopanic("sync: WaitGroup misuse: Add called concurrently with Wait");
-  }
-  if (counter != 0 || waiters_of(word) == 0) return;
+  if (delta > 0 && counter == delta) rt::gopanic("sync: WaitGroup misuse: Add called concurrently with Wait");
+  if (counter != 0) return;
   // A waiter that we wake may drop the last handle. Until then those that wait hold one each, so there is one to take.
   const Hold hold(state);
   wake_all(state, word);
 }
 
-void WaitGroup::wait() {
+void WaitGroup::wait_announced() {
   announce(OpKind::wg_wait, state_->name, false);
-  uint64_t word = state_->word.load(std::memory_order_acquire);
-  if (counter_of(word) == 0) return;
+  if (counter_of(state_->word.load(std::memory_order_acquire)) != 0) wait_slow();
+}
+
+void WaitGroup::wait_slow() {
   const Hold hold(state_);
   State* state = hold.state;
+  uint64_t word = state->word.load(std::memory_order_acquire);
   do {
     if (counter_of(word) == 0) return;
   } while (!state->word.compare_exchange_weak(word, word + 1, std::memory_order_acq_rel,

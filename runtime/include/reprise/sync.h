@@ -125,6 +125,18 @@ class RWMutex {
   rt::ObjectName name_;
 };
 
+namespace detail {
+
+// What the handles of a WaitGroup share (runtime/sync/wait_group.cc).
+struct WaitGroupState {
+  std::atomic<uint64_t> word{0};  // the counter in the upper half, the number of waiters in the lower
+  std::atomic<uint32_t> sema{0};
+  std::atomic<uint32_t> refs{1};
+  rt::ObjectName name;
+};
+
+}  // namespace detail
+
 // Waits for a number of things to happen. A shared reference.
 class WaitGroup {
  public:
@@ -139,15 +151,38 @@ class WaitGroup {
   ~WaitGroup();
 
   // Panics if the counter drops below zero. Adding to a counter of zero must not race with wait().
-  void add(int64_t delta = 1);
+  void add(int64_t delta = 1) {
+    if (rt::slow_path_wanted() || delta > INT32_MAX || delta < INT32_MIN) return add_announced(delta);
+    add_quietly(delta);
+  }
   void done() { add(-1); }
   // Blocks the goroutine until the counter is zero. Panics if the group is used again before the
   // previous wait() has returned.
-  void wait();
-
-  struct State;
+  void wait() {
+    if (rt::slow_path_wanted()) return wait_announced();
+    if (counter_of(state_->word.load(std::memory_order_acquire)) != 0) wait_slow();
+  }
 
  private:
+  using State = detail::WaitGroupState;
+
+  static int32_t counter_of(uint64_t word) { return static_cast<int32_t>(word >> 32); }
+  static uint32_t waiters_of(uint64_t word) { return static_cast<uint32_t>(word); }
+
+  void add_announced(int64_t delta);
+  // Once the counter is zero the handle may go, and with it the state: unless somebody waits, neither is touched again.
+  void add_quietly(int64_t delta) {
+    State* const state = state_;
+    const uint64_t step = static_cast<uint64_t>(delta) << 32;
+    const uint64_t word = state->word.fetch_add(step, std::memory_order_acq_rel) + step;
+    const bool negative = counter_of(word) < 0;
+    const bool awaited = waiters_of(word) != 0 && (counter_of(word) == 0 || counter_of(word) == delta);
+    if (__builtin_expect(negative || awaited, 0)) add_slow(state, delta, word);
+  }
+  static void add_slow(State* state, int64_t delta, uint64_t word);
+  void wait_announced();
+  void wait_slow();
+
   State* state_;
 };
 
