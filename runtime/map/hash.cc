@@ -64,21 +64,27 @@ uint64_t load32(const uint8_t* p) {
   return _mm_xor_si128(_mm_aesenc_si128(lane[0], lane[1]), _mm_aesenc_si128(lane[2], lane[3]));
 }
 
-[[gnu::target("aes,sse4.1")]] uint64_t aeshash(const uint8_t* p, size_t n, uint64_t seed) {
-  __m128i state = _mm_set_epi64x(static_cast<long long>(n), static_cast<long long>(seed));
-  state = _mm_aesenc_si128(_mm_xor_si128(state, key(0)), key(5));
-  if (n <= 16) {
-    state = _mm_aesenc_si128(_mm_xor_si128(state, short_block(p, n)), key(6));
-  } else if (n < 64) {
-    for (size_t at = 0; at + 16 < n; at += 16) state = _mm_aesenc_si128(_mm_xor_si128(state, block(p + at)), key(6));
-    state = _mm_aesenc_si128(_mm_xor_si128(state, block(p + n - 16)), key(7));
-  } else {
-    state = long_state(state, p, n);
-  }
+[[gnu::target("aes,sse4.1"), gnu::always_inline]] inline __m128i first_state(size_t n, uint64_t seed) {
+  const __m128i state = _mm_set_epi64x(static_cast<long long>(n), static_cast<long long>(seed));
+  return _mm_aesenc_si128(_mm_xor_si128(state, key(0)), key(5));
+}
+
+[[gnu::target("aes,sse4.1"), gnu::always_inline]] inline uint64_t finished(__m128i state) {
   state = _mm_aesenc_si128(state, key(6));
   state = _mm_aesenc_si128(state, key(7));
   state = _mm_aesenc_si128(state, key(5));
   return static_cast<uint64_t>(_mm_cvtsi128_si64(state));
+}
+
+[[gnu::target("aes,sse4.1"), gnu::noinline]] uint64_t aeshash_of_more(const uint8_t* p, size_t n, uint64_t seed) {
+  __m128i state = first_state(n, seed);
+  if (n >= 64) return finished(long_state(state, p, n));
+  for (size_t at = 0; at + 16 < n; at += 16) state = _mm_aesenc_si128(_mm_xor_si128(state, block(p + at)), key(6));
+  return finished(_mm_aesenc_si128(_mm_xor_si128(state, block(p + n - 16)), key(7)));
+}
+
+[[gnu::noinline]] uint64_t xxhash(const void* data, size_t bytes, uint64_t seed) {
+  return XXH3_64bits_withSeed(data, bytes, seed ^ hashkey[0]);
 }
 
 }  // namespace
@@ -100,9 +106,14 @@ uint64_t map_seed() {
   return seam_draw();
 }
 
-uint64_t memhash(const void* data, size_t bytes, uint64_t seed) {
-  if (use_aeshash) return aeshash(static_cast<const uint8_t*>(data), bytes, seed);
-  return XXH3_64bits_withSeed(data, bytes, seed ^ hashkey[0]);
+// Without a frame for up to 16 bytes, which is what most keys have. Not for processors without AES: the first branch,
+// and what it calls was compiled for any.
+[[gnu::target("aes,sse4.1")]] uint64_t memhash(const void* data, size_t bytes, uint64_t seed) {
+  if (!use_aeshash) [[unlikely]] return xxhash(data, bytes, seed);
+  const auto* const p = static_cast<const uint8_t*>(data);
+  if (bytes > 16) return aeshash_of_more(p, bytes, seed);
+  const __m128i state = _mm_xor_si128(first_state(bytes, seed), short_block(p, bytes));
+  return finished(_mm_aesenc_si128(state, key(6)));
 }
 
 }  // namespace reprise::rt

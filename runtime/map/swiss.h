@@ -70,7 +70,8 @@ static_assert(sizeof(MapTable) % kGroupSlots == 0);
 // The probe sequence of a hash in a table: each group once.
 struct MapProbe {
   size_t mask, group, step = 0;
-  MapProbe(uint64_t hash, const MapTable& table) : mask(table.group_mask()), group((hash >> 7) & mask) {}
+  MapProbe(uint64_t hash, size_t group_mask) : mask(group_mask), group((hash >> 7) & mask) {}
+  MapProbe(uint64_t hash, const MapTable& table) : MapProbe(hash, table.group_mask()) {}
   bool next() {
     if (++step > mask) return false;
     group = (group + step) & mask;
@@ -82,7 +83,8 @@ inline uint8_t h2(uint64_t hash) { return hash & 0x7f; }
 
 // Type has: slot_size, slot_align; hash(key, seed), equal(key, key); relocate(to, from), which leaves `from` raw;
 // relocate_keeping_key(to, from), which leaves a key there, and all of it if keeps_strange and the key differs from
-// itself; destroy(slot), destroy_kept(slot). Keys lie at the start of their slots.
+// itself; destroy(slot), destroy_kept(slot). Keys lie at the start of their slots. If has_quick_equal it also has quick_equal(key, key), in
+// line and without a call: false says nothing, true is for sure.
 template <class Type>
 class SwissMap {
   static constexpr size_t kMaxCapacity = 1024;
@@ -264,19 +266,46 @@ class SwissMap {
     }
   }
 
+  // Tables are asked for nothing but control bytes: shape_ is that of all of them.
   void* find_hashed(const void* key, uint64_t hash) const {
     MapTable& table = *table_of(hash);
-    MapProbe probe(hash, table);
+    const MapProbe probe(hash, shape_.group_mask);
+    if constexpr (Type::has_quick_equal) {
+      const MapGroup& group = table.groups()[probe.group];
+      const uint32_t matches = group.match(h2(hash));
+      if (matches != 0) [[likely]] {
+        void* const candidate = slot_of_current(table, probe.group, matches);
+        if (type_.quick_equal(candidate, key)) [[likely]] return candidate;
+      } else if (group.match_empty() != 0) {
+        return nullptr;
+      }
+      return search(table, key, hash);
+    } else {
+      return search_from(table, key, hash, probe);
+    }
+  }
+
+  void* search_from(MapTable& table, const void* key, uint64_t hash, MapProbe probe) const {
     do {
       const MapGroup& group = table.groups()[probe.group];
       for (uint32_t matches = group.match(h2(hash)); matches != 0; matches &= matches - 1) {
-        void* const candidate =
-            slot(table, probe.group * kGroupSlots + static_cast<size_t>(std::countr_zero(matches)));
+        void* const candidate = slot_of_current(table, probe.group, matches);
         if (type_.equal(candidate, key)) return candidate;
       }
       if (group.match_empty() != 0) return nullptr;
     } while (probe.next());
     return nullptr;
+  }
+
+  // With a frame of its own, since equal() may be a call.
+  [[gnu::noinline]] void* search(MapTable& table, const void* key, uint64_t hash) const {
+    return search_from(table, key, hash, MapProbe(hash, shape_.group_mask));
+  }
+
+  // The slot of a group's first match.
+  void* slot_of_current(MapTable& table, size_t group, uint32_t matches) const {
+    const size_t index = group * kGroupSlots + static_cast<size_t>(std::countr_zero(matches));
+    return reinterpret_cast<char*>(&table) + shape_.slots_at + index * type_.slot_size;
   }
 
   Place place_for(MapTable& table, const void* key, uint64_t hash) const {
@@ -349,6 +378,7 @@ class SwissMap {
     }
     if (tables != 1) directory_ = new MapTable*[tables];
     for (size_t i = 0; i < tables; ++i) directory_[i] = new_table(capacity, depth_, static_cast<int64_t>(i));
+    shape_ = shape_of(*directory_[0]);
   }
 
   // Makes room: fewer tombstones, twice the slots, or two tables for one.
@@ -389,6 +419,7 @@ class SwissMap {
   }
 
   void install(MapTable* table) {
+    shape_ = shape_of(*table);
     const size_t first = static_cast<size_t>(table->index);
     for (size_t i = 0; i < size_t{1} << (depth_ - table->local_depth); ++i) directory_[first + i] = table;
   }
@@ -421,9 +452,20 @@ class SwissMap {
     ++depth_;
   }
 
+  // Of a table in the directory. Either there is one table, or all have kMaxCapacity.
+  struct Shape {
+    uint32_t group_mask;
+    uint32_t slots_at;  // from the table's start
+  };
+  static Shape shape_of(MapTable& table) {
+    return {static_cast<uint32_t>(table.group_mask()),
+            static_cast<uint32_t>(table.slots - reinterpret_cast<char*>(&table))};
+  }
+
   [[no_unique_address]] Type type_;
   MapWriters writers_;
   uint32_t depth_ = 0;  // the directory has 2^depth_ places
+  Shape shape_;
   size_t used_ = 0;
   uint64_t seed_;
   uint64_t clears_ = 0;

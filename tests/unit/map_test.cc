@@ -13,6 +13,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -413,6 +414,57 @@ TYPED_TEST(MapKeys, pairs_pointers_enums_and_text) {
   ++colours[Colour::red];
   EXPECT_EQ(colours[Colour::red], 1);
   EXPECT_EQ(colours[Colour::green], 0);
+}
+
+struct NoHash {
+  uint64_t operator()(std::string_view, uint64_t) const { return 1; }
+};
+
+// Only comparing tells them apart.
+TYPED_TEST(MapKeys, texts_that_all_collide) {
+  for (size_t length = 0; length <= 70; ++length) {
+    const std::string base(length, 'x');
+    MapOf<TypeParam, std::string, size_t, NoHash> map;
+    map[base] = length;
+    EXPECT_EQ(map.get(base), length);
+    EXPECT_FALSE(map.contains(base + 'x'));
+    for (size_t i = 0; i < length; ++i) {
+      std::string other = base;
+      other[i] = 'y';
+      EXPECT_FALSE(map.contains(other)) << length << " " << i;
+      map[other] = i;
+      EXPECT_EQ(map.get(other), i);
+    }
+    EXPECT_EQ(map.len(), length + 1);
+    EXPECT_EQ(map.get(base), length);
+  }
+}
+
+TYPED_TEST(MapKeys, views_are_compared_by_what_they_show) {
+  const std::string shown = "where a view looks does not matter, what it shows does";
+  MapOf<TypeParam, std::string_view, size_t> map;
+  for (size_t length = 0; length < 40; ++length) map[std::string_view(shown).substr(0, length)] = length;
+  const std::string copy = shown;
+  for (size_t length = 0; length < 40; ++length) {
+    EXPECT_EQ(map.get(std::string_view(copy).substr(0, length)), length);
+    EXPECT_EQ(map.contains(std::string_view(copy).substr(1, length)), length == 0);
+  }
+}
+
+TEST(MapText, short_texts_are_the_same_if_every_byte_is) {
+  for (size_t length = 0; length <= 32; ++length) {
+    const std::vector<char> a(length, 'x');  // not a string: a byte behind it is found
+    std::vector<char> b = a;
+    EXPECT_TRUE(rt::same_short_text(a.data(), b.data(), length));
+    for (char& byte : b) {
+      for (int bit = 0; bit < 8; ++bit) {
+        byte = static_cast<char>('x' ^ 1 << bit);
+        EXPECT_FALSE(rt::same_short_text(a.data(), b.data(), length));
+      }
+      byte = 'x';
+    }
+  }
+  EXPECT_FALSE(rt::same_short_text(std::string(33, 'x').data(), std::string(33, 'x').data(), 33));
 }
 
 // ---- the hash ------------------------------------------------------------------------------------------

@@ -26,17 +26,25 @@
 #include <initializer_list>
 #include <iterator>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
 #include <reprise/hash.h>
 
 #include "runtime/map/bucket.h"
+#include "runtime/map/same_text.h"
 #include "runtime/map/swiss.h"
 
 namespace reprise {
 
 namespace detail {
+
+template <class K>
+inline constexpr bool kIsText = std::is_same_v<K, std::string_view>;
+template <class Allocator>
+inline constexpr bool kIsText<std::basic_string<char, std::char_traits<char>, Allocator>> = true;
 
 template <class K, class V, class H, class Equal>
 struct MapSlot {
@@ -54,6 +62,13 @@ struct MapSlot {
 
   uint64_t hash(const void* k, uint64_t seed) const { return H()(key(k), seed); }
   bool equal(const void* a, const void* b) const { return Equal()(key(a), key(b)); }
+
+  // Keys that are equal if their bytes are.
+  static constexpr bool has_quick_equal =
+      kIsText<K> && (std::is_same_v<Equal, std::equal_to<K>> || std::is_same_v<Equal, std::equal_to<>>);
+  static bool quick_equal(const void* a, const void* b) {
+    return key(a).size() == key(b).size() && rt::same_short_text(key(a).data(), key(b).data(), key(a).size());
+  }
 
   static void relocate(void* to, void* from) {
     new (to) Slot{std::move(at(from).key), std::move(at(from).value)};
