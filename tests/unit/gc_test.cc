@@ -431,6 +431,43 @@ TEST_F(Gc, objects_that_goroutines_pass_round_while_cycles_run_are_kept) {
   }
 }
 
+struct Defaults {
+  char letter;
+  uint64_t number = 7;
+};
+struct Plain {
+  char letter;
+  uint64_t number;
+  double fraction[3];
+};
+struct ToMember {
+  char letter;
+  uint64_t Plain::*member;  // null is not zeros
+};
+
+TEST_F(Gc, arrays_are_value_initialised) {
+  for (const size_t n : {0, 1, 2, 1000, 10'000}) {
+    for (int again = 0; again < 3; ++again) {
+      const auto numbers = gc::make_array<uint64_t>(n);
+      const auto plain = gc::make_array<Plain>(n);
+      const auto defaults = gc::make_array<Defaults>(n);
+      const auto members = gc::make_array<uint64_t Plain::*>(n);
+      const auto structs = gc::make_array<ToMember>(n);
+      const auto pointers = gc::make_array<Ptr<Node>>(n);
+      for (size_t i = 0; i < n; ++i) {
+        ASSERT_EQ(std::exchange(numbers[i], ~uint64_t{0}), 0u);
+        ASSERT_TRUE(plain[i].letter == 0 && plain[i].number == 0 && plain[i].fraction[2] == 0);
+        plain[i] = {'x', ~uint64_t{0}, {1, 2, 3}};
+        ASSERT_TRUE(defaults[i].letter == 0 && defaults[i].number == 7);
+        defaults[i].letter = 'x';
+        ASSERT_TRUE(members[i] == nullptr && structs[i].member == nullptr && structs[i].letter == 0);
+        ASSERT_TRUE(pointers[i] == nullptr);
+      }
+    }
+    collect();
+  }
+}
+
 TEST_F(Gc, pauses_are_counted) {
   const MemStats before = mem_stats();
   collect();

@@ -30,6 +30,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <new>
 #include <type_traits>
@@ -123,6 +124,19 @@ constexpr bool straight() {
   return rt::kHeapClasses[rt::heap_size_class(sizeof(T))].bytes % alignof(T) == 0;
 }
 
+// Of memory that is zeros. A T without a constructor is the same bytes each time: where those of the first are zeros (which they are
+// not for a pointer to a member), the others are there already.
+template <class T>
+void value_initialize(T* first, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    new (first + i) T();
+    if constexpr (std::is_trivially_default_constructible_v<T> && std::is_trivially_copyable_v<T>) {
+      static constexpr std::array<unsigned char, sizeof(T)> kZeros{};
+      if (i == 0 && std::memcmp(first, kZeros.data(), sizeof(T)) == 0) return;
+    }
+  }
+}
+
 }  // namespace detail
 
 // A new T, with pointers only where its type has them. Goroutine, or foreign thread (which waits for a goroutine to make it).
@@ -150,7 +164,7 @@ Ptr<T> make_array(size_t n) {
     size_t bytes;
     if (__builtin_mul_overflow(n, sizeof(T), &bytes)) throw std::bad_array_new_length();
     auto* const first = static_cast<T*>(rt::gc_alloc(bytes, alignof(T), rt::type_of<T>()));
-    for (size_t i = 0; i < n; ++i) new (first + i) T();
+    detail::value_initialize(first, n);
     made = first;
   });
   return made;
