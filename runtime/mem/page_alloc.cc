@@ -1,7 +1,12 @@
 // The lowest run of free pages by a tree of summaries over bitmaps.
 //
 // Invariants: a leaf is what its chunk's bits say, an inner node what its eight children say, whenever no call is under
-// way (check_for_test). No page below search_ is free. A chunk at scavenge_top_ or above has no free resident page.
+// way (check_for_test), but for the leaves in stale_ and what is above them. No page below search_ is free. A chunk at
+// scavenge_top_ or above has no free resident page.
+//
+// Most runs are short, and lie in the chunk that search_ is in: then they are found in its bits, and the tree is not asked. So it is
+// set right when it is, not at each change: a chunk from which runs are taken, and to which they come back, one by one, is
+// summed up once.
 //
 // The search goes along one level from the left and carries the free pages that the nodes so far end with. Where those and
 // what the next node begins with are enough, that is the lowest run, since it begins before the node; else, where the node has
@@ -14,6 +19,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "runtime/sched/proc.h"
 
@@ -80,10 +86,11 @@ PageAlloc::Free PageAlloc::read(int level, size_t index) const {
   return {pages - n.start_less, pages - n.max_less, pages - n.end_less};
 }
 
-void PageAlloc::write(int level, size_t index, const Free& value) {
+bool PageAlloc::write(int level, size_t index, const Free& value) {
   const size_t pages = node_pages(level);
-  level_[level][index] = {static_cast<uint32_t>(pages - value.start), static_cast<uint32_t>(pages - value.max),
-                          static_cast<uint32_t>(pages - value.end)};
+  const Node node{static_cast<uint32_t>(pages - value.start), static_cast<uint32_t>(pages - value.max),
+                  static_cast<uint32_t>(pages - value.end)};
+  return std::exchange(level_[level][index], node) != node;
 }
 
 PageAlloc::Free PageAlloc::of_chunk(size_t chunk) const {
@@ -111,27 +118,49 @@ PageAlloc::Free PageAlloc::merged(int level, size_t index) const {
   return all;
 }
 
-void PageAlloc::update(size_t page, size_t npages) {
-  size_t first = page / kChunkPages, last = (page + npages - 1) / kChunkPages;
-  for (size_t chunk = first; chunk <= last; ++chunk) write(levels_ - 1, chunk, of_chunk(chunk));
-  for (int level = levels_ - 2; level >= 0; --level) {
-    first /= kFanout;
-    last /= kFanout;
-    for (size_t i = first; i <= last; ++i) write(level, i, merged(level, i));
+void PageAlloc::note_change(size_t page, size_t npages) {
+  const size_t last = (page + npages - 1) / kChunkPages;
+  for (size_t chunk = page / kChunkPages; chunk <= last; ++chunk) {
+    if (std::find(stale_, stale_ + stale_count_, chunk) != stale_ + stale_count_) continue;
+    if (stale_count_ == kMaxStale) settle();
+    stale_[stale_count_++] = chunk;
   }
 }
 
-size_t PageAlloc::find_in_chunk(size_t chunk, size_t npages) const {
+// Level by level upwards, as far as anything changes. A parent follows the children that lead to it, so the list is reused.
+void PageAlloc::settle() {
+  size_t count = stale_count_;
+  stale_count_ = 0;
+  for (int level = levels_ - 1; level >= 0 && count != 0; --level) {
+    size_t parents = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const size_t index = stale_[i];
+      if (!write(level, index, level == levels_ - 1 ? of_chunk(index) : merged(level, index))) continue;
+      const size_t parent = index / kFanout;
+      if (parents == 0 || stale_[parents - 1] != parent) stale_[parents++] = parent;
+    }
+    count = parents;
+  }
+}
+
+size_t PageAlloc::find_in_chunk(size_t chunk, size_t from, size_t npages) const {
   const uint64_t* const bits = used_ + chunk * kChunkWords;
-  for (size_t at = next_bit(bits, kChunkWords, 0, false); at < kChunkPages;) {
+  for (size_t at = next_bit(bits, kChunkWords, from, false); at < kChunkPages;) {
     const size_t end = next_bit(bits, kChunkWords, at, true);
     if (end - at >= npages) return chunk * kChunkPages + at;
     at = next_bit(bits, kChunkWords, end, false);
   }
-  throw_("page allocator: a chunk has fewer free pages than its summary");
+  return kNone;
 }
 
-size_t PageAlloc::find(size_t npages) const {
+// What begins below the run that is found here and is as long would end in this chunk, too, and begin at search_ or above.
+size_t PageAlloc::find_at_search(size_t npages) const {
+  return search_ < pages_ ? find_in_chunk(search_ / kChunkPages, search_ % kChunkPages, npages) : kNone;
+}
+
+size_t PageAlloc::find(size_t npages) {
+  if (const size_t page = find_at_search(npages); page != kNone) return page;
+  settle();
   size_t first = search_ / node_pages(0), end = count_[0];
   for (int level = 0;; ++level) {
     const size_t pages = node_pages(level);
@@ -149,7 +178,11 @@ size_t PageAlloc::find(size_t npages) const {
       if (level == 0) return kNone;
       throw_("page allocator: a node has fewer free pages than its summary");
     }
-    if (level == levels_ - 1) return find_in_chunk(inside, npages);
+    if (level == levels_ - 1) {
+      const size_t page = find_in_chunk(inside, 0, npages);
+      if (page == kNone) throw_("page allocator: a chunk has fewer free pages than its summary");
+      return page;
+    }
     first = inside * kFanout;
     end = first + kFanout;
   }
@@ -164,7 +197,7 @@ PageAlloc::Run PageAlloc::alloc(size_t npages) {
     used_[word] |= mask;
     held_[word] |= mask;
   });
-  update(page, npages);
+  note_change(page, npages);
   in_use_ += npages;
   resident_pages_ += npages - run.resident;
   top_ = std::max(top_, page + npages);
@@ -178,7 +211,7 @@ void PageAlloc::free(size_t page, size_t npages) {
     if ((used_[word] & mask) != mask) throw_("page allocator: pages are freed that are not in use");
     used_[word] &= ~mask;
   });
-  update(page, npages);
+  note_change(page, npages);
   in_use_ -= npages;
   search_ = std::min(search_, page);
   scavenge_top_ = std::max(scavenge_top_, (page + npages - 1) / kChunkPages + 1);
@@ -195,7 +228,7 @@ PageAlloc::Scavengable PageAlloc::take_scavengable(size_t max_pages) {
       const auto length = std::min(static_cast<size_t>(std::countl_one(idle << above)), max_pages);
       const Scavengable run{word * 64 + 64 - static_cast<size_t>(above) - length, length};
       each_word(run.page, run.npages, [&](size_t w, uint64_t mask) { used_[w] |= mask; });
-      update(run.page, run.npages);
+      note_change(run.page, run.npages);
       in_use_ += length;
       return run;
     }
@@ -211,7 +244,8 @@ void PageAlloc::give_back(const Scavengable& run, bool released) {
   free(run.page, run.npages);
 }
 
-void PageAlloc::check_for_test() const {
+void PageAlloc::check_for_test() {
+  settle();
   const auto same = [](const Free& a, const Free& b) { return a.start == b.start && a.max == b.max && a.end == b.end; };
   for (size_t chunk = 0; chunk < count_[levels_ - 1]; ++chunk) {
     if (!same(read(levels_ - 1, chunk), of_chunk(chunk))) throw_("page allocator: a leaf is wrong");

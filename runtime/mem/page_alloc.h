@@ -3,7 +3,8 @@
 // Two bits a page: in use; *resident* (it may hold memory, because it was handed out and not released since). A page that
 // is not resident reads as zeros. Over the bits lies a tree: leaves are chunks of 512 pages, each inner node stands for
 // eight below; a node knows how many free pages it begins with, ends with, and has in a row at most. So the lowest run
-// of any length is found in a few steps a level (the design of the reference's page allocator).
+// of any length is found in a few steps a level (the design of the reference's page allocator). The tree is brought up to date
+// when it is asked.
 //
 // All of it is memory that the caller gives, zeroed, and zeros mean that everything is free and nothing resident: a range of
 // gigabytes costs nothing before it is used.
@@ -55,7 +56,7 @@ class PageAlloc {
   bool is_resident(size_t page) const { return (held_[page / 64] >> (page % 64) & 1) != 0; }
 
   // Ends the program if a node of the tree is not what the bits say.
-  void check_for_test() const;
+  void check_for_test();
 
  private:
   static constexpr int kMaxLevels = 9;
@@ -64,19 +65,22 @@ class PageAlloc {
   // Complements, so that zeros are a node that is free as a whole: pages of the node, less the count.
   struct Node {
     uint32_t start_less, max_less, end_less;
+    bool operator==(const Node&) const = default;
   };
   struct Free {
     size_t start, max, end;
   };
 
   Free read(int level, size_t index) const;
-  void write(int level, size_t index, const Free& value);
+  bool write(int level, size_t index, const Free& value);  // whether it changes
   size_t node_pages(int level) const { return kChunkPages << (3 * (levels_ - 1 - level)); }
   Free of_chunk(size_t chunk) const;
   Free merged(int level, size_t index) const;
-  void update(size_t page, size_t npages);
-  size_t find(size_t npages) const;
-  size_t find_in_chunk(size_t chunk, size_t npages) const;
+  void note_change(size_t page, size_t npages);
+  void settle();
+  size_t find(size_t npages);
+  size_t find_at_search(size_t npages) const;
+  size_t find_in_chunk(size_t chunk, size_t from, size_t npages) const;
 
   uint64_t* used_ = nullptr;
   uint64_t* held_ = nullptr;
@@ -89,6 +93,9 @@ class PageAlloc {
   size_t top_ = 0;
   size_t search_ = 0;        // no page below is free
   size_t scavenge_top_ = 0;  // chunks from here on hold no free resident page
+  static constexpr size_t kMaxStale = 8;
+  size_t stale_[kMaxStale] = {};  // chunks that changed since their leaves were written
+  size_t stale_count_ = 0;
 };
 
 }  // namespace reprise::rt
