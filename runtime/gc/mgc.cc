@@ -212,7 +212,7 @@ void mark_termination() {
   gc_cycle_lock.unlock();
   mheap_.heap_live.store(static_cast<uint64_t>(marked), std::memory_order_relaxed);
   cycles.sweep_pages_per_byte.store(sweep_ratio(marked), std::memory_order_relaxed);
-  mheap_.sweepgen.fetch_add(2, std::memory_order_release);
+  mheap_.begin_sweep();
 }
 
 void mark_in_steps(bool may_yield) {

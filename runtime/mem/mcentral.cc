@@ -150,18 +150,24 @@ void MCentral::clear() {
   for (SpanSet& set : full_) set.clear();
 }
 
+// Nobody puts a span into an unswept set before sweepgen is raised: one that was seen empty is not looked at again. Late stores of
+// several sweepers may take sweep_from back, which costs a look; none is as late as the next sweep, since sweepers have a P.
 size_t sweepone() {
   const Sweeper counted;
   if (mheap_.spans_lost) find_lost_spans();
   const uint32_t sweepgen = current_sweepgen();
-  for (MCentral& central : mcentrals) {
+  const uint32_t from = mheap_.sweep_from.load(std::memory_order_relaxed);
+  for (uint32_t i = from; i < kNumSpanClasses; ++i) {
+    MCentral& central = mcentrals[i];
     for (SpanSet* set : {&central.fullUnswept(sweepgen), &central.partialUnswept(sweepgen)}) {
       MSpan* const s = set->empty() ? nullptr : pop_span(*set);
       if (s == nullptr) continue;
+      if (i != from) mheap_.sweep_from.store(i, std::memory_order_relaxed);
       acquire_to_sweep(s, sweepgen);
       return sweep_span(s, false).pages_freed;
     }
   }
+  mheap_.sweep_from.store(kNumSpanClasses, std::memory_order_relaxed);
   return SIZE_MAX;
 }
 
@@ -200,6 +206,7 @@ void find_lost_spans() {
   mheap_.spans_lost = false;
   const uint32_t sweepgen = current_sweepgen();
   for (MCentral& central : mcentrals) central.clear();
+  mheap_.sweep_from.store(0, std::memory_order_relaxed);
   mheap_.sweepers.store(0, std::memory_order_relaxed);
   each_span([&](MSpan* s) {
     if (is_cached(s)) return;

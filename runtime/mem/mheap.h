@@ -45,6 +45,8 @@ struct MHeap {
   Lock lock{LockRank::mheap};
   // Even; raised by two by the collector at the start of each sweep, while the world is stopped.
   std::atomic<uint32_t> sweepgen{2};
+  // Span classes below have nothing to sweep. Relaxed: written by sweepers, and while the world is stopped.
+  std::atomic<uint32_t> sweep_from{0};
   std::atomic<size_t> arena_bytes{0};      // reserved; 0 before the first allocation
   std::atomic<uintptr_t> arena_used{kHeapArena};  // end of the highest page that was ever handed out
 
@@ -64,6 +66,11 @@ struct MHeap {
   uintptr_t metadata_end = 0;
   BitWord* free_words[kMaxWordRun + 1] = {};  // runs of words, by length, linked through the first
 
+  // All spans are to be swept. REQUIRES: the world is stopped, and no cache holds a span.
+  void begin_sweep() {
+    sweep_from.store(0, std::memory_order_relaxed);
+    sweepgen.fetch_add(2, std::memory_order_release);
+  }
   uint64_t metadata_used() const;          // bytes of kHeapMetadata in use: REQUIRES lock
 
   // Sweepers under way, and whether a fork may have left spans in no set.

@@ -39,7 +39,7 @@ class PretendCollector {
     finish_sweep();
     rt::flushallmcaches();
     mark_all();
-    rt::mheap_.sweepgen.fetch_add(2);
+    rt::mheap_.begin_sweep();
     if (!rt::seam_active) rt::start_the_world(rt::sched.nprocs.load());
   }
   static void finish_sweep() {
