@@ -76,12 +76,10 @@ void stop_world() {
   cycles.pause_begun_ns = monotonic_ns();
   stop_the_world();
 }
-// Whoever stops the world asks its own P, too, to give way. At the next scheduling point it would, for a whole slice.
 void start_world() {
   if (seam_active) return;
   pause_note_work(std::exchange(cycles.pause_work, PauseWork()));
   const int64_t ended_ns = start_the_world(sched.nprocs.load(std::memory_order_relaxed));
-  getp()->preempt.store(false, std::memory_order_relaxed);
   pause_note(ended_ns - cycles.pause_begun_ns);
 }
 

@@ -35,8 +35,8 @@ bool begin_stop() {
   sched.lock.lock();
   sched.stopwait = sched.nprocs.load(std::memory_order_relaxed);
   sched.gcwaiting.store(true);
+  take_stopped(getp());  // before the others are asked: nobody asks, and signals, himself
   preemptall();
-  take_stopped(getp());
   each_p([](P* pp) {
     PStatus expected = PStatus::syscall;
     // Sequentially consistent where it fails, too: a status from before the call must not be read when its M

@@ -175,6 +175,22 @@ TEST(Native, a_goroutine_that_only_passes_points_gives_way_when_asked) {
   }
 }
 
+// Or its own points, and allocations everywhere, would take their slow path until sysmon's next pass. A slice may end in between: not in
+// each of fifty rounds, which take microseconds and begin a slice each.
+TEST(Native, who_stops_the_world_asks_only_others_to_give_way) {
+  for (const int n : {1, 2, 8}) {
+    const Procs procs(n);
+    int asked = 0;
+    for (int round = 0; round < 50; ++round) {
+      gosched();
+      stop_the_world();
+      start_the_world(n);
+      asked += getp()->preempt.load() ? 1 : 0;
+    }
+    EXPECT_LT(asked, 50);
+  }
+}
+
 // Each call lasts shorter than the interval at which sysmon looks, and it mostly looks during one. One goroutine is in calls so, and
 // nothing else makes points; hangs in two of three runs where only running goroutines have a slice.
 TEST(Native, a_goroutine_that_is_in_one_short_call_after_another_gives_way) {
