@@ -113,7 +113,6 @@ void gc_poison_for_test(bool on);
 // Of whatever word: if it points into an object that is not marked, marks it and notes it as grey.
 void gc_shade(uintptr_t word, GcWork* work);
 void gc_scan_words(uintptr_t from, uintptr_t to, GcWork* work);
-void gc_scan_object(uintptr_t entry, GcWork* work);
 // What an object points to, but not itself.
 void gc_scan_inside(uintptr_t object, GcWork* work);
 // Takes up to `budget` bytes of work: root jobs first, then grey objects. Returns what was done, 0 if there is none.

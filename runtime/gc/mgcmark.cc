@@ -51,7 +51,7 @@ inline MSpan* span_while_marking(uintptr_t word, size_t used) {
 size_t used_of_arena() { return mheap_.arena_used.load(std::memory_order_acquire) - kHeapArena; }
 
 // Most words lead to what is marked already, so the mark bit comes first: it is set on allocated objects only.
-inline void shade_in(MSpan* s, uintptr_t word, GcWork* work) {
+[[gnu::always_inline]] inline void shade_in(MSpan* s, uintptr_t word, GcWork* work) {
   if (word >= s->limit) return;
   const uint32_t index = s->objIndex(word);
   if (s->isMarked(index) || !s->isAllocated(index) || !s->setMarked(index)) return;
@@ -60,7 +60,7 @@ inline void shade_in(MSpan* s, uintptr_t word, GcWork* work) {
   work->put(s->objBase(index));
 }
 
-inline void shade_while_marking(uintptr_t word, size_t used, GcWork* work) {
+[[gnu::always_inline]] inline void shade_while_marking(uintptr_t word, size_t used, GcWork* work) {
   if (MSpan* const s = span_while_marking(word, used)) shade_in(s, word, work);
 }
 
@@ -100,6 +100,7 @@ class Ahead {
 };
 
 constexpr size_t kMaskWords = 64;
+constexpr size_t kMaskedSlot = kMaskWords * kWord;
 
 // The first words of a mask.
 inline uint64_t mask_word(const Type* type) {
@@ -109,8 +110,8 @@ inline uint64_t mask_word(const Type* type) {
   return mask;
 }
 
-// A whole object of a small type, or of an array of them.
-inline void scan_small(uintptr_t base, uintptr_t end, const Type* type, GcWork* work) {
+// An object of a small type, or an array of them.
+void scan_small(uintptr_t base, uintptr_t end, const Type* type, GcWork* work) {
   const uint64_t mask = mask_word(type);
   const size_t used = used_of_arena();
   for (uintptr_t element = base; element + type->ptrdata <= end; element += type->size) {
@@ -119,6 +120,35 @@ inline void scan_small(uintptr_t base, uintptr_t end, const Type* type, GcWork* 
     }
   }
 }
+
+// Which words of a slot may be pointers, bit i for word i: of an object of a type, or of an array of them. Computed once for neighbours
+// of a type, which most are.
+class SlotWords {
+ public:
+  // REQUIRES: elemsize <= kMaskedSlot.
+  uint64_t of(const Type* type, size_t elemsize) {
+    if (type != type_ || elemsize != elemsize_) [[unlikely]] look_at(type, elemsize);
+    return words_;
+  }
+
+ private:
+  [[gnu::noinline]] void look_at(const Type* type, size_t elemsize) {
+    type_ = type;
+    elemsize_ = elemsize;
+    words_ = 0;
+    if (type == nullptr || type->ptrdata == 0) return;
+    if (type->gcdata == nullptr || type->size == 0) {
+      words_ = ~uint64_t{0} >> (kMaskWords - elemsize / kWord);
+      return;
+    }
+    const uint64_t mask = mask_word(type);
+    for (size_t element = 0; element + type->ptrdata <= elemsize; element += type->size) words_ |= mask << (element / kWord);
+  }
+
+  const Type* type_ = nullptr;
+  size_t elemsize_ = 0;
+  uint64_t words_ = 0;
+};
 
 // Words of [from, to) for which the mask of a type, that begins at `base` and repeats, has a bit.
 void scan_masked(uintptr_t base, uintptr_t from, uintptr_t to, const Type* type, GcWork* work) {
@@ -132,12 +162,39 @@ void scan_masked(uintptr_t base, uintptr_t from, uintptr_t to, const Type* type,
   }
 }
 
-inline void scan_part(const MSpan* s, uintptr_t base, uintptr_t from, uintptr_t to, GcWork* work) {
+void scan_part(const MSpan* s, uintptr_t base, uintptr_t from, uintptr_t to, GcWork* work) {
   const Type* const type = s->typeAt(base);
   if (type == nullptr || type->ptrdata == 0) return;
   if (type->gcdata == nullptr || type->size == 0) return gc_scan_words(from, to, work);
   if (type->ptrdata <= kMaskWords * kWord && to - base <= kObletBytes) return scan_small(base, to, type, work);
   scan_masked(base, from, to, type, work);
+}
+
+// The object's own entry puts those of its other parts first, so that several workers share it.
+[[gnu::noinline]] int64_t scan_entry_of_large(const MSpan* s, uintptr_t entry, GcWork* work) {
+  if (s->elemsize <= kObletBytes) {
+    scan_part(s, entry, entry, entry + s->elemsize, work);
+    return static_cast<int64_t>(s->elemsize);
+  }
+  const uintptr_t base = s->startAddr;  // it is alone there
+  const uintptr_t end = base + s->elemsize;
+  if (entry == base) {
+    for (uintptr_t part = base + kObletBytes; part < end; part += kObletBytes) work->put(part);
+  }
+  const uintptr_t to = std::min(entry + kObletBytes, end);
+  scan_part(s, base, entry, to, work);
+  return static_cast<int64_t>(to - entry);
+}
+
+// An entry is an object, or a part of a large one (mgcwork.h). Returns its bytes.
+[[gnu::always_inline]] inline int64_t scan_entry(uintptr_t entry, size_t used, SlotWords* slot_words, GcWork* work) {
+  const MSpan* const s = span_table((entry - kHeapArena) >> kHeapPageShift).load(std::memory_order_acquire);
+  const size_t bytes = s->elemsize;
+  if (bytes > kMaskedSlot) [[unlikely]] return scan_entry_of_large(s, entry, work);
+  for (uint64_t left = slot_words->of(s->typeAt(entry), bytes); left != 0; left &= left - 1) {
+    shade_while_marking(load_word(entry + kWord * static_cast<size_t>(__builtin_ctzll(left))), used, work);
+  }
+  return static_cast<int64_t>(bytes);
 }
 
 void visit_root(uintptr_t value, void* arg) { gc_shade(value, static_cast<GcWork*>(arg)); }
@@ -196,25 +253,6 @@ __attribute__((no_sanitize("address", "thread"))) void gc_scan_words(uintptr_t f
   for (uintptr_t at = from; at + kWord <= to; at += kWord) shade_while_marking(load_word(at), used, work);
 }
 
-// An entry is an object, or a part of a large one (mgcwork.h). The object's own entry puts those of its other parts first,
-// so that several workers share it.
-void gc_scan_object(uintptr_t entry, GcWork* work) {
-  const MSpan* const s = span_table((entry - kHeapArena) >> kHeapPageShift).load(std::memory_order_acquire);
-  if (s->elemsize <= kObletBytes) {
-    scan_part(s, entry, entry, entry + s->elemsize, work);
-    work->scan_work += static_cast<int64_t>(s->elemsize);
-    return;
-  }
-  const uintptr_t base = s->startAddr;  // it is alone there
-  const uintptr_t end = base + s->elemsize;
-  if (entry == base) {
-    for (uintptr_t part = base + kObletBytes; part < end; part += kObletBytes) work->put(part);
-  }
-  const uintptr_t to = std::min(entry + kObletBytes, end);
-  scan_part(s, base, entry, to, work);
-  work->scan_work += static_cast<int64_t>(to - entry);
-}
-
 void gc_scan_inside(uintptr_t object, GcWork* work) {
   const MSpan* const s = span_of(object);
   if (s == nullptr || s->spanclass.noscan()) return;
@@ -230,14 +268,17 @@ int64_t gc_drain(GcWork* work, int64_t budget) {
     if (job == 0) break;
     done += job;
   }
-  const int64_t before = work->scan_work;
+  const size_t used = used_of_arena();
+  const int64_t after_roots = done;
+  SlotWords slot_words;
   Ahead ahead(work);
-  while (done + work->scan_work - before < budget) {
-    const uintptr_t object = ahead.next();
-    if (object == 0) break;
-    gc_scan_object(object, work);
+  while (done < budget) {
+    const uintptr_t entry = ahead.next();
+    if (entry == 0) break;
+    done += scan_entry(entry, used, &slot_words, work);
   }
-  return done + work->scan_work - before;
+  work->scan_work += done - after_roots;
+  return done;
 }
 
 void gc_flush_counts(GcWork* work) {
