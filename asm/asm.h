@@ -23,12 +23,9 @@ extern uint32_t reprise_clear_level;
 // cpuid(1).ecx, cpuid(1).edx, cpuid(7).ebx and xgetbv(0).eax, as rt0_go found them; 0 if absent.
 extern uint32_t reprise_cpuid[4];
 
-// Continues a goroutine where its context was saved, or at its start. Call it on g0.
-[[noreturn]] void reprise_gogo(reprise::rt::G* gp);
-
-// Saves the current goroutine and calls fn(gp) on g0, which must not return; gogo(gp) makes mcall
-// return. REQUIRES: not on g0.
-void reprise_mcall(void (*fn)(reprise::rt::G*));
+// Saves the current goroutine, calls fn(gp) on g0, and goes on with the goroutine that fn returns, where its context was saved
+// or at its start: mcall returns when somebody's fn returns gp. REQUIRES: not on g0.
+void reprise_mcall(reprise::rt::G* (*fn)(reprise::rt::G*));
 
 // Calls fn(arg) on g0 and comes back. On g0 already: a plain call. Caller-saved registers are
 // cleared before it returns, so that nothing of what fn did shows on the goroutine.
@@ -41,9 +38,9 @@ void reprise_call_on_stack(void* top, void (*fn)(void*), void* arg);
 // Notes where the caller of gosave is, as a context that a traceback can start from.
 void reprise_gosave(reprise::asm_::Gobuf* buf);
 
-// Makes the caller's stack, from here down, the g0 stack of this thread, and calls fn. Returns only
-// through reprise_mexit().
-void reprise_mstart(void (*fn)());
+// Makes the caller's stack, from here down, the g0 stack of this thread, calls fn, and goes on with the goroutine that it
+// returns. Returns only through reprise_mexit().
+void reprise_mstart(reprise::rt::G* (*fn)());
 // Makes this thread's reprise_mstart return. REQUIRES: on g0.
 [[noreturn]] void reprise_mexit();
 

@@ -30,6 +30,17 @@
   movq reprise_tls_g@GOTTPOFF(%rip), \offset
 .endm
 
+// Goes on with the goroutine in rax, where its context was saved or at its start. On g0, where the call frame information says
+// that no frame is above.
+.macro GO_ON
+  movq %rax, %r14
+  TLS_G %rcx
+  movq %r14, %fs:(%rcx)
+  movq GOBUF_SP(%r14), %rsp
+  movq GOBUF_BP(%r14), %rbp
+  jmp *GOBUF_PC(%r14)
+.endm
+
 // Pushes everything that the ABI preserves. Leaves rbp at the frame, the return address at
 // 8(%rbp), the control words at (%rsp): mxcsr, then the x87 word.
 .macro SAVE_CALLEE

@@ -1,7 +1,7 @@
 // First frames: of a goroutine, and of the scheduler on a thread.
 //
-//   void reprise_gostart();                 entered by gogo, r14 = g; never returns
-//   void reprise_mstart(void (*fn)());      rdi; the thread's g is its g0
+//   void reprise_gostart();                 gone on to by mcall or mstart, r14 = g; never returns
+//   void reprise_mstart(G* (*fn)());        rdi; the thread's g is its g0
 //   [[noreturn]] void reprise_mexit();
 //
 // gostart gives the goroutine the ABI's initial control words and clears the caller-saved
@@ -37,7 +37,10 @@ FUNC reprise_mstart
   movq %rax, GOBUF_PC(%r14)
   movq %rbp, GOBUF_BP(%r14)
   call *%rdi
-  ud2
+  .cfi_remember_state
+  .cfi_undefined %rip
+  GO_ON
+  .cfi_restore_state
 1:
   endbr64
   RESTORE_CALLEE

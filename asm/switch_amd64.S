@@ -1,7 +1,6 @@
-// Switches between a goroutine's stack and g0's: gogo, mcall, systemstack, gosave.
+// Switches between a goroutine's stack and g0's: mcall, systemstack, gosave.
 //
-//   [[noreturn]] void reprise_gogo(G* gp);                    rdi
-//   void reprise_mcall(void (*fn)(G*));                       rdi
+//   void reprise_mcall(G* (*fn)(G*));                         rdi
 //   void reprise_systemstack(void (*fn)(void*), void* arg);   rdi, rsi
 //   void reprise_gosave(Gobuf* buf);                          rdi
 //
@@ -13,18 +12,11 @@
 //
 // On the way r14 holds g, as the reference has it; compiled code keeps its own value in it, which
 // is saved and restored with the rest.
+//
+// fn returns whom to go on with, so that every call on g0 has its return: the processor predicts returns by a stack of its own,
+// and after a switch it finds there the callers of whoever stopped, who mostly called from the same places as who goes on.
 #include "asm/context.h"
 #include "asm/macros.h"
-
-FUNC reprise_gogo
-  movq %rdi, %r14
-  TLS_G %rcx
-  movq %r14, %fs:(%rcx)
-  movq GOBUF_SP(%r14), %rsp
-  .cfi_undefined %rip
-  movq GOBUF_BP(%r14), %rbp
-  jmp *GOBUF_PC(%r14)
-END_FUNC reprise_gogo
 
 FUNC reprise_mcall
   SAVE_CALLEE
@@ -47,7 +39,7 @@ FUNC reprise_mcall
   .cfi_undefined %rip
   xorl %ebp, %ebp
   call *%rdx
-  ud2
+  GO_ON
   .cfi_restore_state
 1:
   endbr64

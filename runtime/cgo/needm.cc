@@ -55,7 +55,7 @@ void needm(ForeignM& foreign) {
 }
 
 // On g0, which is the thread's stack from here down. The P: an idle one, or that of whoever finds the goroutine.
-void mstart_foreign() {
+G* mstart_foreign() {
   G* const gp = of_this_thread().next;
   sched.lock.lock();
   ++sched.mcount;
@@ -66,7 +66,7 @@ void mstart_foreign() {
   } else {
     stoplockedm();
   }
-  execute(gp);
+  return execute(gp);
 }
 
 }  // namespace

@@ -94,12 +94,12 @@ M* take_m() {
   return mp;
 }
 
-[[noreturn]] void run(G* gp) {
+G* run(G* gp) {
   if (getm() == &reprise_m0) take_thread_block(gp);
-  execute(gp);
+  return execute(gp);
 }
 
-void move_home_m(G* gp) {
+G* move_home_m(G* gp) {
   M* mp = getm();
   dropg(gp);
   casgstatus(gp, GStatus::running, GStatus::runnable);
@@ -108,7 +108,7 @@ void move_home_m(G* gp) {
     mp->schedlink = spare_ms;
     spare_ms = mp;
   }
-  hand_over(home_of(gp), gp);
+  return hand_over(home_of(gp), gp);
 }
 
 void newm_for(void* arg) {
@@ -130,7 +130,7 @@ void take_off_idle_list(M* mp) {
 }
 
 // m0 may be asleep in native mode's stopm(), or on its way there.
-void come_home_m(G* gp) {
+G* come_home_m(G* gp) {
   dropg(gp);
   casgstatus(gp, GStatus::running, GStatus::runnable);
   P* pp = releasep();
@@ -141,22 +141,22 @@ void come_home_m(G* gp) {
   sched.lock.unlock();
   note_wakeup(&reprise_m0.park);
   stopm();
-  schedule_native();  // the policy is gone
+  return schedule_native();  // the policy is gone
 }
 
 }  // namespace
 
-void stop_controlled() {
+G* stop_controlled() {
   M* mp = getm();
   note_sleep(&mp->park);
   G* gp = mp->next_g;
   mp->next_g = nullptr;
-  run(gp);
+  return run(gp);
 }
 
 M* home_of(const G* gp) { return gp->locked_m != nullptr ? gp->locked_m : &reprise_m0; }
 
-void hand_over(M* target, G* gp) {
+G* hand_over(M* target, G* gp) {
   M* mp = getm();
   P* pp = mp->p;
   mp->p = nullptr;
@@ -166,14 +166,14 @@ void hand_over(M* target, G* gp) {
   const bool exiting = mp->exiting;
   note_wakeup(&target->park);
   if (exiting) reprise_mexit();
-  stop_controlled();
+  return stop_controlled();
 }
 
-void schedule_controlled() {
+G* schedule_controlled() {
   G* gp = find_ready();
   M* home = home_of(gp);
-  if (home != getm() || getm()->exiting) hand_over(home, gp);
-  run(gp);
+  if (home != getm() || getm()->exiting) return hand_over(home, gp);
+  return run(gp);
 }
 
 void lock_os_thread_controlled(G* gp) {

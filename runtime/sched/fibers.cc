@@ -2,12 +2,11 @@
 //
 // AddressSanitizer wants to know the bounds of the stack that is switched to, before, and to be told
 // on arrival; it keeps a shadow ("fake") stack for each. g0's bounds are the thread's; they are
-// learned from the sanitizer itself at the first switch away from it. mcall starts g0 at its top, so
-// what is left there of poisoned frames is dead: gogo, which does not return, clears it.
+// learned from the sanitizer itself at the first switch away from it.
 //
 // ThreadSanitizer keeps a clock and a call stack for each fiber. A goroutine's is made when it first
 // runs and destroyed when it ends. This file and the scheduler's are compiled without it: their
-// frames on g0 are left without being returned from, and their data belongs to whoever holds the P,
+// frames on g0 are returned from after it was told of the switch, and their data belongs to whoever holds the P,
 // which it cannot see.
 //
 // Order under ThreadSanitizer: a goroutine's past happens before what follows on g0, always. Onward
@@ -78,7 +77,7 @@ void arrive_on_g0() { __sanitizer_finish_switch_fiber(g0_here()->fiber.handle, n
 
 #elif defined(REPRISE_TSAN_FIBERS)
 
-// Must be the last call before the switch.
+// Must be the last call before the switch that it would see.
 void leave(G*, G* to, bool) {
   G* g0 = g0_here();
   if (g0->fiber.handle == nullptr) g0->fiber.handle = __tsan_get_current_fiber();
@@ -105,9 +104,9 @@ void arrive_on_g0() {}
 
 #endif
 
-void mcall_arrived(G* gp) {
+G* mcall_arrived(G* gp) {
   arrive_on_g0();
-  gp->fiber.pending(gp);
+  return gp->fiber.pending(gp);
 }
 
 struct SystemCall {
@@ -125,7 +124,7 @@ void systemstack_arrived(void* call) {
 
 }  // namespace
 
-void mcall(void (*fn)(G*), bool last) {
+void mcall(G* (*fn)(G*), bool last) {
   G* gp = getg();
   gp->fiber.pending = fn;
   leave(gp, g0_here(), last);
@@ -133,10 +132,7 @@ void mcall(void (*fn)(G*), bool last) {
   arrive_on_goroutine(gp);
 }
 
-void gogo(G* gp) {
-  leave(g0_here(), gp, false);
-  reprise_gogo(gp);
-}
+void fiber_leaves_g0(G* to) { leave(g0_here(), to, false); }
 
 void systemstack(void (*fn)(void*), void* arg) {
   G* gp = getg();

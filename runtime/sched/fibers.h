@@ -1,7 +1,7 @@
 // Switches of stack, as the runtime's C++ calls them: the assembler's own, and in sanitizer builds
 // also told to the sanitizer, which would otherwise take a switch for a wild stack pointer.
 //
-// mcall, gogo and systemstack are asm/asm.h's; contracts there. Thread safety: as theirs.
+// mcall and systemstack are asm/asm.h's; contracts there. Thread safety: as theirs.
 #pragma once
 
 #include "asm/asm.h"
@@ -12,8 +12,8 @@ namespace reprise::rt {
 #ifdef REPRISE_SANITIZED
 
 // `last`: the goroutine will not go on.
-void mcall(void (*fn)(G*), bool last = false);
-[[noreturn]] void gogo(G* gp);
+void mcall(G* (*fn)(G*), bool last = false);
+void fiber_leaves_g0(G* to);    // nothing but returns from here to the switch
 void systemstack(void (*fn)(void*), void* arg);
 void fiber_started(G* gp);      // the first thing that a goroutine does
 void fiber_about_to_start(G* gp);  // its stack is new or used again
@@ -53,8 +53,8 @@ extern bool fibers_unordered_for_test;
 
 #else
 
-inline void mcall(void (*fn)(G*), bool = false) { reprise_mcall(fn); }
-[[noreturn]] inline void gogo(G* gp) { reprise_gogo(gp); }
+inline void mcall(G* (*fn)(G*), bool = false) { reprise_mcall(fn); }
+inline void fiber_leaves_g0(G*) {}
 inline void systemstack(void (*fn)(void*), void* arg) { reprise_systemstack(fn, arg); }
 inline void fiber_started(G*) {}
 inline void fiber_about_to_start(G*) {}

@@ -15,6 +15,7 @@
 // The virtual clock (tests) moves when the last P is idle and nobody spins: whoever finds that so,
 // under the lock, moves it and takes a P to run what became due.
 #include <algorithm>
+#include <utility>
 
 #include "runtime/boot/boot.h"
 #include "runtime/gc/gc.h"
@@ -218,6 +219,7 @@ Found findrunnable() {
   M* mp = m_of_runtime();
   for (bool looked = true;; looked = false) {
     P* pp = mp->p;
+    if (mp->next_g != nullptr) return {};
     if (sched.gcwaiting.load(std::memory_order_relaxed)) {
       gcstopm();
       continue;
@@ -234,7 +236,7 @@ Found findrunnable() {
   }
 }
 
-void schedule_native() {
+G* schedule_native() {
   M* mp = m_of_runtime();
   if (sched.dying.load(std::memory_order_relaxed)) freeze();
   if (mp->exiting) mexit();
@@ -242,14 +244,17 @@ void schedule_native() {
     stoplockedm();
     G* const gp = mp->locked_g;
     let_go_of_m(mp);
-    execute(gp);
+    return execute(gp);
   }
   for (;;) {
+    // A test installed a policy, and its goroutine comes home.
+    if (mp->next_g != nullptr) [[unlikely]] return execute(std::exchange(mp->next_g, nullptr));
     Found found;
     if (!sched.gcwaiting.load(std::memory_order_relaxed)) [[likely]] found = look_here(mp->p);
     if (found.gp == nullptr) found = findrunnable();
+    if (found.gp == nullptr) [[unlikely]] continue;
     if (mp->spinning) reset_spinning(mp);
-    if (found.gp->locked_m == nullptr) execute(found.gp, found.inherit_time);
+    if (found.gp->locked_m == nullptr) return execute(found.gp, found.inherit_time);
     startlockedm(found.gp);
   }
 }

@@ -68,7 +68,7 @@ struct EhGlobals {
 // there, so that the layout does not depend on flags. Owner.
 struct FiberState {
   void* handle = nullptr;
-  void (*pending)(G*) = nullptr;
+  G* (*pending)(G*) = nullptr;
   const void* lo = nullptr;
   size_t size = 0;
 };

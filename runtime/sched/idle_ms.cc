@@ -146,11 +146,6 @@ void stopm() {
   if (mp->p != nullptr || mp->spinning) throw_("stopm: M has a P or spins");
   Env env;
   acquirep(stopm(env, mp));
-  // A test installed a policy, and its goroutine comes home.
-  if (G* gp = mp->next_g) {
-    mp->next_g = nullptr;
-    execute(gp);
-  }
 }
 
 void handoffp(P* pp) {

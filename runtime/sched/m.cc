@@ -57,13 +57,13 @@ T* make() {
   return new (memory) T;
 }
 
-void mstart1() {
+G* mstart1() {
   if (P* pp = getm()->nextp) {
     getm()->nextp = nullptr;
     acquirep(pp);
-    reprise_schedule();
+    return reprise_schedule();
   }
-  stop_controlled();
+  return stop_controlled();
 }
 
 void* thread_main(void* arg) {

@@ -20,10 +20,10 @@ struct Found {
 
 // ---- proc.cc ----
 // Behind everybody who waits, not only behind those of this P. On g0, from mcall.
-void gopreempt_m(G* gp);
+G* gopreempt_m(G* gp);
 // The same for a goroutine that was interrupted between two instructions, or in a library: it goes on only on this M, which
 // meanwhile runs nothing else. Resumes it at once if nobody else wants the P. On g0, from mcall.
-void async_preempt_m(G* gp);
+G* async_preempt_m(G* gp);
 void let_go_of_m(M* mp);        // the goroutine that was so preempted goes on
 // Ms that are held by preempted goroutines; beyond kMaxHeldMs nobody is preempted so but to stop the world.
 inline constexpr int32_t kMaxHeldMs = 1000;
@@ -32,8 +32,9 @@ bool may_hold_m(const G* gp);
 void no_held_ms();              // in the child of a fork
 
 // ---- findrunnable.cc, steal.cc ----
-[[noreturn]] void schedule_native();
-// The next goroutine to run here, which is not due and queued here; sleeps, without the P, while there is none.
+G* schedule_native();
+// The next goroutine to run here, which is not due and queued here; sleeps, without the P, while there is none. Null: M::next_g is
+// there.
 Found findrunnable();
 // Work of another P's: a goroutine, or one that a timer made ready. Null: none, or *ran_timer.
 G* steal_work(P* pp, bool* ran_timer);
@@ -52,7 +53,7 @@ void wakep();                   // any thread, without sched.lock
 void wakep_published();         // the same where runqput() returned true
 // Runs pp on some M, spinning or not; pp null: an idle one, if there is one. Any thread.
 void startm(P* pp, bool spinning);
-// Sleeps until somebody hands this M a P. Returns holding it.
+// Sleeps until somebody hands this M a P. Returns holding it, and perhaps with a goroutine in M::next_g that must run here.
 void stopm();
 // A P whose M cannot run it: to another M if there is work, else idle. Any thread.
 void handoffp(P* pp);

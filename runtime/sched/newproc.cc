@@ -101,7 +101,7 @@ void start(G* gp, void (*fn)(void*), void (*drop)(void*)) {
   if (seam_active && getg() == nullptr) netpoll_break();  // a foreign thread: the scheduler may be asleep
 }
 
-void goexit0(G* gp) {
+G* goexit0(G* gp) {
   save_thread_state(gp);
   change_status<GStatus::running, GStatus::dead>(gp);
   M* mp = m_of_runtime();
@@ -118,7 +118,7 @@ void goexit0(G* gp) {
   }
   fiber_ended(gp);
   gfput(gp);
-  reprise_schedule();
+  return reprise_schedule();
 }
 
 // In the goroutine's first frame, where nothing can recover any more.

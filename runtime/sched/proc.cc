@@ -7,8 +7,8 @@
 //  - A goroutine is `running` on exactly one M, or in exactly one place that makes it `runnable`
 //    later, or in one run queue or the ready set.
 //  - A goroutine is put on a queue only after its M has left its stack: gopark's commit runs on g0.
-//  - schedule() never returns: it ends in gogo. Whoever comes back to g0 comes by mcall, at the top
-//    of g0's stack, so that nothing accumulates there.
+//  - schedule() returns whom to go on with, up to mcall or mstart, which switch. Whoever comes back to g0 comes by mcall, at the
+//    top of g0's stack, so that nothing accumulates there.
 //  - A goroutine leaves its M only in park_m, gosched_m and goexit0, where its errno and exception
 //    globals are taken out of the thread; execute() puts them back, perhaps into another thread.
 #include "runtime/sched/proc.h"
@@ -43,7 +43,7 @@ inline void check_canary(G* gp) {
   if (gp->ctx.stack_guard == gp->ctx.stack_lo) [[unlikely]] look_at_canary(gp);
 }
 
-void park_m(G* gp) {
+G* park_m(G* gp) {
   M* mp = m_of_runtime();
   auto* const unlockf = mp->wait_unlock_f;
   void* const lock = mp->wait_lock;
@@ -57,39 +57,39 @@ void park_m(G* gp) {
   if (unlockf != nullptr && !unlockf(gp, lock)) {
     change_status<GStatus::waiting, GStatus::runnable>(gp);
     fiber_readied(gp);  // unlockf has read what lies on gp's stack
-    execute(gp);
+    return execute(gp);
   }
-  reprise_schedule();
+  return reprise_schedule();
 }
 
-void gosched_m(G* gp) {
+G* gosched_m(G* gp) {
   check_canary(gp);
   dropg(gp);
   change_status<GStatus::running, GStatus::runnable>(gp);
   ready_put_last(gp);
-  reprise_schedule();
+  return reprise_schedule();
 }
 
 // Preempted at an instruction, under a policy.
-void gosched_preempted_m(G* gp) {
+G* gosched_preempted_m(G* gp) {
   check_canary(gp);
   dropg(gp);
   keep_thread_block(gp);
   change_status<GStatus::running, GStatus::runnable>(gp);
   ready_put_last(gp);
-  reprise_schedule();
+  return reprise_schedule();
 }
 
-void yield_to_m(G* gp) {
+G* yield_to_m(G* gp) {
   M* mp = m_of_runtime();
   G* const next = static_cast<G*>(std::exchange(mp->wait_lock, nullptr));
   check_canary(gp);
   dropg(gp);
   change_status<GStatus::running, GStatus::runnable>(gp);
   ready_put_last(gp);
-  if (mp->locked_g == nullptr) execute(next);
+  if (mp->locked_g == nullptr) return execute(next);
   runqput(sched, mp->p, next, true);
-  reprise_schedule();
+  return reprise_schedule();
 }
 
 // Whoever runs next has a slice of its own. The bits go with the request, or every point and every allocation on every P would take
@@ -128,23 +128,23 @@ bool unlock_commit(G*, void* lock) {
 }  // namespace
 
 // Asked to give way: behind everybody, not only behind those of this P.
-void gopreempt_m(G* gp) {
+G* gopreempt_m(G* gp) {
   check_canary(gp);
   dropg(gp);
   change_status<GStatus::running, GStatus::runnable>(gp);
   globrunqput(gp);
-  reprise_schedule();
+  return reprise_schedule();
 }
 
-void async_preempt_m(G* gp) {
+G* async_preempt_m(G* gp) {
   check_canary(gp);
   M* mp = m_of_runtime();
   dropg(gp);
   change_status<GStatus::running, GStatus::runnable>(gp);
-  if (!others_wait(mp->p)) execute(gp);
+  if (!others_wait(mp->p)) return execute(gp);
   hold_m(mp, gp);
   globrunqput(gp);
-  reprise_schedule();
+  return reprise_schedule();
 }
 
 void let_go_of_m(M* mp) {
@@ -163,7 +163,7 @@ void no_held_ms() { held.store(0, std::memory_order_relaxed); }
 
 int32_t held_ms() { return held.load(std::memory_order_relaxed); }
 
-void execute(G* gp, bool inherit_time) {
+G* execute(G* gp, bool inherit_time) {
   if (gc_stacks_grey.load(std::memory_order_relaxed)) [[unlikely]] gc_scan_before_run(gp);
   M* mp = m_of_runtime();
   mp->ctx.curg = gp;
@@ -177,7 +177,8 @@ void execute(G* gp, bool inherit_time) {
     if (pp->preempt.load(std::memory_order_relaxed)) [[unlikely]] slice_was_asked_for(pp);
   }
   load_thread_state(gp);
-  gogo(gp);
+  fiber_leaves_g0(gp);
+  return gp;
 }
 
 void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
@@ -307,8 +308,8 @@ void require_booted(const char* api) {
 
 }  // namespace reprise::rt
 
-extern "C" void reprise_schedule() {
+extern "C" reprise::rt::G* reprise_schedule() {
   using namespace reprise::rt;
-  if (seam_active) schedule_controlled();
-  schedule_native();
+  if (seam_active) return schedule_controlled();
+  return schedule_native();
 }

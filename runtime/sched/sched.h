@@ -21,7 +21,7 @@
 extern "C" {
 extern reprise::rt::G reprise_g0;
 extern reprise::rt::M reprise_m0;
-[[noreturn]] void reprise_schedule();
+reprise::rt::G* reprise_schedule();  // who goes on here, made ready to: for mcall to return
 }
 
 namespace reprise::rt {
@@ -89,8 +89,9 @@ void globrunqput(G* gp);
 void gosched_announced();
 void gosched_preempted();  // the same for one that stands at an instruction
 
-// Runs gp on this M. On g0, with the P. inherit_time: in the slice of the one that readied it.
-[[noreturn]] void execute(G* gp, bool inherit_time = false);
+// Makes gp the one that this M runs, and returns it, which is what is left to do. On g0, with the P. inherit_time: in the slice of
+// the one that readied it.
+G* execute(G* gp, bool inherit_time = false);
 
 // Swaps out and in what belongs to a goroutine but lives in the thread: errno, exception globals.
 inline void save_thread_state(G* gp) {
@@ -113,12 +114,12 @@ inline void dropg(G* gp) {
 }
 
 // ---- controlled modes (controlled.cc) ----
-// Gives the P and gp to the M that must run it, and waits for the P to come back.
-[[noreturn]] void hand_over(M* target, G* gp);
+// Gives the P and gp to the M that must run it, and waits for the P to come back. Returns whom it came with.
+G* hand_over(M* target, G* gp);
 // The M that gp must run on.
 M* home_of(const G* gp);
-[[noreturn]] void schedule_controlled();
-[[noreturn]] void stop_controlled();  // sleeps until somebody hands this M the P and a goroutine
+G* schedule_controlled();
+G* stop_controlled();               // sleeps until somebody hands this M the P and a goroutine
 M* new_controlled_m();                // a thread with an M, asleep until the first hand-over (m.cc)
 void lock_os_thread_controlled(G* gp);
 void unlock_os_thread_controlled(G* gp);

@@ -56,7 +56,7 @@ bool exitsyscallfast(P* oldp) {
 }
 
 // No P is free: the goroutine waits in the global queue, its M on the idle list.
-void exitsyscall0(G* gp) {
+G* exitsyscall0(G* gp) {
   M* mp = getm();
   dropg(gp);
   casgstatus(gp, GStatus::syscall, GStatus::runnable);
@@ -66,14 +66,14 @@ void exitsyscall0(G* gp) {
   sched.lock.unlock();
   if (pp != nullptr) {
     acquirep(pp);
-    execute(gp);
+    return execute(gp);
   }
   if (mp->locked_g == gp) {
     stoplockedm();
-    execute(gp);
+    return execute(gp);
   }
   stopm();
-  schedule_native();
+  return schedule_native();
 }
 
 }  // namespace

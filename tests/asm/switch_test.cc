@@ -64,7 +64,7 @@ void expect_cleared(const CallerSaved& after) {
 // In asm, since a C++ caller would not let the registers through.
 TEST_P(Cleared, mcall_leaves_nothing_in_caller_saved_registers) {
   CallerSaved after;
-  caller_saved_after([](void*) { reprise_mcall([](G* gp) { reprise_gogo(gp); }); }, nullptr, &after);
+  caller_saved_after([](void*) { reprise_mcall([](G* gp) { return gp; }); }, nullptr, &after);
   expect_cleared(after);
 }
 
@@ -143,7 +143,7 @@ TEST(Unwind, under_mcall_the_stack_ends_at_mcall) {
   mcall_trace = {};
   reprise_mcall([](G* gp) {
     trace_here(&mcall_trace);
-    reprise_gogo(gp);
+    return gp;
   });
   EXPECT_EQ(mcall_trace.end, _URC_END_OF_STACK);
   ASSERT_FALSE(mcall_trace.functions.empty());
