@@ -90,13 +90,13 @@
   .cfi_restore %rbp
 .endm
 
-// Clears what the ABI lets a call destroy, so that what ran on g0 leaves no trace on the goroutine:
-// the general registers and the flags, and in controlled runs (reprise_clear_level) the vector
-// registers as far as the processor has them. A program started directly has nothing to hide.
+// Clears what the ABI lets a call destroy, so that what ran on g0 leaves no trace on the goroutine, in controlled runs
+// (reprise_clear_level): the general registers and the flags, and the vector registers as far as the processor has them. A
+// program started directly has nothing to hide.
 .macro CLEAR_CALLER_SAVED
   movl reprise_clear_level(%rip), %eax
   testl %eax, %eax
-  jz 772f
+  jz 773f
   cmpl $2, %eax
   jb 771f
   vzeroall
@@ -122,6 +122,7 @@
   xorl %r10d, %r10d
   xorl %r11d, %r11d
   xorl %eax, %eax
+773:
 .endm
 
 #endif  // __ASSEMBLER__

@@ -108,6 +108,27 @@ void popped(hchan* c) {
   popped(c);
 }
 
+// The waiter has its element, or has given it.
+G* passed(Sudog* sg) {
+  G* const gp = sg->g;
+  sg->success = true;
+  gp->param = sg;
+  return gp;
+}
+
+// send_direct() and recv_direct(), in line where the element moves as a word and there is no buffer.
+[[gnu::always_inline]] inline G* hand_to_receiver(hchan* c, Sudog* sg, void* ep) {
+  if (sg->elem == nullptr || !moves_as_word(c->elemtype)) return send_direct(c, sg, ep);
+  std::memcpy(sg->elem, ep, sizeof(uint64_t));
+  return passed(sg);
+}
+
+[[gnu::always_inline]] inline G* take_from_sender(hchan* c, Sudog* sg, void* ep) {
+  if (c->dataqsiz != 0 || ep == nullptr || !moves_as_word(c->elemtype)) return recv_direct(c, sg, ep);
+  std::memcpy(ep, sg->elem, sizeof(uint64_t));
+  return passed(sg);
+}
+
 size_t block_align(const ElemType* t) {
   return t->align > alignof(hchan) ? t->align : alignof(hchan);
 }
@@ -125,7 +146,7 @@ size_t buf_offset(const ElemType* t) {
 // receiver readied if it returns true.
 [[gnu::always_inline]] inline bool send_now(hchan* c, void* ep) {
   if (Sudog* sg = c->recvq.dequeue()) {
-    G* gp = send_direct(c, sg, ep);
+    G* gp = hand_to_receiver(c, sg, ep);
     c->lock.unlock();
     goready(gp);
     return true;
@@ -148,7 +169,7 @@ size_t buf_offset(const ElemType* t) {
     return true;
   }
   if (Sudog* sg = c->sendq.dequeue()) {
-    G* gp = recv_direct(c, sg, ep);
+    G* gp = take_from_sender(c, sg, ep);
     c->lock.unlock();
     goready(gp);
     return true;
@@ -265,9 +286,7 @@ void buffer_pop(hchan* c, void* ep) {
 G* send_direct(hchan* c, Sudog* sg, void* ep) {
   race_chan(ChanStep::send_direct, c, sg->g);
   pass(c->elemtype, sg->elem, ep);
-  sg->success = true;
-  sg->g->param = sg;
-  return sg->g;
+  return passed(sg);
 }
 
 // With a buffer, a waiting sender means a full one: the receiver takes the head, and the sender's
@@ -283,9 +302,7 @@ G* recv_direct(hchan* c, Sudog* sg, void* ep) {
     c->recvx = advance(c, c->recvx);
     c->sendx = c->recvx;
   }
-  sg->success = true;
-  sg->g->param = sg;
-  return sg->g;
+  return passed(sg);
 }
 
 void block_forever(WaitReason reason) {

@@ -29,12 +29,14 @@ struct Sudog {
   bool success = false;      // channels: an element was passed; false: woken by close
   bool handed_off = false;   // semaphores: the releaser took the token for us
 
-  // What is waited for if not a channel. Semaphores: the first waiter of an address heads its queue and is linked into the root's treap.
-  const void* sema = nullptr;
-  Sudog* tail = nullptr;
-  Sudog* left = nullptr;
-  Sudog* right = nullptr;
+  const void* sema = nullptr;  // what is waited for if not a channel
   int64_t weight = 0;        // Semaphore: how much is asked for
+
+  // The semaphores of sched/sema.h: the first waiter of an address heads its queue and is linked into the root's treap.
+  // SemaRoot::queue() sets them. Not before: every wait would pay for it, by a string instruction that is slow to start.
+  Sudog* tail;
+  Sudog* left;
+  Sudog* right;
 };
 
 }  // namespace reprise::rt

@@ -141,7 +141,7 @@ G* come_home_m(G* gp) {
   sched.lock.unlock();
   note_wakeup(&reprise_m0.park);
   stopm();
-  return schedule_native();  // the policy is gone
+  return schedule_native({});  // the policy is gone
 }
 
 }  // namespace

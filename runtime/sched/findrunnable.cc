@@ -23,14 +23,13 @@
 #include "runtime/sched/here.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
+#include "runtime/sched/next.h"
 #include "runtime/time/clock.h"
 #include "runtime/time/timer_heap.h"
 
 namespace reprise::rt {
 
 namespace {
-
-constexpr uint32_t kFairEvery = 61;
 
 G* take_global(P* pp, uint32_t max) {
   if (sched.global_size.load(std::memory_order_relaxed) == 0) return nullptr;
@@ -71,21 +70,14 @@ void queue_what_is_ready() {
 
 // So that nothing starves behind a busy ring.
 [[gnu::noinline]] G* take_turns(P* pp) {
+  pp->fair_tick = pp->schedtick.load(std::memory_order_relaxed);
   if (timers_pending()) timers_run_due();
   queue_what_is_ready();
   return take_global(pp, 1);
 }
 
-// Once in a slice: goroutines that ready one another share one, and its number may be a multiple for as long as they do.
-inline bool turn_is_due(P* pp) {
-  const uint32_t tick = pp->schedtick.load(std::memory_order_relaxed);
-  if (tick % kFairEvery != 0 || tick == pp->fair_tick) return false;
-  pp->fair_tick = tick;
-  return true;
-}
-
-// What is due and queued here: mostly that is all that a switch looks at.
-inline Found look_here(P* pp) {
+// What is due and queued here.
+Found look_here(P* pp) {
   if (!no_timer_of(pp)) check_timers(pp);
   if (gc_may_need_worker()) [[unlikely]] {
     if (G* gp = gc_find_worker(pp)) return {gp, false};
@@ -236,11 +228,12 @@ Found findrunnable() {
   }
 }
 
-G* schedule_native() {
+G* schedule_native(Found found) {
   M* mp = m_of_runtime();
   if (sched.dying.load(std::memory_order_relaxed)) freeze();
   if (mp->exiting) mexit();
   if (mp->locked_g != nullptr) {
+    if (found.gp != nullptr) throw_("schedule_native: found for an M that is locked");
     stoplockedm();
     G* const gp = mp->locked_g;
     let_go_of_m(mp);
@@ -248,14 +241,13 @@ G* schedule_native() {
   }
   for (;;) {
     // A test installed a policy, and its goroutine comes home.
-    if (mp->next_g != nullptr) [[unlikely]] return execute(std::exchange(mp->next_g, nullptr));
-    Found found;
-    if (!sched.gcwaiting.load(std::memory_order_relaxed)) [[likely]] found = look_here(mp->p);
+    if (mp->next_g != nullptr) return execute(std::exchange(mp->next_g, nullptr));
+    if (found.gp == nullptr && !sched.gcwaiting.load(std::memory_order_relaxed)) found = look_here(mp->p);
     if (found.gp == nullptr) found = findrunnable();
-    if (found.gp == nullptr) [[unlikely]] continue;
+    if (found.gp == nullptr) continue;
     if (mp->spinning) reset_spinning(mp);
     if (found.gp->locked_m == nullptr) return execute(found.gp, found.inherit_time);
-    startlockedm(found.gp);
+    startlockedm(std::exchange(found.gp, nullptr));
   }
 }
 

@@ -28,7 +28,7 @@ constexpr bool may_become(GStatus from, GStatus to) {
 
 // casgstatus (sched.h) of a transition that exists.
 template <GStatus kFrom, GStatus kTo>
-inline void change_status(G* gp) {
+[[gnu::always_inline]] inline void change_status(G* gp) {
   static_assert(may_become(kFrom, kTo));
   GStatus found = kFrom;
   if constexpr (kFrom == GStatus::waiting) {

@@ -32,7 +32,8 @@ bool may_hold_m(const G* gp);
 void no_held_ms();              // in the child of a fork
 
 // ---- findrunnable.cc, steal.cc ----
-G* schedule_native();
+// Whom to go on with. `found` was taken off this P's queue already, if anybody was.
+G* schedule_native(Found found);
 // The next goroutine to run here, which is not due and queued here; sleeps, without the P, while there is none. Null: M::next_g is
 // there.
 Found findrunnable();

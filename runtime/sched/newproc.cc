@@ -17,6 +17,7 @@
 #include "runtime/sched/idle.h"
 #include "runtime/sched/locals.h"
 #include "runtime/sched/native.h"
+#include "runtime/sched/next.h"
 #include "runtime/sched/sched.h"
 #include "runtime/seam/names.h"
 #include "runtime/sched/seam.h"
@@ -118,7 +119,7 @@ G* goexit0(G* gp) {
   }
   fiber_ended(gp);
   gfput(gp);
-  return reprise_schedule();
+  return schedule_here();
 }
 
 // In the goroutine's first frame, where nothing can recover any more.

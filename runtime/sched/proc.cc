@@ -27,6 +27,7 @@
 #include "runtime/sched/here.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
+#include "runtime/sched/next.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/seam.h"
 #include "runtime/sched/thread_block.h"
@@ -43,23 +44,33 @@ inline void check_canary(G* gp) {
   if (gp->ctx.stack_guard == gp->ctx.stack_lo) [[unlikely]] look_at_canary(gp);
 }
 
-G* park_m(G* gp) {
-  M* mp = m_of_runtime();
-  auto* const unlockf = mp->wait_unlock_f;
-  void* const lock = mp->wait_lock;
-  mp->wait_unlock_f = nullptr;
-  mp->wait_lock = nullptr;
+// Leaves gp's stack. From here on it waits.
+[[gnu::always_inline]] inline void stop_running(G* gp) {
   check_canary(gp);
   dropg(gp);
   if (seam_active) [[unlikely]] seam_note_block(gp);
   change_status<GStatus::running, GStatus::waiting>(gp);
+}
+
+G* park_m(G* gp) {
+  M* mp = m_of_runtime();
+  auto* const unlockf = std::exchange(mp->wait_unlock_f, nullptr);
+  void* const lock = std::exchange(mp->wait_lock, nullptr);
+  stop_running(gp);
   // From the unlock on somebody may make gp runnable; it may not be touched any more.
   if (unlockf != nullptr && !unlockf(gp, lock)) {
     change_status<GStatus::waiting, GStatus::runnable>(gp);
     fiber_readied(gp);  // unlockf has read what lies on gp's stack
     return execute(gp);
   }
-  return reprise_schedule();
+  return schedule_here();
+}
+
+G* park_unlock_m(G* gp) {
+  Lock* const lock = static_cast<Lock*>(std::exchange(m_of_runtime()->wait_lock, nullptr));
+  stop_running(gp);
+  lock->unlock();  // as in park_m
+  return schedule_here();
 }
 
 G* gosched_m(G* gp) {
@@ -67,7 +78,7 @@ G* gosched_m(G* gp) {
   dropg(gp);
   change_status<GStatus::running, GStatus::runnable>(gp);
   ready_put_last(gp);
-  return reprise_schedule();
+  return schedule_here();
 }
 
 // Preempted at an instruction, under a policy.
@@ -77,7 +88,7 @@ G* gosched_preempted_m(G* gp) {
   keep_thread_block(gp);
   change_status<GStatus::running, GStatus::runnable>(gp);
   ready_put_last(gp);
-  return reprise_schedule();
+  return schedule_here();
 }
 
 G* yield_to_m(G* gp) {
@@ -89,14 +100,7 @@ G* yield_to_m(G* gp) {
   ready_put_last(gp);
   if (mp->locked_g == nullptr) return execute(next);
   runqput(sched, mp->p, next, true);
-  return reprise_schedule();
-}
-
-// Whoever runs next has a slice of its own. The bits go with the request, or every point and every allocation on every P would take
-// its slow path until sysmon's next pass.
-[[gnu::noinline, gnu::cold]] void slice_was_asked_for(P* pp) {
-  pp->preempt.store(false, std::memory_order_relaxed);
-  preempt_requests_served();
+  return schedule_here();
 }
 
 std::atomic<int32_t> held{0};  // Ms with M::held; a limit that need not be exact: relaxed
@@ -120,11 +124,6 @@ void hold_m(M* mp, G* gp) {
   throw_(text);
 }
 
-bool unlock_commit(G*, void* lock) {
-  static_cast<Lock*>(lock)->unlock();
-  return true;
-}
-
 }  // namespace
 
 // Asked to give way: behind everybody, not only behind those of this P.
@@ -133,7 +132,7 @@ G* gopreempt_m(G* gp) {
   dropg(gp);
   change_status<GStatus::running, GStatus::runnable>(gp);
   globrunqput(gp);
-  return reprise_schedule();
+  return schedule_here();
 }
 
 G* async_preempt_m(G* gp) {
@@ -144,7 +143,7 @@ G* async_preempt_m(G* gp) {
   if (!others_wait(mp->p)) return execute(gp);
   hold_m(mp, gp);
   globrunqput(gp);
-  return reprise_schedule();
+  return schedule_here();
 }
 
 void let_go_of_m(M* mp) {
@@ -163,36 +162,33 @@ void no_held_ms() { held.store(0, std::memory_order_relaxed); }
 
 int32_t held_ms() { return held.load(std::memory_order_relaxed); }
 
-G* execute(G* gp, bool inherit_time) {
-  if (gc_stacks_grey.load(std::memory_order_relaxed)) [[unlikely]] gc_scan_before_run(gp);
-  M* mp = m_of_runtime();
-  mp->ctx.curg = gp;
-  gp->ctx.m = mp;
-  gp->wait_reason = WaitReason::none;
-  change_status<GStatus::runnable, GStatus::running>(gp);
-  P* pp = mp->p;
-  if (!inherit_time) {
-    // The owner's alone to write; sysmon compares.
-    pp->schedtick.store(pp->schedtick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    if (pp->preempt.load(std::memory_order_relaxed)) [[unlikely]] slice_was_asked_for(pp);
-  }
-  load_thread_state(gp);
-  fiber_leaves_g0(gp);
-  return gp;
+[[gnu::noinline, gnu::cold]] void slice_was_asked_for(P* pp) {
+  pp->preempt.store(false, std::memory_order_relaxed);
+  preempt_requests_served();
 }
 
-void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
+G* execute(G* gp, bool inherit_time) { return execute_here(m_of_runtime(), gp, inherit_time); }
+
+// Says why and where, and returns the M.
+[[gnu::always_inline]] static inline M* about_to_park(void* lock, WaitReason reason) {
   G* gp = goroutine_here();
   if (gp == nullptr) [[unlikely]] not_on_goroutine("a blocking operation");
   M* mp = gp->ctx.m;
-  mp->wait_unlock_f = unlockf;
   mp->wait_lock = lock;
   gp->wait_reason = reason;
-  if (seam_active) gp->wait_site = REPRISE_SEAM_SITE();
+  if (seam_active) [[unlikely]] gp->wait_site = REPRISE_SEAM_SITE();
+  return mp;
+}
+
+void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason) {
+  about_to_park(lock, reason)->wait_unlock_f = unlockf;
   mcall(park_m);
 }
 
-void goparkunlock(Lock* lock, WaitReason reason) { gopark(unlock_commit, lock, reason); }
+void goparkunlock(Lock* lock, WaitReason reason) {
+  about_to_park(lock, reason);
+  mcall(park_unlock_m);
+}
 
 [[gnu::noinline]] static void goready_under_policy(G* gp) {
   seam_note_wake(gp);
@@ -204,12 +200,13 @@ void goparkunlock(Lock* lock, WaitReason reason) { gopark(unlock_commit, lock, r
 void goready(G* gp) {
   if (seam_active) [[unlikely]] return goready_under_policy(gp);
   change_status<GStatus::waiting, GStatus::runnable>(gp);
-  ready_put(gp);
+  ready_put_native(gp);
 }
 
 void gosched() {
-  G* gp = require_goroutine("yield");
-  if (seam_active) {
+  G* gp = goroutine_here();
+  if (gp == nullptr) [[unlikely]] not_on_goroutine("yield");
+  if (seam_active) [[unlikely]] {
     gp->op = seam::OpKind::yield;
     gp->op_site = REPRISE_SEAM_SITE();
     gp->access_count = 0;
@@ -308,8 +305,4 @@ void require_booted(const char* api) {
 
 }  // namespace reprise::rt
 
-extern "C" reprise::rt::G* reprise_schedule() {
-  using namespace reprise::rt;
-  if (seam_active) return schedule_controlled();
-  return schedule_native();
-}
+extern "C" reprise::rt::G* reprise_schedule() { return reprise::rt::schedule_here(); }

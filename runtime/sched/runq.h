@@ -112,7 +112,7 @@ void globrunqputbatch(Sched& sched, G* first, G* last, uint32_t count) {
 // Moves half of a full ring, and gp behind it, to the global queue. False: a thief came, there is
 // room again. Producer; takes sched.lock.
 template <class Sched, class P, class G>
-bool runqputslow(Sched& sched, P* pp, G* gp, uint32_t head, uint32_t tail) {
+[[gnu::noinline]] bool runqputslow(Sched& sched, P* pp, G* gp, uint32_t head, uint32_t tail) {
   constexpr uint32_t kHalf = kRingSizeOf<P> / 2;
   if (tail - head != kRingSizeOf<P>) throw_("runqputslow: queue is not full");
   G* batch[kHalf + 1];
@@ -137,7 +137,7 @@ bool runqputslow(Sched& sched, P* pp, G* gp, uint32_t head, uint32_t tail) {
 // goes to the ring's end; a full ring gives half to the global queue. True: all that was published was published by a
 // sequentially consistent exchange (wakep_published). Producer.
 template <class Sched, class P, class G>
-bool runqput(Sched& sched, P* pp, G* gp, bool next) {
+[[gnu::always_inline]] inline bool runqput(Sched& sched, P* pp, G* gp, bool next) {
   if (next) {
     // Release: a thief that takes gp out of runnext sees all of it. What comes back was put there
     // by a producer or is null.
@@ -180,7 +180,7 @@ void runqputbatch(Sched& sched, P* pp, Queue* queue, uint32_t count) {
 
 // The next goroutine of the ring or runnext, null if there is none. Producer.
 template <class P>
-auto runqget(P* pp) {
+[[gnu::always_inline]] inline auto runqget(P* pp) {
   using Got = RunqGot<std::remove_pointer_t<decltype(pp->runnext.load())>>;
   // Only the producer makes runnext non-null, so a failed exchange means that a thief has it, and
   // that it stays empty. Relaxed to load: what is there is the producer's own. Release to clear: who

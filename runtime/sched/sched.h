@@ -94,20 +94,20 @@ void gosched_preempted();  // the same for one that stands at an instruction
 G* execute(G* gp, bool inherit_time = false);
 
 // Swaps out and in what belongs to a goroutine but lives in the thread: errno, exception globals.
-inline void save_thread_state(G* gp) {
+[[gnu::always_inline]] inline void save_thread_state(G* gp) {
   M* mp = gp->ctx.m;
   gp->saved_errno = *mp->errno_location;
   gp->eh = *mp->eh_location;
   *mp->eh_location = {};
 }
-inline void load_thread_state(G* gp) {
+[[gnu::always_inline]] inline void load_thread_state(G* gp) {
   M* mp = gp->ctx.m;
   *mp->errno_location = gp->saved_errno;
   *mp->eh_location = gp->eh;
 }
 
 // Takes the goroutine off its M. On g0.
-inline void dropg(G* gp) {
+[[gnu::always_inline]] inline void dropg(G* gp) {
   save_thread_state(gp);
   gp->ctx.m->ctx.curg = nullptr;
   gp->ctx.m = nullptr;

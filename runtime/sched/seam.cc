@@ -35,6 +35,7 @@
 #include "runtime/sched/here.h"
 #include "runtime/sched/idle.h"
 #include "runtime/sched/native.h"
+#include "runtime/sched/next.h"
 #include "runtime/sched/quick_points.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/schedules.h"
@@ -353,14 +354,9 @@ void seam_finish(const seam::Outcome& outcome) {
 }
 
 void ready_put(G* gp) {
+  if (!seam_active) [[likely]] return ready_put_native(gp);
   fiber_readied(gp);
-  if (__builtin_expect(seam_active, 0)) return state.ready.insert(gp, ++counts().step);
-  if (P* pp = p_here()) {
-    if (runqput(sched, pp, gp, true)) return wakep_published();
-  } else {
-    globrunqput(gp);
-  }
-  wakep();
+  state.ready.insert(gp, ++counts().step);
 }
 
 void ready_put_last(G* gp) {

@@ -118,6 +118,7 @@ void SemaRoot::insert(Sudog* sg) {
 void SemaRoot::queue(Sudog* sg, bool lifo) {
   Sudog** link = find(sg->sema);
   Sudog* head = *link;
+  sg->tail = sg->left = sg->right = nullptr;
   if (head == nullptr) {
     sg->tail = sg;
     insert(sg);
@@ -138,16 +139,12 @@ void SemaRoot::replace_head(Sudog** link, Sudog* head, Sudog* next_head) {
   next_head->left = head->left;
   next_head->right = head->right;
   *link = next_head;
-  head->left = head->right = nullptr;
-  head->tail = nullptr;
 }
 
 void SemaRoot::unlink(Sudog** link, Sudog* sg) {
   Sudog* head = *link;
   if (sg == head && sg->next == nullptr) {
     join(sg->left, sg->right, link);
-    sg->left = sg->right = nullptr;  // it may be queued again
-    sg->tail = nullptr;
   } else if (sg == head) {
     sg->next->tail = sg->tail;
     replace_head(link, sg, sg->next);

@@ -73,7 +73,7 @@ G* exitsyscall0(G* gp) {
     return execute(gp);
   }
   stopm();
-  return schedule_native();
+  return schedule_native({});
 }
 
 }  // namespace
