@@ -62,17 +62,19 @@ class SmallArray {
 class Select {
  public:
   explicit Select(std::span<scase> cases) : cases_(cases), lockorder_(cases.size()), locks_(cases.size()) {
-    // By insertion: the handful is mostly in order already, as the channels were made.
+    // The handful is mostly in order already, as the channels were made.
+    uint64_t last = 0;
     for (size_t i = 0; i < cases.size(); ++i) {
-      if (cases[i].c == nullptr) continue;
-      const uint64_t seq = cases[i].c->seq;
-      size_t at = active_++;
-      for (; at > 0 && cases[lockorder_[at - 1]].c->seq > seq; --at) lockorder_[at] = lockorder_[at - 1];
-      lockorder_[at] = static_cast<uint16_t>(i);
-    }
-    for (size_t i = 0; i < active_; ++i) {
-      hchan* c = in_order(i).c;
-      if (distinct_ == 0 || locks_[distinct_ - 1] != c) locks_[distinct_++] = c;
+      hchan* const c = cases[i].c;
+      if (c == nullptr) continue;
+      const uint64_t seq = c->seq;
+      if (seq < last) [[unlikely]] {
+        sort();
+        break;
+      }
+      if (seq != last) locks_[distinct_++] = c;
+      last = seq;
+      lockorder_[active_++] = static_cast<uint16_t>(i);
     }
   }
 
@@ -81,6 +83,7 @@ class Select {
 
  private:
   scase& in_order(size_t i) { return cases_[lockorder_[i]]; }
+  void sort();
   void lock_all();
   void unlock_all();
   void unlock_after(hchan* fired);
@@ -102,6 +105,22 @@ class Select {
   size_t active_ = 0;
   size_t distinct_ = 0;
 };
+
+// By insertion.
+[[gnu::noinline]] void Select::sort() {
+  active_ = distinct_ = 0;
+  for (size_t i = 0; i < cases_.size(); ++i) {
+    if (cases_[i].c == nullptr) continue;
+    const uint64_t seq = cases_[i].c->seq;
+    size_t at = active_++;
+    for (; at > 0 && in_order(at - 1).c->seq > seq; --at) lockorder_[at] = lockorder_[at - 1];
+    lockorder_[at] = static_cast<uint16_t>(i);
+  }
+  for (size_t i = 0; i < active_; ++i) {
+    hchan* c = in_order(i).c;
+    if (distinct_ == 0 || locks_[distinct_ - 1] != c) locks_[distinct_++] = c;
+  }
+}
 
 void Select::announce() {
   if (!seam_active) return;
