@@ -42,6 +42,9 @@ void slice_was_asked_for(P* pp);
   return gp;
 }
 
+// Relaxed: changes while the world is stopped.
+inline bool one_p() { return sched.nprocs.load(std::memory_order_relaxed) == 1; }
+
 // An M that has a P and nothing else to heed.
 inline bool nothing_to_heed(const M* mp) {
   return !mp->exiting && !mp->spinning && mp->locked_g == nullptr && mp->next_g == nullptr &&
@@ -56,7 +59,7 @@ inline bool queue_is_next(P* pp) { return no_timer_of(pp) && !gc_may_need_worker
   if (seam_active) [[unlikely]] return schedule_controlled();
   M* mp = m_of_runtime();
   if (!nothing_to_heed(mp) || !queue_is_next(mp->p)) [[unlikely]] return schedule_native({});
-  const auto got = runqget(mp->p);
+  const auto got = runqget(mp->p, one_p());
   if (got.gp == nullptr || got.gp->locked_m != nullptr) [[unlikely]] return schedule_native({got.gp, got.inherit_time});
   return execute_here(mp, got.gp, got.inherit_time);
 }
@@ -69,7 +72,10 @@ inline bool queue_is_next(P* pp) { return no_timer_of(pp) && !gc_may_need_worker
     globrunqput(gp);
     return wakep();
   }
-  if (!runqput(sched, pp, gp, true)) return wakep();
+  const bool alone = one_p();
+  const bool published = runqput(sched, pp, gp, true, alone);
+  if (alone) return;  // no P is idle: this thread has the one there is
+  if (!published) return wakep();
   // wakep_published()'s own first look.
   if (sched.wakeup.npidle.load(std::memory_order_seq_cst) != 0) wakep_published();
 }

@@ -15,6 +15,8 @@
 // runs this source with small rings on a weak memory model. They are duck-typed:
 //   P      atomics runqhead, runqtail (32 bit), runnext and the array runq (G*); a power of two
 //   G      schedlink
+// `alone`: there is one P, so that there are no thieves and what only consumers compete for is the producer's: plain stores in
+// place of locked instructions. The number of Ps changes while the world is stopped.
 //   Sched  lock, global (GQueueOf), global_size (atomic), gomaxprocs, runnext_grace(P*)
 // sched.h has the wrappers over the one Sched that is real.
 //
@@ -137,11 +139,17 @@ template <class Sched, class P, class G>
 // goes to the ring's end; a full ring gives half to the global queue. True: all that was published was published by a
 // sequentially consistent exchange (wakep_published). Producer.
 template <class Sched, class P, class G>
-[[gnu::always_inline]] inline bool runqput(Sched& sched, P* pp, G* gp, bool next) {
+[[gnu::always_inline]] inline bool runqput(Sched& sched, P* pp, G* gp, bool next, bool alone = false) {
   if (next) {
     // Release: a thief that takes gp out of runnext sees all of it. What comes back was put there
     // by a producer or is null.
-    gp = pp->runnext.exchange(gp, std::memory_order_seq_cst);
+    if (alone) {
+      G* const before = pp->runnext.load(std::memory_order_relaxed);
+      pp->runnext.store(gp, std::memory_order_release);
+      gp = before;
+    } else {
+      gp = pp->runnext.exchange(gp, std::memory_order_seq_cst);
+    }
     if (gp == nullptr) return true;
   }
   for (;;) {
@@ -180,15 +188,20 @@ void runqputbatch(Sched& sched, P* pp, Queue* queue, uint32_t count) {
 
 // The next goroutine of the ring or runnext, null if there is none. Producer.
 template <class P>
-[[gnu::always_inline]] inline auto runqget(P* pp) {
+[[gnu::always_inline]] inline auto runqget(P* pp, bool alone = false) {
   using Got = RunqGot<std::remove_pointer_t<decltype(pp->runnext.load())>>;
   // Only the producer makes runnext non-null, so a failed exchange means that a thief has it, and
   // that it stays empty. Relaxed to load: what is there is the producer's own. Release to clear: who
   // reads the null sees that the one displaced before went into the ring (runqempty needs that).
   auto* next = pp->runnext.load(std::memory_order_relaxed);
-  if (next != nullptr && pp->runnext.compare_exchange_strong(next, nullptr, std::memory_order_release,
-                                                             std::memory_order_relaxed)) {
-    return Got{next, true};
+  if (next != nullptr) {
+    if (alone) {
+      pp->runnext.store(nullptr, std::memory_order_release);
+      return Got{next, true};
+    }
+    if (pp->runnext.compare_exchange_strong(next, nullptr, std::memory_order_release, std::memory_order_relaxed)) {
+      return Got{next, true};
+    }
   }
   for (;;) {
     // Acquire: after it the producer may reuse the slots that others have emptied.
@@ -196,6 +209,10 @@ template <class P>
     const uint32_t tail = pp->runqtail.load(std::memory_order_relaxed);
     if (head == tail) return Got{};
     auto* gp = runq_slot(pp, head).load(std::memory_order_relaxed);  // the producer's own store
+    if (alone) {
+      pp->runqhead.store(head + 1, std::memory_order_release);
+      return Got{gp, false};
+    }
     if (pp->runqhead.compare_exchange_strong(head, head + 1, std::memory_order_release,
                                              std::memory_order_relaxed)) {
       return Got{gp, false};

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -109,6 +110,35 @@ TEST_F(Runq, what_runnext_displaces_goes_to_the_end) {
 TEST_F(Runq, runnext_alone_is_not_empty) {
   runqput(sched_, &pp_, g(0), true);
   EXPECT_FALSE(runqempty(&pp_));
+}
+
+// Whatever is put and taken, the rings of a P alone and of one among others look the same.
+TEST_F(Runq, a_P_alone_does_the_same) {
+  std::vector<G> twins(goroutines_.size());
+  std::mt19937 random(20261129);
+  std::vector<size_t> free;
+  for (size_t i = 0; i < goroutines_.size(); ++i) free.push_back(i);
+  for (int step = 0; step < 20'000; ++step) {
+    if (random() % 2 == 0 && !free.empty()) {
+      const size_t i = free.back();
+      free.pop_back();
+      const bool next = random() % 2 == 0;
+      ASSERT_EQ(runqput(sched_, &pp_, g(i), next), runqput(sched_, &other_, &twins[i], next, true));
+      std::vector<long> ours, theirs;
+      while (G* gp = sched_.global.pop()) {
+        const bool is_ours = gp >= goroutines_.data() && gp < goroutines_.data() + goroutines_.size();
+        (is_ours ? ours : theirs).push_back(gp - (is_ours ? goroutines_ : twins).data());
+      }
+      ASSERT_EQ(ours, theirs);
+      free.insert(free.end(), ours.begin(), ours.end());
+    } else {
+      const auto got = runqget(&pp_);
+      const auto twin = runqget(&other_, true);
+      ASSERT_EQ(number(got.gp), twin.gp == nullptr ? -1 : twin.gp - twins.data());
+      ASSERT_EQ(got.inherit_time, twin.inherit_time);
+      if (got.gp != nullptr) free.push_back(static_cast<size_t>(number(got.gp)));
+    }
+  }
 }
 
 TEST_F(Runq, a_thief_takes_the_older_half_rounded_up_and_runs_the_last_of_it) {
