@@ -149,7 +149,7 @@ void rearm(PollDesc* pd, PollMode mode) {
   do {
     seen = deadline.load();
     if (seen > 0) {
-      timer_start(timer, seen, 0);
+      if (!timer_restart(timer, seen, 0)) timer_start(timer, seen, 0);
     } else {
       timer_stop(timer);
     }

@@ -32,12 +32,12 @@ int64_t read_clock(clockid_t id) {
 }  // namespace
 
 int64_t nanotime() {
-  if (clock_is_virtual()) return virtual_ns.load(std::memory_order_relaxed);
+  if (simulated.load(std::memory_order_relaxed)) [[unlikely]] return virtual_ns.load(std::memory_order_relaxed);
   return read_clock(CLOCK_MONOTONIC);
 }
 
 int64_t walltime() {
-  if (clock_is_virtual()) {
+  if (simulated.load(std::memory_order_relaxed)) {
     return kVirtualEpochNs + virtual_ns.load(std::memory_order_relaxed) - kVirtualStartNs;
   }
   return read_clock(CLOCK_REALTIME);

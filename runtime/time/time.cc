@@ -101,6 +101,16 @@ bool move_queued(TimerState* s, int64_t when_ns) {
 
 void announce(OpKind op, const TimerState* s) { rt::seam_point(op, s->timer.object, true); }
 
+[[gnu::noinline]] bool reset_announced(TimerState* s, Duration duration) {
+  announce(OpKind::timer_start, s);
+  const int64_t when_ns = rt::when_after(duration.count());
+  if (move_queued(s, when_ns)) return true;
+  const bool queued = stop(s);
+  const bool stale = drain(s);
+  start(s, when_ns, 0);
+  return queued || stale;
+}
+
 TimerState* new_timer(Duration duration) {
   auto* s = new TimerState(true);
   announce(OpKind::timer_start, s);
@@ -169,15 +179,13 @@ bool Timer::stop() {
   return detail::drain(s) || queued;
 }
 
+// Most timeouts are moved while they are set: in line. As move_queued, and there is no policy if nothing wants attention.
 bool Timer::reset(Duration duration) {
   detail::TimerState* s = ref_.get();
-  detail::announce(OpKind::timer_start, s);
+  if (rt::seam_attends() || (s->chan && s->chan.core()->load_qcount() != 0)) return detail::reset_announced(s, duration);
   const int64_t when_ns = rt::when_after(duration.count());
-  if (detail::move_queued(s, when_ns)) return true;
-  const bool queued = detail::stop(s);
-  const bool stale = detail::drain(s);
-  detail::start(s, when_ns, 0);
-  return queued || stale;
+  if (when_ns <= rt::kLastInstant && rt::timer_move_quickly(&s->timer, when_ns)) return true;
+  return detail::reset_announced(s, duration);
 }
 
 Ticker::Ticker(Duration period) {

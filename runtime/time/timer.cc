@@ -20,6 +20,9 @@
 // costs n decisions and not n squared candidates; among a thousand timers due at once a policy
 // still reorders neighbours at will.
 //
+// A timer is moved to a later time without the lock, and comes to its place when the heap has come to it (timer_protocol.h). A P that waits
+// may so wake for a timer that has been moved on, once in the time for which it was set at first.
+//
 // Rejected: the reference's lazy deletion. It spares a remote heap's lock when a timer is stopped
 // elsewhere, and pays with tombstones and with a heap whose minimum is not known; a timer that
 // knows its place is removed exactly, in place of the last leaf mostly. The reference needs it
@@ -55,8 +58,6 @@ std::atomic<uint32_t> timer_orphans{0};
 namespace {
 
 constexpr size_t kTimerChoices = 16;
-// Of a timer. INT64_MAX says that there is none: a sleep for ever would be taken for a deadlock.
-constexpr int64_t kLastInstant = INT64_MAX - 1;
 
 std::atomic<TimerHeap*> all_heaps{nullptr};
 
@@ -103,10 +104,22 @@ int64_t earliest() {
   return when;
 }
 
-// The due timer to fire next, null for none or for "not now". Lock held.
+// Of a timer that was moved without the lock; it is an order of starting only among those that fire at one moment. Lock held.
+void move_in_queue(TimerHeap* h, Timer* t) {
+  t->seq = h->next_seq++;
+  h->queue.move(t);
+}
+
+Timer* claim_first(TimerHeap* h, int64_t now) {
+  Timer* t = timers_claim_first(h->queue, now, [h](Timer* moved) { move_in_queue(h, moved); });
+  if (t == nullptr) publish_min(h);  // who was due has been moved
+  return t;
+}
+
+// The due timer to fire next, claimed; null for none or for "not now". Lock held.
 Timer* choose_due(TimerHeap* h, int64_t now) {
   if (h->queue.empty() || h->queue.min_when() > now) return nullptr;
-  if (!seam_active) return h->queue.min();
+  if (!seam_active) return claim_first(h, now);
   std::vector<Timer*> due;
   h->queue.due(now, kTimerChoices, &due);
   std::vector<seam::Access> accesses;
@@ -124,15 +137,20 @@ Timer* choose_due(TimerHeap* h, int64_t now) {
   }
   candidates.push_back({.ready_step = due.size(), .op = seam::OpKind::stop});
   const size_t choice = seam_choose(seam::DecisionKind::timer, candidates);
-  return choice < due.size() ? due[choice] : nullptr;
+  if (choice == due.size()) return nullptr;
+  Timer* t = due[choice];
+  if (t->period <= 0) timer_unset(t);
+  return t;
 }
 
 // Takes t off the queue, or moves it on if it is periodic: to the first multiple of its period
 // that is still to come, so that a late ticker skips ticks instead of bunching them.
 void leave_queue(TimerHeap* h, Timer* t, int64_t now) {
   if (t->period > 0) {
-    const int64_t late = (now - t->when) % t->period;
-    if (__builtin_add_overflow(now - late, t->period, &t->when)) t->when = kLastInstant;
+    int64_t when = t->when.load(std::memory_order_relaxed);
+    const int64_t late = (now - when) % t->period;
+    if (__builtin_add_overflow(now - late, t->period, &when)) when = kLastInstant;
+    t->when.store(when, std::memory_order_relaxed);
     t->seq = h->next_seq++;
     h->queue.move(t);
   } else {
@@ -189,7 +207,7 @@ bool queued(const Timer* t) { return t->place != Timer::kNoPlace; }
 
 // What is queued moves in place. Returns whether an idle thread may sleep past it. Lock held.
 bool put_into_queue(TimerHeap* h, Timer* t, int64_t when_ns, int64_t period_ns) {
-  t->when = when_ns;
+  timer_set(t, when_ns, period_ns > 0);
   t->period = period_ns;
   t->seq = h->next_seq++;
   if (queued(t)) {
@@ -222,7 +240,7 @@ Timer::Timer(Func fn, void* fn_arg) : f(fn), arg(fn_arg) {
 }
 
 bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns) {
-  when_ns = std::min(when_ns, kLastInstant);
+  when_ns = std::clamp(when_ns, kFirstInstant, kLastInstant);
   TimerHeap* h = home_of(t);
   bool earlier = false;
   const bool was_running = timer_modify(
@@ -237,8 +255,8 @@ bool timer_start(Timer* t, int64_t when_ns, int64_t period_ns) {
   return was_running;
 }
 
-bool timer_restart(Timer* t, int64_t when_ns, int64_t period_ns) {
-  when_ns = std::min(when_ns, kLastInstant);
+bool timer_restart_locked(Timer* t, int64_t when_ns, int64_t period_ns) {
+  when_ns = std::clamp(when_ns, kFirstInstant, kLastInstant);
   TimerHeap* h = home_if_any(t);
   if (h == nullptr) return false;
   bool earlier = false;
@@ -254,6 +272,19 @@ bool timer_restart(Timer* t, int64_t when_ns, int64_t period_ns) {
   return was_running;
 }
 
+// It may have fired meanwhile, have been stopped, or moved once more.
+void timer_settle_moved(Timer* t) {
+  TimerHeap* h = home_if_any(t);
+  h->lock.lock();
+  if (!queued(t) || !timer_settle_if_late(t)) return h->lock.unlock();
+  move_in_queue(h, t);
+  const int64_t before = h->timer0_when.load(std::memory_order_relaxed);
+  publish_min(h);
+  const int64_t first = h->timer0_when.load(std::memory_order_relaxed);
+  h->lock.unlock();
+  if (first < before) tell_scheduler(first);
+}
+
 bool timer_stop(Timer* t) {
   TimerHeap* h = home_if_any(t);
   if (h == nullptr) return false;
@@ -261,17 +292,12 @@ bool timer_stop(Timer* t) {
       h, t,
       [=] {
         if (!queued(t)) return false;
+        timer_unset(t);
         h->queue.remove(t);
         publish_min(h);
         return true;
       },
       relax);
-}
-
-int64_t when_after(int64_t duration_ns) {
-  const int64_t now = nanotime();
-  if (duration_ns <= 0) return now;
-  return duration_ns > INT64_MAX - now ? INT64_MAX : now + duration_ns;
 }
 
 // ---- sleep -------------------------------------------------------------------------------------
@@ -353,10 +379,25 @@ void timers_before_fork() {
   for_each_heap([](TimerHeap* h) { h->lock.lock(); });
 }
 
-// A function that another M was running has no end in the child; its heap goes on.
+namespace {
+
+// A function that another M was running has no end in the child; its heap goes on. Nor will who had moved a timer settle it.
+void go_on_in_child(TimerHeap* h) {
+  h->running = false;
+  h->firing = nullptr;
+  std::vector<Timer*> late;
+  h->queue.for_each([&](Timer* t) {
+    if (timer_settle_if_late(t)) late.push_back(t);
+  });
+  for (Timer* t : late) move_in_queue(h, t);
+  publish_min(h);
+}
+
+}  // namespace
+
 void timers_after_fork(bool in_child) {
   for_each_heap([in_child](TimerHeap* h) {
-    if (in_child) h->running = false, h->firing = nullptr;
+    if (in_child) go_on_in_child(h);
     h->lock.unlock();
   });
   heaps_lock.unlock();

@@ -14,6 +14,9 @@ size_t parent_of(size_t i) { return (i - 1) / kArity; }
 size_t first_child_of(size_t i) { return i * kArity + 1; }
 }  // namespace
 
+// Relaxed: under the queue's lock.
+TimerQueue::Node TimerQueue::node_of(Timer* t) { return {t->when.load(std::memory_order_relaxed), t->seq, t}; }
+
 inline void TimerQueue::put(size_t i, const Node& node) {
   nodes_[i] = node;
   node.timer->place = i;
@@ -52,7 +55,7 @@ inline void TimerQueue::settle(size_t i, const Node& node) {
 }
 
 void TimerQueue::insert(Timer* t) {
-  const Node node{t->when, t->seq, t};
+  const Node node = node_of(t);
   nodes_.push_back(node);
   sift_up(nodes_.size() - 1, node);
 }
@@ -67,7 +70,7 @@ void TimerQueue::remove(Timer* t) {
 }
 
 void TimerQueue::move(Timer* t) {
-  settle(t->place, {t->when, t->seq, t});
+  settle(t->place, node_of(t));
 }
 
 // Best first: a node's children come into question only once the node itself is taken.

@@ -43,6 +43,7 @@ class TimerQueue {
       return when != other.when ? when < other.when : seq < other.seq;
     }
   };
+  static Node node_of(Timer* t);
   void put(size_t i, const Node& node);
   void sift_up(size_t i, const Node& node);
   void sift_down(size_t i, const Node& node);

@@ -81,6 +81,88 @@ TEST(NativeTimers, timer_that_fires_while_another_goroutine_stops_it_does_one_of
   EXPECT_EQ(fired + stopped, kTimers);
 }
 
+// A value belongs to the last reset: it is not from before that one's moment, and there is one.
+TEST(NativeTimers, timer_that_is_moved_to_and_fro_fires_once_and_not_before_its_last_moment) {
+  const Procs procs(4);
+  constexpr int kGoroutines = 8, kRounds = 1500;
+  std::atomic<int> early{0}, twice{0};
+  WaitGroup all;
+  for (int g = 0; g < kGoroutines; ++g) {
+    all.add(1);
+    go([&, g] {
+      Timer timer(hours(1));
+      for (int i = 0; i < kRounds; ++i) {
+        TimePoint last;
+        for (int k = 0; k <= i % 5; ++k) {
+          const Duration ahead = (i + k) % 3 == 2 ? Duration(milliseconds(50)) : Duration(microseconds((i * 7 + k * 31 + g) % 120));
+          last = now() + ahead;
+          timer.reset(ahead);
+          if ((i + k) % 4 == 0) yield();
+        }
+        if (last > now() + milliseconds(10)) {
+          last = now() + microseconds(20);
+          timer.reset(microseconds(20));
+        }
+        early += *timer.chan().recv() < last;
+        twice += timer.stop();
+      }
+      all.done();
+    });
+  }
+  all.wait();
+  EXPECT_EQ(early, 0);
+  EXPECT_EQ(twice, 0);
+}
+
+// The heap finds a timer that was moved on, and follows it, while it is moved back.
+TEST(NativeTimers, timer_that_is_moved_back_while_its_heap_follows_it_fires_in_time) {
+  const Procs procs(4);
+  constexpr int kGoroutines = 6, kRounds = 1000;
+  std::atomic<int> fired{0};
+  WaitGroup all;
+  for (int g = 0; g < kGoroutines; ++g) {
+    all.add(1);
+    go([&, g] {
+      for (int i = 0; i < kRounds; ++i) {
+        Timer timer(microseconds(20));
+        timer.reset(hours(1));
+        const TimePoint follows = now() + microseconds(15 + (i + g) % 10);
+        while (now() < follows) {
+        }
+        timer.reset(microseconds(30));
+        timer.chan().recv();
+        ++fired;
+      }
+      all.done();
+    });
+  }
+  all.wait();
+  EXPECT_EQ(fired, kGoroutines * kRounds);
+}
+
+// Several goroutines move one timer; it fires once after the last of them.
+TEST(NativeTimers, timer_that_many_move_fires_once) {
+  const Procs procs(4);
+  for (int round = 0; round < 300; ++round) {
+    std::atomic<int> fired{0};
+    Timer timer = after_func(hours(3), [&] { ++fired; });
+    WaitGroup all;
+    for (int g = 0; g < 4; ++g) {
+      all.add(1);
+      go([&, g] {
+        for (int i = 0; i < 20; ++i) timer.reset(hours(1 + (i * 13 + g * 7) % 9));
+        all.done();
+      });
+    }
+    all.wait();
+    EXPECT_EQ(fired, 0);
+    EXPECT_TRUE(timer.reset(microseconds(50)));
+    while (fired == 0) yield();
+    EXPECT_FALSE(timer.stop());
+    EXPECT_EQ(fired, 1);
+  }
+}
+
 #ifndef REPRISE_SANITIZED  // interposition is compiled out there
 // The deadline's timer may fire on another M before its goroutine is queued.
 TEST(NativeTimers, wait_of_libcs_with_a_deadline_that_is_just_now_ends) {

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <tuple>
@@ -98,6 +100,72 @@ RC_GTEST_PROP(TimerQueueProperty, due_timers_come_first_and_in_order,
   auto expected = model.begin();
   for (const Timer* t : due) RC_ASSERT(*expected++ == Key(t->when, t->seq));
   RC_ASSERT(queue.size() == whens.size());
+}
+
+// As timer.cc has it, with one thread: what is moved by timer_move is not moved in the queue before its time has come there.
+struct LazyHeap {
+  TimerQueue queue;
+  uint64_t next_seq = 1;
+
+  static bool queued(const Timer* t) { return t->place != Timer::kNoPlace; }
+  void move(Timer* t) {
+    t->seq = next_seq++;
+    queue.move(t);
+  }
+  void restart(Timer* t, int64_t when) {
+    const Moved moved = timer_move(t, when);
+    if (moved == Moved::unsettled && timer_settle_if_late(t)) move(t);
+    if (moved != Moved::no) return;
+    RC_ASSERT(!queued(t));
+    timer_set(t, when, false);
+    t->seq = next_seq++;
+    queue.insert(t);
+  }
+  void stop(Timer* t) {
+    if (!queued(t)) return;
+    timer_unset(t);
+    queue.remove(t);
+  }
+  Timer* take(int64_t now) {
+    Timer* t = timers_claim_first(queue, now, [this](Timer* moved) { move(moved); });
+    if (t != nullptr) queue.remove(t);
+    return t;
+  }
+};
+
+// Timers that are moved without the heap fire when, and in the order in which, they would if it were told each time.
+RC_GTEST_PROP(TimerQueueProperty, timers_that_are_moved_lazily_fire_at_their_last_moments, ()) {
+  constexpr size_t kTimers = 8;
+  LazyHeap heap;
+  std::vector<std::unique_ptr<Timer>> timers;
+  for (size_t i = 0; i < kTimers; ++i) timers.push_back(std::make_unique<Timer>(nullptr, nullptr));
+  std::vector<int64_t> model(kTimers, INT64_MAX);  // when each fires
+  int64_t now = 0;
+  const auto steps = *rc::gen::container<std::vector<std::tuple<int, size_t, int64_t>>>(
+      rc::gen::tuple(rc::gen::inRange(0, 10), rc::gen::inRange<size_t>(0, kTimers), rc::gen::inRange<int64_t>(0, 40)));
+  for (const auto& [pick, i, ahead] : steps) {
+    Timer* t = timers[i].get();
+    if (pick < 6) {
+      heap.restart(t, now + ahead);
+      model[i] = now + ahead;
+    } else if (pick < 7) {
+      heap.stop(t);
+      model[i] = INT64_MAX;
+    } else {
+      now += ahead;
+      int64_t before = INT64_MIN;
+      while (const Timer* fired = heap.take(now)) {
+        const auto at = static_cast<size_t>(std::find_if(timers.begin(), timers.end(), [&](auto& other) {
+                                              return other.get() == fired;
+                                            }) - timers.begin());
+        RC_ASSERT(model[at] <= now);
+        RC_ASSERT(model[at] >= before);
+        before = std::exchange(model[at], INT64_MAX);
+      }
+      for (const int64_t when : model) RC_ASSERT(when > now);
+    }
+    if (!heap.queue.empty()) RC_ASSERT(heap.queue.min_when() <= *std::min_element(model.begin(), model.end()));
+  }
 }
 
 }  // namespace
