@@ -15,8 +15,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 
 #include "runtime/poll/netpoll.h"
@@ -71,6 +73,23 @@ int timeout_ms(int64_t wait_ns) {
   if (wait_ns == 0) return 0;
   // Rounded up: waking before the timer is due would poll again and again.
   return static_cast<int>(std::min((wait_ns - 1) / 1'000'000 + 1, kMaxWaitMs));
+}
+
+// Set when the kernel turned out not to have epoll_pwait2 (before 5.11), or a filter keeps it from us. Relaxed: a hint.
+std::atomic<bool> whole_milliseconds{false};
+
+// To the nanosecond, but for the kernel's timer slack: a sleep of 100 us would take a millisecond otherwise. With a policy the
+// call is the one that records have, and time is virtual or of no account.
+long wait_for_events(epoll_event* events, int64_t wait_ns) {
+  if (wait_ns > 0 && !seam_active && !whole_milliseconds.load(std::memory_order_relaxed)) {
+    constexpr int64_t kSecond = 1'000'000'000;
+    const int64_t bounded = std::min(wait_ns, kMaxWaitMs * 1'000'000);
+    const timespec limit{bounded / kSecond, bounded % kSecond};
+    const long n = sys::call_kernel(SYS_epoll_pwait2, epfd, events, kMaxEvents, &limit, nullptr, 0);
+    if (n != -ENOSYS && n != -EPERM) return n;
+    whole_milliseconds.store(true, std::memory_order_relaxed);
+  }
+  return sys::call_kernel(SYS_epoll_wait, epfd, events, kMaxEvents, timeout_ms(wait_ns));
 }
 
 // Read before the flag falls: a break that comes between finds it up and is the one that ends here.
@@ -167,7 +186,7 @@ void netpoll_platform(int64_t wait_ns, ReadyList* list) {
     if (n > 0) wait_ns = 0;
   }
   for (;;) {
-    const long n = sys::call_kernel(SYS_epoll_wait, epfd, events, kMaxEvents, timeout_ms(wait_ns));
+    const long n = wait_for_events(events, wait_ns);
     if (n == -EINTR) {
       // The caller's clock moved on and a signal may have readied a goroutine: let it look again.
       if (wait_ns != 0) return;
