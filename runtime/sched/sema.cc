@@ -197,9 +197,12 @@ bool sync_can_spin(int iter) {
   return others > 0 && pp != nullptr && runqempty(pp);
 }
 
-void sync_do_spin() {
-  constexpr int kPauses = 30;
-  for (int i = 0; i < kPauses; ++i) __builtin_ia32_pause();
+// As many pauses in all as the reference's four times thirty, but each look after twice as many as the one before: looks at
+// equal distances all meet a held lock if its holder comes back to it in about that time (thirty pauses are 740 ns on
+// an AMD EPYC), and the first ones come soon enough for locks that are held briefly.
+void sync_do_spin(int iter) {
+  constexpr int kFirstPauses = 8;
+  for (int i = 0; i < kFirstPauses << iter; ++i) __builtin_ia32_pause();
 }
 
 }  // namespace reprise::rt

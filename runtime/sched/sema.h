@@ -32,6 +32,6 @@ inline void semrelease(std::atomic<uint32_t>* addr) { semrelease1(addr, false); 
 // kept from running here. The reference's rules: few spins, more than one CPU, some other P that runs and
 // does not itself look for work, nothing in this P's queue. Never with a policy. Goroutine.
 bool sync_can_spin(int iter);
-void sync_do_spin();  // some 30 pauses
+void sync_do_spin(int iter);  // 8 pauses, and each time twice as many
 
 }  // namespace reprise::rt

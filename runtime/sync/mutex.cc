@@ -9,8 +9,8 @@
 // waiter that receives it sets kLocked itself, and ends the mode if it is last or waited less.
 //
 // While the holder runs on another P and nobody is kept from running here, whoever comes to a locked mutex
-// spins for four times thirty pauses before it waits (runtime_canSpin's rules, sema.h): parking and being
-// woken costs more than most critical sections last.
+// spins for some microseconds before it waits (runtime_canSpin's rules, sema.h): parking and being woken costs
+// more than most critical sections last.
 //
 // Ordering: acquiring CASes are acquire, the releasing subtraction is release, so a critical
 // section happens before the next one; between unlock's semrelease and the waiter's return the
@@ -65,27 +65,27 @@ bool spin(Attempt* attempt, std::atomic<int32_t>* state, int32_t old) {
       state->compare_exchange_strong(old, old | kWoken, std::memory_order_relaxed)) {
     attempt->awoke = true;
   }
-  rt::sync_do_spin();
+  rt::sync_do_spin(attempt->spins);
   ++attempt->spins;
   return true;
 }
 
 }  // namespace
 
-void Mutex::lock_announced() {
+void Mutex::lock_announced(int32_t seen) {
   announce(OpKind::lock, name_, true);
-  lock_quietly();
+  lock_slow(seen);
 }
 
 void Mutex::lock_quietly() {
-  int32_t free = 0;
-  if (state_.compare_exchange_strong(free, kLocked, std::memory_order_acquire)) return;
-  lock_slow();
+  int32_t seen = 0;
+  if (!state_.compare_exchange_strong(seen, kLocked, std::memory_order_acquire, std::memory_order_relaxed)) lock_slow(seen);
 }
 
-void Mutex::lock_slow() {
+// `old`: what the state was found to be, or 0. The CAS decides; to load it anew first would take the cache line
+// from a holder on another P once more, who needs it to unlock.
+void Mutex::lock_slow(int32_t old) {
   Attempt attempt;
-  int32_t old = state_.load(std::memory_order_relaxed);  // relaxed: the CAS decides
   for (;;) {
     if (spin(&attempt, &state_, old)) {
       old = state_.load(std::memory_order_relaxed);

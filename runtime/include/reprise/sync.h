@@ -35,10 +35,10 @@ class Mutex {
 
   // Blocks the goroutine until the mutex is free.
   void lock() {
-    int32_t free = 0;
+    int32_t seen = 0;
     if (rt::slow_path_wanted() ||
-        !state_.compare_exchange_strong(free, kLocked, std::memory_order_acquire, std::memory_order_relaxed)) {
-      lock_announced();
+        !state_.compare_exchange_strong(seen, kLocked, std::memory_order_acquire, std::memory_order_relaxed)) {
+      lock_announced(seen);
     }
   }
   bool try_lock();  // never blocks
@@ -52,14 +52,14 @@ class Mutex {
   friend class RWMutex;
   static constexpr int32_t kLocked = 1;
 
-  void lock_announced();
+  void lock_announced(int32_t seen);
   void unlock_announced();
   void lock_quietly();
   void unlock_quietly() {
     const int32_t state = state_.fetch_sub(kLocked, std::memory_order_release) - kLocked;
     if (state != 0) unlock_slow(state);
   }
-  void lock_slow();
+  void lock_slow(int32_t old);
   void unlock_slow(int32_t state);
 
   std::atomic<int32_t> state_{0};
