@@ -131,10 +131,6 @@ void FD::evict_and_decref() {
   decref();
 }
 
-void FD::unlock(bool read) {
-  if (fdmu_.rwunlock(read)) destroy();
-}
-
 IoResult FD::close() {
   seam_point(seam::OpKind::io_close, object(), true);
   if (!fdmu_.increfAndClose()) return stopped(PollError::closing);

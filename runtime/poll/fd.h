@@ -92,7 +92,9 @@ class FD {
   IoResult write_locked(const void* p, size_t size);
   IoResult writev_locked(std::span<iovec> parts);
   IoResult finish_connect();
-  void unlock(bool read);
+  void unlock(bool read) {
+    if (fdmu_.rwunlock(read)) [[unlikely]] destroy();
+  }
   void evict_and_decref();
   void decref();
   int destroy();

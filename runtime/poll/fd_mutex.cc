@@ -2,7 +2,6 @@
 // who wait.
 #include "runtime/poll/fd_mutex.h"
 
-#include "runtime/poll/fd_mutex_word.h"
 #include "runtime/sched/proc.h"
 
 namespace reprise::rt {
@@ -44,16 +43,6 @@ bool FdMutex::incref() { return fd_word_incref(state_); }
 
 bool FdMutex::increfAndClose() {
   return fd_word_incref_and_close(state_, [this](bool read) { semaphore(read).release(); });
-}
-
-bool FdMutex::decref() { return fd_word_decref(state_); }
-
-bool FdMutex::rwlock(bool read) {
-  return fd_word_lock(state_, read, [this, read] { semaphore(read).acquire(); });
-}
-
-bool FdMutex::rwunlock(bool read) {
-  return fd_word_unlock(state_, read, [this, read] { semaphore(read).release(); });
 }
 
 bool FdMutex::closed() const { return state_.load(std::memory_order_acquire) & kFdClosed; }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "runtime/poll/fd_mutex_word.h"
 #include "runtime/sched/g_m_p.h"
 #include "runtime/sched/lock.h"
 
@@ -34,11 +35,16 @@ class FdMutex {
   // Each is false if the descriptor is closed; then nothing was taken.
   bool incref();
   bool increfAndClose();  // takes a reference and closes; false if already closed
-  bool rwlock(bool read);
+  // In line, as the two that follow: which side it is is known to the caller, and nobody waits mostly.
+  bool rwlock(bool read) {
+    return fd_word_lock(state_, read, [this, read] { semaphore(read).acquire(); });
+  }
 
   // Each is true if the last reference went and the descriptor is closed: destroy it now.
-  bool decref();
-  bool rwunlock(bool read);
+  bool decref() { return fd_word_decref(state_); }
+  bool rwunlock(bool read) {
+    return fd_word_unlock(state_, read, [this, read] { semaphore(read).release(); });
+  }
 
   bool closed() const;
 

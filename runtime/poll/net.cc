@@ -80,14 +80,19 @@ std::string describe(std::string_view op, Socket* socket) {
 
 Error closed_error(std::string_view op) { return Error(ErrorKind::closed, 0, std::string(op)); }
 
-Status status_of(const IoResult& result, std::string_view op, Socket* socket) {
-  if (result.ok()) return {};
+// Out of line, so that the callers' good case is in line.
+[[gnu::noinline, gnu::cold]] Error failure_of(const IoResult& result, std::string_view op, Socket* socket) {
   return error_of(result, describe(op, socket));
 }
 
+Status status_of(const IoResult& result, std::string_view op, Socket* socket) {
+  if (result.ok()) [[likely]] return {};
+  return failure_of(result, op, socket);
+}
+
 Result<size_t> count_of(const IoResult& result, std::string_view op, Socket* socket) {
-  if (result.ok()) return static_cast<size_t>(result.n);
-  return error_of(result, describe(op, socket));
+  if (result.ok()) [[likely]] return static_cast<size_t>(result.n);
+  return failure_of(result, op, socket);
 }
 
 int64_t deadline_ns(TimePoint deadline) { return deadline.time_since_epoch().count(); }

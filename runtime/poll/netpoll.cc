@@ -47,10 +47,6 @@ constinit PollCache pollcache;
 
 std::atomic<uint32_t> netpollWaiters{0};  // for the kernel's descriptors
 
-std::atomic<uintptr_t>& semaphore(PollDesc* pd, PollMode mode) {
-  return mode == PollMode::read ? pd->rg : pd->wg;
-}
-
 PollDesc* pollcache_alloc() {
   pollcache.lock.lock();
   if (!pollcache.first) {
@@ -97,7 +93,7 @@ bool netpollblockcommit(G* gp, void* arg) {
 
 // Waits on the semaphore. True: readiness; false: timeout or closing.
 bool netpollblock(PollDesc* pd, PollMode mode) {
-  auto& word = semaphore(pd, mode);
+  auto& word = pd->semaphore(mode);
   Park park{&word, pd->simulated ? 0u : 1u};
   return poll_word_wait(
       word, [&] { return pollCheck(pd, mode) == PollError::none; },
@@ -106,7 +102,7 @@ bool netpollblock(PollDesc* pd, PollMode mode) {
 
 // Takes the waiter out of the semaphore, if there is one; it is then the caller's to ready.
 G* netpollunblock(PollDesc* pd, PollMode mode, bool ioready) {
-  const uintptr_t waiter = poll_word_take(semaphore(pd, mode), ioready);
+  const uintptr_t waiter = poll_word_take(pd->semaphore(mode), ioready);
   if (waiter == 0) return nullptr;
   netpollWaiters.fetch_sub(pd->simulated ? 0 : 1, std::memory_order_relaxed);
   return reinterpret_cast<G*>(waiter);
@@ -191,21 +187,6 @@ void pollClose(PollDesc* pd) {
   }
   netpollclose(pd->fd);
   pollcache_free(pd);
-}
-
-PollError pollCheck(const PollDesc* pd, PollMode mode) {
-  if (pd->closing.load()) return PollError::closing;
-  if ((mode == PollMode::read ? pd->rd : pd->wd).load() < 0) return PollError::timeout;
-  // An error that only a read can fetch: let the read find it; writers learn it from write().
-  if (mode == PollMode::read && pd->event_err.load()) return PollError::not_pollable;
-  return PollError::none;
-}
-
-PollError pollReset(PollDesc* pd, PollMode mode) {
-  const PollError error = pollCheck(pd, mode);
-  if (error != PollError::none) return error;
-  semaphore(pd, mode).store(pdNil);
-  return PollError::none;
 }
 
 PollError pollWait(PollDesc* pd, PollMode mode) {

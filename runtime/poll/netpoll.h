@@ -45,6 +45,8 @@ struct PollDesc {
   std::atomic<int64_t> wd{0};
   Timer rt;                            // read deadline; never started or stopped under `lock`
   Timer wt;
+
+  std::atomic<uintptr_t>& semaphore(PollMode mode) { return mode == PollMode::read ? rg : wg; }
 };
 
 // ---- what FD calls (the reference's internal/poll side) ----
@@ -54,10 +56,20 @@ struct PollDesc {
 PollDesc* pollOpen(int fd, int* error);
 // REQUIRES: pollUnblock() was called and nobody waits.
 void pollClose(PollDesc* pd);
-// Prepares for an operation: forgets readiness reported before it.
-PollError pollReset(PollDesc* pd, PollMode mode);
 // The state of the descriptor without waiting: closing and passed deadlines.
-PollError pollCheck(const PollDesc* pd, PollMode mode);
+inline PollError pollCheck(const PollDesc* pd, PollMode mode) {
+  if (pd->closing.load()) return PollError::closing;
+  if ((mode == PollMode::read ? pd->rd : pd->wd).load() < 0) return PollError::timeout;
+  // An error that only a read can fetch: let the read find it; writers learn it from write().
+  if (mode == PollMode::read && pd->event_err.load()) return PollError::not_pollable;
+  return PollError::none;
+}
+// Prepares for an operation: forgets readiness reported before it.
+inline PollError pollReset(PollDesc* pd, PollMode mode) {
+  const PollError error = pollCheck(pd, mode);
+  if (error == PollError::none) pd->semaphore(mode).store(pdNil);
+  return error;
+}
 // Parks until ready, closed or past the deadline.
 PollError pollWait(PollDesc* pd, PollMode mode);
 // Deadline on the monotonic clock in ns: 0 none, negative or past: now.

@@ -41,8 +41,8 @@ bool poll_word_park(Word& word, uintptr_t gp) {
 template <class Word, class MayPark, class Park>
 bool poll_word_wait(Word& word, MayPark may_park, Park park) {
   for (;;) {
-    uintptr_t expected = pdReady;
-    if (word.compare_exchange_strong(expected, pdNil)) return true;
+    uintptr_t expected = word.load();  // mostly pdNil: an exchange that fails costs as much as one that does not
+    if (expected == pdReady && word.compare_exchange_strong(expected, pdNil)) return true;
     expected = pdNil;
     if (word.compare_exchange_strong(expected, pdWait)) break;
     if (expected != pdReady && expected != pdNil) throw_("runtime: double wait on a descriptor");

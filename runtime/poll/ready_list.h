@@ -24,7 +24,7 @@ struct ReadyList {
   G* last = nullptr;
 
   void add(G* gp, seam::OpKind op, seam::Access access) {
-    if (by_decision) {
+    if (by_decision) [[unlikely]] {
       items.push_back({gp, op, access});
       return;
     }
