@@ -14,6 +14,8 @@ namespace reprise::rt {
 
 // Zeroed memory for a T whose span class is known; null on threads that are no goroutine's (mem/mallocgc.h).
 void* gc_new(SpanClass spanclass, const Type* type);
+template <uint8_t Class>
+void* gc_new_of(const Type* type);
 // Zeroed memory for a T that `type` describes, or for an array of them. REQUIRES: a goroutine.
 void* gc_alloc(size_t bytes, size_t alignment, const Type* type);
 

@@ -219,8 +219,7 @@ void HeapSampler::before(SpanClass spanclass, MSpan* s) {
   const uint8_t c = spanclass.index();
   until_[c] = std::max<int64_t>(until_[c] - (s->allocCount - seen_[c]), until_[c] < 0 ? -1 : 0);
   seen_[c] = s->allocCount;
-  if (s->freeindex >= s->nelems) return;
-  s->allocCache = ~s->allocBits[s->freeindex / 64].load(std::memory_order_relaxed) >> (s->freeindex % 64);
+  if (s->freeindex < s->nelems) s->refillAllocCache();
 }
 
 bool HeapSampler::take(SpanClass spanclass, MSpan* s) {

@@ -75,16 +75,14 @@ inline void count_one(std::atomic<uint64_t>& counter) {
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
-// The span's next slot if the word at hand has one; else nelems. The last slot of a word is left to the slow path, which
-// loads the next.
-inline uint32_t next_free_fast(MSpan* s) {
+// The span's next slot, counted. REQUIRES: allocCache is not 0, the word at hand has one.
+[[gnu::always_inline]] inline uint32_t next_free_fast(MSpan* s) {
   const uint64_t cache = s->allocCache;
-  if (cache == 0) return s->nelems;
   const auto skip = static_cast<uint32_t>(std::countr_zero(cache));
-  const uint32_t index = s->freeindex + skip, behind = index + 1;
-  if (index >= s->nelems || (behind % 64 == 0 && behind != s->nelems)) return s->nelems;
-  s->allocCache = cache >> 1 >> skip;
-  s->freeindex = behind;
+  const uint32_t index = s->freeindex + skip;
+  s->allocCache = cache >> skip >> 1;
+  s->freeindex = index + 1;
+  ++s->allocCount;
   return index;
 }
 
@@ -100,14 +98,14 @@ inline uint32_t next_free_fast(MSpan* s) {
     if (made->index >= made->s->nelems) throw_("mallocgc: a span from mcentral has no free slot");
   }
   made->sampled = c->sampler.take(spanclass, made->s);
+  ++made->s->allocCount;
 }
 
 inline Made next_free(MCache* c, SpanClass spanclass) {
   Made made;
   made.s = c->alloc[spanclass.index()];
-  made.index = next_free_fast(made.s);
-  if (made.index == made.s->nelems) [[unlikely]] next_free_slow(c, spanclass, &made);
-  ++made.s->allocCount;
+  if (made.s->allocCache != 0) [[likely]] made.index = next_free_fast(made.s);
+  else next_free_slow(c, spanclass, &made);
   made.object = reinterpret_cast<void*>(made.s->objBase(made.index));
   return made;
 }
@@ -285,11 +283,6 @@ namespace {
   return finish(make_small(cache_here(), spanclass, type, true), kHeapClasses[spanclass.sizeclass()].bytes);
 }
 
-[[gnu::noinline]] void* gc_new_attended(SpanClass spanclass, const Type* type) {
-  attend_before(heap_attention.load(std::memory_order_relaxed), kHeapClasses[spanclass.sizeclass()].bytes);
-  return gc_new_slow(spanclass, type);
-}
-
 // A span's second type, or the first object of a span: not worth a frame of gc_new's.
 [[gnu::noinline]] void* note_and_publish(MSpan* s, uint32_t index, const Type* type) {
   s->noteType(index, type);
@@ -307,29 +300,114 @@ namespace {
   return reinterpret_cast<void*>(s->objBase(index));
 }
 
-}  // namespace
+// A few stores where the size is known when this is compiled.
+[[gnu::always_inline]] inline void clear_slot(uint64_t* words, size_t bytes) {
+  if (!__builtin_constant_p(bytes)) return clear_words(words, bytes);
+  const FiberUnseen unseen;
+  std::memset(words, 0, bytes);
+}
 
-// What make_small() and finish() do, without a thing in memory that need not be: no frame, whatever is rare is a call in its place.
-// heap_attention is looked at once, since nobody is switched out in between.
-void* gc_new(SpanClass spanclass, const Type* type) {
-  const G* const gp = g_here();
-  if (gp == nullptr || gp != gp->ctx.m->ctx.curg) [[unlikely]] return nullptr;
-  if (heap_attention.load(std::memory_order_relaxed) != 0) [[unlikely]] return gc_new_attended(spanclass, type);
-  const MCache* const c = gp->ctx.m->p->mcache;
-  if (c == nullptr) [[unlikely]] return gc_new_slow(spanclass, type);
-  MSpan* const s = c->alloc[spanclass.index()];
-  const uint32_t index = next_free_fast(s);
-  if (index == s->nelems) [[unlikely]] return gc_new_slow(spanclass, type);
-  ++s->allocCount;
-  if (s->needzero && s->elemsize > kClearInLine) return clear_and_publish(s, index, type);
-  auto* const words = reinterpret_cast<uint64_t*>(s->objBase(index));
-  if (s->needzero) clear_words(words, s->elemsize);
+// What make_small() and finish() do where nothing is asked for, without a thing in memory that need not be: no frame, whatever is rare
+// is a call in its place.
+[[gnu::always_inline]] inline void* complete(MSpan* s, uint32_t index, SpanClass spanclass, size_t bytes, const Type* type) {
+  if (bytes > kClearInLine && s->needzero) return clear_and_publish(s, index, type);
+  auto* const words = reinterpret_cast<uint64_t*>(s->startAddr + index * bytes);
+  if (s->needzero) clear_slot(words, bytes);
   if (!spanclass.noscan() && s->only_type.load(std::memory_order_relaxed) != type) [[unlikely]] {
     return note_and_publish(s, index, type);
   }
   s->freeIndexForScan.store(s->freeindex, std::memory_order_release);
   fiber_takes_memory();
   return words;
+}
+
+// While a cycle marks: black, before anybody has its address.
+[[gnu::noinline]] void* blacken(MSpan* s, uint32_t index, void* object) {
+  if (s->setMarked(index) && heap_hooks.allocated_black != nullptr) heap_hooks.allocated_black(s, index);
+  return object;
+}
+
+// attend_before() may have parked, and attention may be another now.
+[[gnu::noinline]] void* gc_new_attended(SpanClass spanclass, const Type* type) {
+  const size_t bytes = kHeapClasses[spanclass.sizeclass()].bytes;
+  attend_before(heap_attention.load(std::memory_order_relaxed), bytes);
+  const MCache* const c = p_here()->mcache;
+  if (c == nullptr || heap_attention.load(std::memory_order_relaxed) != kHeapMarking) return gc_new_slow(spanclass, type);
+  MSpan* const s = c->alloc[spanclass.index()];
+  if (s->allocCache == 0) return gc_new_slow(spanclass, type);
+  const uint32_t index = next_free_fast(s);
+  return blacken(s, index, complete(s, index, spanclass, bytes, type));
+}
+
+// heap_attention is looked at once, since nobody is switched out in between.
+[[gnu::always_inline]] inline void* gc_new_here(SpanClass spanclass, size_t bytes, const Type* type) {
+  const G* const gp = g_here();
+  if (gp == nullptr || gp != gp->ctx.m->ctx.curg) [[unlikely]] return nullptr;
+  if (heap_attention.load(std::memory_order_relaxed) != 0) [[unlikely]] return gc_new_attended(spanclass, type);
+  const MCache* const c = gp->ctx.m->p->mcache;
+  if (c == nullptr) [[unlikely]] return gc_new_slow(spanclass, type);
+  MSpan* const s = c->alloc[spanclass.index()];
+  if (s->allocCache == 0) [[unlikely]] return gc_new_slow(spanclass, type);
+  const uint32_t index = next_free_fast(s);
+  return complete(s, index, spanclass, bytes, type);
+}
+
+template <uint8_t Class>
+[[gnu::always_inline]] inline void* gc_new_sized(const Type* type) {
+  return gc_new_here(SpanClass(Class / 2, Class % 2 != 0), kHeapClasses[Class / 2].bytes, type);
+}
+static_assert(kHeapClasses[kGcNewClasses / 2 - 1].bytes == kClearInLine);
+
+}  // namespace
+
+void* gc_new(SpanClass spanclass, const Type* type) {
+  return gc_new_here(spanclass, kHeapClasses[spanclass.sizeclass()].bytes, type);
+}
+
+// Specialisations, not instantiations: those are the archive's own (CMakeLists.txt).
+template <>
+void* gc_new_of<2>(const Type* type) {
+  return gc_new_sized<2>(type);
+}
+template <>
+void* gc_new_of<4>(const Type* type) {
+  return gc_new_sized<4>(type);
+}
+template <>
+void* gc_new_of<5>(const Type* type) {
+  return gc_new_sized<5>(type);
+}
+template <>
+void* gc_new_of<6>(const Type* type) {
+  return gc_new_sized<6>(type);
+}
+template <>
+void* gc_new_of<7>(const Type* type) {
+  return gc_new_sized<7>(type);
+}
+template <>
+void* gc_new_of<8>(const Type* type) {
+  return gc_new_sized<8>(type);
+}
+template <>
+void* gc_new_of<9>(const Type* type) {
+  return gc_new_sized<9>(type);
+}
+template <>
+void* gc_new_of<10>(const Type* type) {
+  return gc_new_sized<10>(type);
+}
+template <>
+void* gc_new_of<11>(const Type* type) {
+  return gc_new_sized<11>(type);
+}
+template <>
+void* gc_new_of<12>(const Type* type) {
+  return gc_new_sized<12>(type);
+}
+template <>
+void* gc_new_of<13>(const Type* type) {
+  return gc_new_sized<13>(type);
 }
 
 void* mallocgc_aligned(size_t size, size_t alignment, const Type* type, bool needzero) {

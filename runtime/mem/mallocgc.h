@@ -26,7 +26,10 @@ void* mallocgc(size_t size, const Type* type, bool needzero);
 // mallocgc for a type whose span class is known, zeroed; null on g0 and on foreign threads. What has no pointers and is smaller than
 // 16 bytes should go by mallocgc, which lets such share a block.
 void* gc_new(SpanClass spanclass, const Type* type);
-// The same for objects aligned to a power of two, up to a heap page.
+// The same for span classes below kGcNewClasses, each compiled for its size.
+template <uint8_t Class>
+void* gc_new_of(const Type* type);
+// mallocgc for objects aligned to a power of two, up to a heap page.
 void* mallocgc_aligned(size_t size, size_t alignment, const Type* type, bool needzero);
 
 // Bits of heap_attention: why allocations take a way round. Marking and debugging change while the world is stopped.

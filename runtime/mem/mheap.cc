@@ -198,12 +198,12 @@ MSpan* alloc_locked(size_t npages, SpanClass spanclass) {
   s->spanclass = spanclass;
   s->needzero = run.resident != 0;
   s->freeindex = s->allocCount = 0;
-  s->allocCache = ~uint64_t{0};
   s->freeIndexForScan.store(0, std::memory_order_relaxed);
   s->only_type.store(nullptr, std::memory_order_relaxed);
   std::atomic_ref(s->specials).store(nullptr, std::memory_order_relaxed);
   lay_out(s);
   alloc_bits(s);
+  s->refillAllocCache();
   s->sweepgen.store(mheap_.sweepgen.load(std::memory_order_relaxed), std::memory_order_relaxed);
   publish(s);
   ++mheap_.spans_in_use;

@@ -1,8 +1,9 @@
 // The next free slot of a span: 64 bits of allocBits at a time.
 //
-// Invariant: bit i of allocCache tells whether slot freeindex + i is free, for the rest of the word that freeindex is in;
-// bits beyond are 0. When freeindex comes to a word's start the cache holds that word whole, unless the span is full. The heap profile
-// keeps slots behind back from the fast path, and gives them back before it comes here (HeapSampler).
+// Invariant: a bit of allocCache is set only if slot freeindex + i is free and there is such a slot, in the word that freeindex is in; if
+// any is set, those of all such slots are. So the fast path asks nothing more of one that is set. Where freeindex has come to a word's
+// start the cache may be empty because the word was not looked at yet. The heap profile keeps slots behind back from the fast path, and
+// gives them back before it comes here (HeapSampler).
 //
 // Types: most spans hold objects of one type, and then an object's birth writes nothing but itself. With the second type the table is
 // filled for all.
@@ -31,17 +32,15 @@ void MSpan::noteOtherType(uint32_t index, const Type* type) {
 
 uint32_t MSpan::nextFreeIndex() {
   while (freeindex < nelems) {
+    if (allocCache == 0 && freeindex % 64 == 0) refillAllocCache();
     if (allocCache != 0) {
       const auto skip = static_cast<uint32_t>(std::countr_zero(allocCache));
       const uint32_t index = freeindex + skip;
-      if (index >= nelems) break;
       freeindex = index + 1;
-      allocCache = skip == 63 ? 0 : allocCache >> (skip + 1);
-      if (freeindex % 64 == 0 && freeindex < nelems) refillAllocCache();
+      allocCache = allocCache >> skip >> 1;
       return index;
     }
     freeindex = (freeindex / 64 + 1) * 64;
-    if (freeindex < nelems) refillAllocCache();
   }
   freeindex = nelems;
   allocCache = 0;

@@ -44,6 +44,7 @@ class SpanClass {
   uint8_t value_ = 0;
 };
 inline constexpr size_t kNumSpanClasses = kNumSizeClasses * 2;
+inline constexpr uint8_t kGcNewClasses = 14;  // those of objects of up to 64 bytes, which have functions of their own (gc_new_of)
 inline constexpr SpanClass kTinySpanClass{2, true};  // 16 bytes, noscan
 
 // MSpan::only_type where there is more than one.
@@ -104,8 +105,13 @@ struct alignas(64) MSpan {
 
   // The next free slot from freeindex on, which is then behind it; nelems if there is none. Owner.
   uint32_t nextFreeIndex();
-  // allocCache for the word that freeindex is in. REQUIRES: freeindex is at its start. Owner.
-  void refillAllocCache() { allocCache = ~allocBits[freeindex / 64].load(std::memory_order_relaxed); }
+  // allocCache for what is left of the word that freeindex is in. REQUIRES: freeindex < nelems. Owner.
+  void refillAllocCache() {
+    const uint32_t first = freeindex / 64 * 64;
+    uint64_t free = ~allocBits[freeindex / 64].load(std::memory_order_relaxed);
+    if (nelems - first < 64) free &= (uint64_t{1} << (nelems - first)) - 1;
+    allocCache = free >> (freeindex % 64);
+  }
 
   // Of an object that isAllocated(), or was made by the caller; null for noscan.
   const Type* typeAt(uintptr_t address) const {

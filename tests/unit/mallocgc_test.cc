@@ -224,6 +224,42 @@ TEST_F(Mallocgc, a_tiny_object_cut_while_marking_makes_its_block_black) {
   EXPECT_TRUE(s->isMarked(s->objIndex(reinterpret_cast<uintptr_t>(before))));
 }
 
+// Fills a span and a half by turns, so that slots are new, and old and dirty.
+template <uint8_t Class>
+void check_class(bool marking) {
+  const size_t bytes = kHeapClasses[Class / 2].bytes;
+  const Type* const type = Class % 2 == 0 ? &pointers : nullptr;
+  for (int round = 0; round < 3; ++round) {
+    const MSpan* s = nullptr;
+    uintptr_t last = 0;
+    for (size_t i = 0; i < 3 * kHeapPageBytes / bytes / 2; ++i) {
+      if (marking) heap_attention.store(kHeapMarking);
+      auto* const words = static_cast<uint64_t*>(gc_new_of<Class>(type));
+      heap_attention.store(0);
+      s = span_of(words);
+      const auto at = reinterpret_cast<uintptr_t>(words);
+      ASSERT_NE(at, std::exchange(last, at));
+      ASSERT_EQ(s->spanclass.index(), Class);
+      ASSERT_EQ(at, s->objBase(s->objIndex(at)));
+      ASSERT_TRUE(s->isAllocated(s->objIndex(at)));
+      ASSERT_EQ(s->isMarked(s->objIndex(at)), marking);
+      ASSERT_EQ(s->typeAt(at), type);
+      for (size_t w = 0; w < bytes / 8; ++w) ASSERT_EQ(std::exchange(words[w], ~uint64_t{0}), 0u);
+    }
+    PretendCollector::collect([] {});
+  }
+}
+template <uint8_t... Classes>
+void check_classes() {
+  for (const bool marking : {false, true}) (check_class<Classes>(marking), ...);
+}
+
+TEST_F(Mallocgc, classes_with_functions_of_their_own_give_what_is_theirs) {
+  const int64_t credit = std::exchange(getg()->gcAssistBytes, 100 << 20);
+  check_classes<2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13>();
+  getg()->gcAssistBytes = credit;
+}
+
 // Without the signal, which a loop that does little else would seldom be interrupted by.
 TEST_F(Mallocgc, allocation_gives_way_when_asked) {
   const test::Procs procs(1);

@@ -124,6 +124,33 @@ constexpr bool straight() {
   return rt::kHeapClasses[rt::heap_size_class(sizeof(T))].bytes % alignof(T) == 0;
 }
 
+// Null where this is no goroutine.
+template <class T>
+void* allocate() {
+  constexpr rt::SpanClass spanclass(rt::heap_size_class(sizeof(T)), Pointers<T>::ptrdata == 0);
+  uintptr_t memory;
+  if constexpr (spanclass.index() < rt::kGcNewClasses) {
+    memory = reinterpret_cast<uintptr_t>(rt::gc_new_of<spanclass.index()>(rt::type_of<T>()));
+  } else {
+    memory = reinterpret_cast<uintptr_t>(rt::gc_new(spanclass, rt::type_of<T>()));
+  }
+  if (memory == 0) return nullptr;
+  // So that constructors of Ptrs in the object need not ask where they lie.
+  if (memory < rt::kHeapArena || memory > rt::kHeapArena + rt::kHeapArenaMaxBytes - sizeof(T)) __builtin_unreachable();
+  return reinterpret_cast<void*>(memory);
+}
+
+// Out of line: on a thread that is no goroutine's, or for a T that does not come straight from a span.
+template <class T, class... Args>
+[[gnu::noinline]] Ptr<T> make_elsewhere(Args&&... args) {
+  Ptr<T> made;
+  rt::gc_on_goroutine([&] {
+    void* const memory = rt::gc_alloc(sizeof(T), alignof(T), rt::type_of<T>());
+    made = new (memory) T(std::forward<Args>(args)...);
+  });
+  return made;
+}
+
 // Of memory that is zeros. A T without a constructor is the same bytes each time: where those of the first are zeros (which they are
 // not for a pointer to a member), the others are there already.
 template <class T>
@@ -143,17 +170,9 @@ void value_initialize(T* first, size_t n) {
 template <class T, class... Args>
 Ptr<T> make(Args&&... args) {
   if constexpr (detail::straight<T>()) {
-    constexpr rt::SpanClass spanclass(rt::heap_size_class(sizeof(T)), Pointers<T>::ptrdata == 0);
-    if (void* const memory = rt::gc_new(spanclass, rt::type_of<T>())) [[likely]] {
-      return Ptr<T>(new (memory) T(std::forward<Args>(args)...));
-    }
+    if (void* const memory = detail::allocate<T>()) [[likely]] return Ptr<T>(new (memory) T(std::forward<Args>(args)...));
   }
-  Ptr<T> made;
-  rt::gc_on_goroutine([&] {
-    void* const memory = rt::gc_alloc(sizeof(T), alignof(T), rt::type_of<T>());
-    made = new (memory) T(std::forward<Args>(args)...);
-  });
-  return made;
+  return detail::make_elsewhere<T>(std::forward<Args>(args)...);
 }
 
 // An array of n, value-initialised; points to the first. It does not know its length.
