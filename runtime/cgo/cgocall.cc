@@ -79,7 +79,7 @@ void lock_to_m(G* gp) {
 }
 void unlock_from_m(G* gp) {
   if (gp->locked_count == 0) throw_("cgocallback: the goroutine has unlocked the thread that C's frames are on");
-  if (--gp->locked_count != 0) return;
+  if (--gp->locked_count != 0 || gp->stays_on_m) return;
   gp->ctx.m->locked_g = nullptr;
   gp->locked_m = nullptr;
 }

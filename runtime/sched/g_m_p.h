@@ -84,7 +84,7 @@ struct alignas(64) G {
   bool system = false;           // runtime's own: not counted for deadlock or leaks
   bool exiting = false;          // goexit is unwinding it
   G* schedlink = nullptr;        // next on whatever queue holds it; that queue's lock
-  M* locked_m = nullptr;         // lock_os_thread, or until it goes on: preempted at an instruction
+  M* locked_m = nullptr;         // lock_os_thread, stays.h, or until it goes on: preempted at an instruction
   void* param = nullptr;         // handed over by goready(): the Sudog that fired, or null
   Sudog* waiting = nullptr;      // sudogs it is enqueued on, channels' in lock order; the locks of what it waits for
   std::atomic<uint32_t> select_done{0};  // first to turn 0 into 1 wins the select
@@ -108,11 +108,13 @@ struct alignas(64) G {
   void* locals = nullptr;        // GoLocal
   seam::Site op_site = 0;        // of the announced operation, below
   uint32_t access_count = 0;
-  uint8_t block = 0;             // one more than the index of what it keeps: preempted at an instruction (thread_block.h)
+  uint8_t block = 0;             // one more than the index of the block that it goes on with, 0 any (thread_block.h)
   seam::OpKind op = seam::OpKind::start;
   bool named = false;            // its name comes from what made it, not from a parent
 
   uint32_t locked_count = 0;
+  bool stays_on_m = false;       // native mode: a StaysOnThread lives (stays.h); owner
+  bool stays_in_block = false;   // the same under a policy
   std::atomic<G*> alllink{nullptr};  // allgs, append only
   size_t stack_bytes = 0;
   Timer* sleep_timer = nullptr;  // cached by sleep_for

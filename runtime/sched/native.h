@@ -29,6 +29,10 @@ void let_go_of_m(M* mp);        // the goroutine that was so preempted goes on
 inline constexpr int32_t kMaxHeldMs = 1000;
 int32_t held_ms();
 bool may_hold_m(const G* gp);
+// From now on gp goes on on the M that it is on, whenever it does, and nobody else runs there, until leave_m(). False: it stays already, or
+// kMaxHeldMs do. gp runs; on its stack.
+bool stay_on_m(G* gp);
+void leave_m(G* gp);
 void no_held_ms();              // in the child of a fork
 
 // ---- findrunnable.cc, steal.cc ----

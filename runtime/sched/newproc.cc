@@ -116,6 +116,7 @@ G* goexit0(G* gp) {
     mp->exiting = true;
     gp->locked_m = nullptr;
     gp->locked_count = 0;
+    gp->stays_on_m = false;
   }
   fiber_ended(gp);
   gfput(gp);

@@ -103,7 +103,9 @@ G* yield_to_m(G* gp) {
   return schedule_here();
 }
 
-std::atomic<int32_t> held{0};  // Ms with M::held; a limit that need not be exact: relaxed
+// Limits that need not be exact: relaxed.
+std::atomic<int32_t> held{0};     // Ms with M::held
+std::atomic<int32_t> staying{0};  // goroutines with G::stays_on_m
 
 // Between any two instructions a goroutine may keep addresses of this thread's variables, be inside a
 // sequence on one of them, or hold a lock that the kernel knows by the thread. So the thread stays its
@@ -122,6 +124,20 @@ void hold_m(M* mp, G* gp) {
   std::snprintf(text, sizeof text, "%s %s", api,
                 getg() != nullptr ? "on the scheduler's stack" : "on a thread that runs no goroutine");
   throw_(text);
+}
+
+// Who holds a thread finds its variables as the last holder left them.
+void pin(G* gp) {
+  gp->locked_m = gp->ctx.m;
+  gp->ctx.m->locked_g = gp;
+  happens_after(gp->ctx.m);
+}
+
+void unpin(G* gp) {
+  if (gp->locked_count != 0 || gp->stays_on_m) return;
+  happens_before(gp->ctx.m);
+  gp->ctx.m->locked_g = nullptr;
+  gp->locked_m = nullptr;
 }
 
 }  // namespace
@@ -269,24 +285,33 @@ int gomaxprocs(int n) {
 }
 
 // The reference's rule in native mode: the goroutine keeps the thread that it is on. In a controlled
-// mode m0 belongs to the others, so it moves. Who holds a thread finds its variables as the last holder left
-// them.
+// mode m0 belongs to the others, so it moves.
 void lock_os_thread() {
   G* gp = require_goroutine("lock_os_thread");
   if (gp->locked_count++ != 0) return;
   if (seam_active) return lock_os_thread_controlled(gp);
-  gp->locked_m = gp->ctx.m;
-  gp->ctx.m->locked_g = gp;
-  happens_after(gp->ctx.m);
+  pin(gp);
 }
 
 void unlock_os_thread() {
   G* gp = require_goroutine("unlock_os_thread");
   if (gp->locked_count == 0 || --gp->locked_count != 0) return;
   if (seam_active) return unlock_os_thread_controlled(gp);
-  happens_before(gp->ctx.m);
-  gp->ctx.m->locked_g = nullptr;
-  gp->locked_m = nullptr;
+  unpin(gp);
+}
+
+bool stay_on_m(G* gp) {
+  if (gp->stays_on_m || staying.load(std::memory_order_relaxed) >= kMaxHeldMs) return false;
+  staying.fetch_add(1, std::memory_order_relaxed);
+  gp->stays_on_m = true;
+  if (gp->locked_count == 0) pin(gp);
+  return true;
+}
+
+void leave_m(G* gp) {
+  staying.fetch_sub(1, std::memory_order_relaxed);
+  gp->stays_on_m = false;
+  unpin(gp);
 }
 
 G* require_goroutine(const char* api) {

@@ -1,7 +1,9 @@
 // Blocks of thread-local variables, and the thread pointer.
 //
-// Invariants: m0's thread pointer is that of blocks.now; a block other than that is kept by one goroutine or free; reprise_tls_g in
-// m0's block is what m0 runs, in the others nobody reads it. M::errno_location and M::eh_location of m0 lie in m0's block.
+// Invariants: m0's thread pointer is that of blocks.now; a block is kept by one goroutine or free, and that of blocks.now is kept by
+// nobody but who runs in it or ran there last; reprise_tls_g in m0's block is what m0 runs, in the others nobody reads it.
+// M::errno_location and M::eh_location of m0 lie in m0's block. While blocks.shared is not 0 no block becomes kept, so those that are
+// shared stay free: each was blocks.now, and not kept, when somebody began to share it.
 //
 // Rejected: a thread for each goroutine that is preempted, as natively. It would be woken and put to sleep by the kernel at every
 // preemption, some 10 us in which nothing else of the program may run. A block made by hand (_dl_allocate_tls): libc's own part of
@@ -24,6 +26,7 @@
 
 #include "asm/asm.h"
 #include "runtime/panic/fatal.h"
+#include "runtime/sched/counted.h"
 #include "runtime/sched/m.h"
 #include "runtime/sched/note.h"
 #include "runtime/sched/sched.h"
@@ -35,6 +38,8 @@ namespace reprise::rt {
 
 void keep_thread_block(G*) {}
 void take_thread_block(G*) {}
+bool stay_in_thread_block(G*) { return false; }
+void leave_thread_block(G*) {}
 bool thread_blocks_are_lent() { return false; }
 bool may_keep_thread_block(const G*) { return true; }
 
@@ -58,6 +63,7 @@ struct Blocks {
   int made = 0;
   long lenders = 0;  // the process whose threads they are; a child has none
   int kept = 0;
+  int shared = 0;  // by so many goroutines
   int now = 0;
 };
 constinit Blocks blocks;
@@ -131,17 +137,41 @@ void go_on_with(int index) {
   reprise_m0.eh_location = block.eh_location;
 }
 
+bool one_may_be_kept() { return blocks.shared == 0 && blocks.kept < kMaxThreadBlocks - 1; }
+
+ThreadBlock& block_of(const G* gp) { return blocks.all[gp->block - 1]; }
+
+void note_first() {
+  if (blocks.made != 0) return;
+  describe_own(blocks.all[0]);
+  blocks.made = 1;
+}
+
+void keep_now(G* gp) {
+  blocks.all[blocks.now].keeper = gp;
+  ++blocks.kept;
+}
+
+void give_back(G* gp) {
+  ThreadBlock& block = block_of(gp);
+  if (block.keeper == gp) {
+    block.keeper = nullptr;
+    --blocks.kept;
+  } else {
+    --blocks.shared;
+  }
+  gp->block = 0;
+}
+
 }  // namespace
 
 void keep_thread_block(G* gp) {
   if (getm() != &reprise_m0) return;
-  if (blocks.made == 0) {
-    describe_own(blocks.all[0]);
-    blocks.made = 1;
+  if (!gp->stays_in_block) {
+    note_first();
+    gp->block = static_cast<uint8_t>(blocks.now + 1);
+    keep_now(gp);
   }
-  blocks.all[blocks.now].keeper = gp;
-  gp->block = blocks.now + 1;
-  ++blocks.kept;
   go_on_with(first_free());
 }
 
@@ -149,15 +179,30 @@ void take_thread_block(G* gp) {
   if (blocks.made == 0) return;
   if (gp->block == 0) return go_on_with(first_free());
   const int index = gp->block - 1;
-  gp->block = 0;
-  blocks.all[index].keeper = nullptr;
-  --blocks.kept;
+  if (!gp->stays_in_block) give_back(gp);
   go_on_with(index);
+}
+
+bool stay_in_thread_block(G* gp) {
+  if (gp->ctx.m != &reprise_m0 || gp->stays_in_block || !counted_program()) return false;
+  note_first();
+  gp->block = static_cast<uint8_t>(blocks.now + 1);
+  gp->stays_in_block = true;
+  one_may_be_kept() ? keep_now(gp) : void(++blocks.shared);
+  return true;
+}
+
+void leave_thread_block(G* gp) {
+  gp->stays_in_block = false;
+  give_back(gp);
 }
 
 bool thread_blocks_are_lent() { return blocks.lenders != 0 && blocks.lenders == sys::call(SYS_getpid); }
 
-bool may_keep_thread_block(const G* gp) { return gp->ctx.m != &reprise_m0 || blocks.kept < kMaxThreadBlocks - 1; }
+bool may_keep_thread_block(const G* gp) {
+  if (gp->ctx.m != &reprise_m0) return true;
+  return gp->stays_in_block ? block_of(gp).keeper == gp : one_may_be_kept();
+}
 
 #endif
 

@@ -13,6 +13,7 @@
 
 #include "runtime/race/race.h"
 #include "runtime/sched/proc.h"
+#include "runtime/sched/stays.h"
 #include "runtime/seam/decision.h"
 #include "runtime/sys/parking.h"
 
@@ -39,17 +40,21 @@ inline seam::ObjectId name_of_object(uint64_t* word) {
   return {known, 0};
 }
 
-// Announces an operation on such an object. A scheduling point, if on a goroutine; the checked flavour hears of threads too.
+// Announces an operation on such an object. A scheduling point, if on a goroutine, which goes on on the same thread (stays.h); the
+// checked flavour hears of threads too.
 inline void announce_object(seam::OpKind op, uint64_t* word, bool write) {
   if (!seam_attends()) return;
   if (!seam_active) return preempt_point_on_thread();
-  if (on_goroutine() || (race_hooks != nullptr && getg() == nullptr)) seam_point(op, name_of_object(word), write);
+  if (!on_goroutine() && (race_hooks == nullptr || getg() != nullptr)) return;
+  const StaysOnThread stays;
+  seam_point(op, name_of_object(word), write);
 }
 
 // The same for an operation that names no object.
 inline void announce_call(seam::OpKind op) {
   if (!seam_attends()) return;
   if (!seam_active) return preempt_point_on_thread();
+  const StaysOnThread stays;
   seam_point(op, {});
 }
 

@@ -5,16 +5,19 @@
 // first word and rounds in its second; the count and the sharing are where libc's init put them. One
 // shared between processes is refused on goroutines.
 //
-// What std::call_once left in variables of the thread is noted at entry and put back before the function runs: the
-// goroutine may have waited in between (sched/std_once.h).
+// What std::call_once left in variables of the thread is noted at entry and put back before the function runs: others may have
+// used them while the goroutine waited. Behind the call they are written by address, which compilers keep, so the goroutine
+// comes back on the thread that it came on (sched/std_once.h, sched/stays.h).
 #ifndef REPRISE_SANITIZED
 
 #include <pthread.h>
 #include <threads.h>
 
 #include <mutex>
+#include <optional>
 
 #include "runtime/race/race.h"
+#include "runtime/sched/stays.h"
 #include "runtime/sched/std_once.h"
 #include "runtime/sys/interpose.h"
 
@@ -46,14 +49,27 @@ void run_once(std::atomic_ref<int> word, const void* key, void (*function)()) {
 
 // The closure is in the frame of std::call_once. It is not where the thread keeps it if the compiler held on to the
 // address of another thread's variable across a wait: then what was meant to be called is not known.
-void require_own(const StdOnce& once, void (*function)()) {
-  const G* const gp = curg();
-  if (function != &std::__once_proxy || gp == nullptr || getg() != gp) return;
+void require_own(const StdOnce& once, const G* gp) {
   const auto closure = reinterpret_cast<uint64_t>(once.callable);
   if (once.call != nullptr && closure >= gp->ctx.stack_lo && closure < gp->ctx.stack_hi) return;
   throw_("std::call_once: the caller's function is noted at another thread, because the compiler kept the address of a "
          "thread_local across a wait; use reprise::Once, or call std::call_once from a function that is not inlined");
 }
+
+// Calls of std::call_once on goroutines.
+class StdOnceCall {
+ public:
+  StdOnceCall() : noted_(std_once_here()) { require_own(noted_, curg()); }
+  // Nothing is left behind that could be taken for another call's; std::call_once does the same next.
+  ~StdOnceCall() { put_std_once({}); }
+  StdOnceCall(const StdOnceCall&) = delete;
+  StdOnceCall& operator=(const StdOnceCall&) = delete;
+  void put_back() const { put_std_once(noted_); }
+
+ private:
+  StaysOnThread stays_;  // first
+  StdOnce noted_;
+};
 
 int wait_at(Barrier* barrier) {
   seam_point(seam::OpKind::wait, {});
@@ -88,8 +104,8 @@ int pthread_once(pthread_once_t* once, void (*function)()) {
     race_acquire(once);
     return 0;
   }
-  const StdOnce std_once = std_once_here();
-  require_own(std_once, function);
+  std::optional<StdOnceCall> std_once;
+  if (function == &std::__once_proxy && on_goroutine()) std_once.emplace();
   for (;;) {
     int seen = word.load(std::memory_order_acquire);
     if (seen == kDone) {
@@ -99,7 +115,7 @@ int pthread_once(pthread_once_t* once, void (*function)()) {
     announce_call(reprise::seam::OpKind::once);
     seen = kIdle;
     if (word.compare_exchange_strong(seen, kRunning, std::memory_order_acquire)) {
-      put_std_once(std_once);
+      if (std_once) std_once->put_back();
       run_once(word, once, function);
       return 0;
     }

@@ -86,8 +86,8 @@ void exceptions() {
   }
 }
 
-// What to call is in variables of the thread until the function runs. Not inlined: a caller that waits must not keep their
-// addresses.
+// What to call is in variables of the thread until the function runs, and clang keeps their addresses. Not inlined: a caller that
+// waits otherwise must not keep them.
 [[gnu::noinline]] void once() {
   for (int i = 0; i < 20; ++i) {
     std::once_flag flag;
@@ -220,11 +220,71 @@ void locked_files(std::FILE* file) {
   }
 }
 
-void work(std::atomic<int>& shared, std::FILE* file) {
+uint64_t thread_pointer() {
+  uint64_t pointer;
+  asm volatile("movq %%fs:0, %0" : "=r"(pointer));
+  return pointer;
+}
+
+// The address of a variable of the thread, once made, is right behind `call`.
+template <class Call>
+void keeps_the_thread(Call call, const char* what) {
+  const uint64_t before = thread_pointer();
+  call();
+  check(thread_pointer() == before, what);
+}
+
+void free_locks() {
+  std::mutex mine;
+  for (int i = 0; i < 20; ++i) {
+    keeps_the_thread([&] { mine.lock(); }, "another thread behind a free lock");
+    turns(20);
+    keeps_the_thread([&] { mine.unlock(); }, "another thread behind an unlock");
+  }
+}
+
+// One calls, who comes meanwhile waits. Not inlined, as once().
+[[gnu::noinline]] void once_for_all(std::once_flag& flag, int& called) {
+  const auto function = [&] {
+    for (int i = 0; i < 5; ++i) {
+      turns(50);
+      reprise::yield();
+    }
+    ++called;
+  };
+  keeps_the_thread([&] { std::call_once(flag, function); }, "another thread behind std::call_once");
+  check(called == 1, "a once was not called once");
+}
+
+// More than there are threads' variables to be kept.
+void many_wait_for_one() {
+  constexpr int kMany = 200;
+  std::once_flag flag;
+  reprise::WaitGroup come(kMany), done;
+  for (int i = 0; i < kMany; ++i) {
+    done.add(1);
+    reprise::go([&flag, come, done]() mutable {
+      come.done();
+      keeps_the_thread([&] { std::call_once(flag, [&] { come.wait(); }); }, "another thread behind a once of many");
+      free_locks();
+      done.done();
+    });
+  }
+  done.wait();
+}
+
+struct Rounds {
+  std::once_flag flags[kRounds];
+  int called[kRounds] = {};
+};
+
+void work(std::atomic<int>& shared, std::FILE* file, Rounds& rounds) {
   for (int round = 0; round < kRounds; ++round) {
     static_guards();
     exceptions();
     once();
+    once_for_all(rounds.flags[round], rounds.called[round]);
+    free_locks();
     callbacks();
     comdats();
     variables_of_the_thread();
@@ -283,18 +343,20 @@ void text_is_told_apart() {
 
 int counted_cases_main(int, char**) {
   std::atomic<int> shared{0};
+  Rounds rounds;
   std::FILE* const file = std::fopen("/dev/null", "w");
   check(file != nullptr, "/dev/null does not open");
   reprise::WaitGroup done;
   for (int i = 0; i < kGoroutines; ++i) {
     done.add(1);
     reprise::go([&, done]() mutable {
-      work(shared, file);
+      work(shared, file, rounds);
       done.done();
     });
   }
   done.wait();
   std::fclose(file);
+  many_wait_for_one();
   if (reprise::rt::counted_program()) {
     spins_until_the_other_runs();
     ticks_are_exact();

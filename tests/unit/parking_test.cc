@@ -547,6 +547,19 @@ TEST(Once, a_function_that_was_noted_at_another_thread_is_fatal) {
   EXPECT_EXIT(call(&elsewhere, [] {}), testing::ExitedWithCode(2), "std::call_once: .*use reprise::Once");
 }
 
+// Else a later call that is noted elsewhere would be taken for this one.
+TEST(Once, what_was_called_is_not_noted_behind_it) {
+  static int called = 0;
+  int here = 0;
+  std::__once_callable = &here;
+  std::__once_call = [] { ++called; };
+  pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, std::__once_proxy);
+  EXPECT_EQ(called, 1);
+  EXPECT_EQ(std::__once_callable, nullptr);
+  EXPECT_EQ(std::__once_call, nullptr);
+}
+
 // libstdc++ keeps what is to be called in two thread-locals.
 TEST(Once, each_goroutine_calls_what_it_brought) {
   test::under_schedules(50, [] {
