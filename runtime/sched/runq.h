@@ -15,10 +15,10 @@
 // runs this source with small rings on a weak memory model. They are duck-typed:
 //   P      atomics runqhead, runqtail (32 bit), runnext and the array runq (G*); a power of two
 //   G      schedlink
-// `alone`: there is one P, so that there are no thieves and what only consumers compete for is the producer's: plain stores in
-// place of locked instructions. The number of Ps changes while the world is stopped.
 //   Sched  lock, global (GQueueOf), global_size (atomic), gomaxprocs, runnext_grace(P*)
 // sched.h has the wrappers over the one Sched that is real.
+// `alone`: there is one P, so that there are no thieves and what only consumers compete for is the producer's: plain stores in
+// place of locked instructions. The number of Ps changes while the world is stopped.
 //
 // Thread safety: "producer" is the M that holds pp, "any" any thread. Nothing here parks; what takes
 // sched.lock says so.

@@ -128,16 +128,11 @@ constexpr bool straight() {
 template <class T>
 void* allocate() {
   constexpr rt::SpanClass spanclass(rt::heap_size_class(sizeof(T)), Pointers<T>::ptrdata == 0);
-  uintptr_t memory;
   if constexpr (spanclass.index() < rt::kGcNewClasses) {
-    memory = reinterpret_cast<uintptr_t>(rt::gc_new_of<spanclass.index()>(rt::type_of<T>()));
+    return rt::gc_new_of<spanclass.index()>(rt::type_of<T>());
   } else {
-    memory = reinterpret_cast<uintptr_t>(rt::gc_new(spanclass, rt::type_of<T>()));
+    return rt::gc_new(spanclass, rt::type_of<T>());
   }
-  if (memory == 0) return nullptr;
-  // So that constructors of Ptrs in the object need not ask where they lie.
-  if (memory < rt::kHeapArena || memory > rt::kHeapArena + rt::kHeapArenaMaxBytes - sizeof(T)) __builtin_unreachable();
-  return reinterpret_cast<void*>(memory);
 }
 
 // Out of line: on a thread that is no goroutine's, or for a T that does not come straight from a span.
